@@ -1,0 +1,1 @@
+"""Texts and labels on their way to the model: read, checked, split, tokenised, batched."""

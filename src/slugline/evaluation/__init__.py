@@ -1,0 +1,1 @@
+"""From a classifier to evidence: predictions, metrics, comparisons, plots."""

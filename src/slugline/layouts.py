@@ -1,0 +1,134 @@
+"""File names of the folders that Slugline writes, as data. The only place that knows them; imports nothing of ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Where everything lies in a run folder.
+
+    >>> RunLayout(Path("runs/bbc")).predictions("test").as_posix()
+    'runs/bbc/predictions/test.parquet'
+    """
+
+    root: Path
+
+    @property
+    def recipe(self) -> Path:
+        """Resolved recipe; written first."""
+        return self.root / "recipe.toml"
+
+    @property
+    def manifest(self) -> Path:
+        """State, versions, hardware, fingerprint, durations."""
+        return self.root / "manifest.json"
+
+    @property
+    def history(self) -> Path:
+        """One line per logged step and per evaluation."""
+        return self.root / "history.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """Every figure that a report may quote."""
+        return self.root / "metrics.json"
+
+    @property
+    def data(self) -> Path:
+        """Description of the data: counts, lengths, findings."""
+        return self.root / "data.json"
+
+    @property
+    def calibration(self) -> Path:
+        """Temperature and thresholds, and what they were fitted on."""
+        return self.root / "calibration.json"
+
+    @property
+    def errors(self) -> Path:
+        """Most confused pairs and most confident mistakes."""
+        return self.root / "errors.json"
+
+    @property
+    def log(self) -> Path:
+        """What the terminal said, without bars."""
+        return self.root / "log.txt"
+
+    @property
+    def model(self) -> Path:
+        """The trained model in the Hugging Face layout, or the linear kind's."""
+        return self.root / "model"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Resumable states."""
+        return self.root / "checkpoints"
+
+    @property
+    def plots(self) -> Path:
+        """Curves and confusion matrix, PNG and SVG."""
+        return self.root / "plots"
+
+    def predictions(self, split: str) -> Path:
+        """Every prediction of one split."""
+        return self.root / "predictions" / f"{split}.parquet"
+
+    def is_run(self) -> bool:
+        """Whether the folder is a run at all, in whatever state."""
+        return self.manifest.is_file() and self.recipe.is_file()
+
+
+@dataclass(frozen=True)
+class ModelLayout:
+    """Where things lie in a model folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Hugging Face configuration; also names the architecture."""
+        return self.root / "config.json"
+
+    @property
+    def weights(self) -> Path:
+        """Weights in safetensors."""
+        return self.root / "model.safetensors"
+
+    @property
+    def linear(self) -> Path:
+        """Vocabulary and settings of the linear kind."""
+        return self.root / "linear.json"
+
+    @property
+    def pooling(self) -> Path:
+        """What a sentence-transformers folder says of its pooling."""
+        return self.root / "1_Pooling" / "config.json"
+
+
+@dataclass(frozen=True)
+class CheckpointLayout:
+    """What Slugline adds to a checkpoint of transformers' ``Trainer``."""
+
+    root: Path
+
+    @property
+    def progress(self) -> Path:
+        """Best evaluation so far, patience, micro-batch size, seconds."""
+        return self.root / "progress.json"
+
+    @property
+    def seal(self) -> Path:
+        """Sizes of all files; written last, so that its presence means complete."""
+        return self.root / "seal.json"
+
+    @property
+    def arguments(self) -> Path:
+        """The pickle that ``Trainer`` leaves behind; never read, always deleted."""
+        return self.root / "training_args.bin"
+
+    @property
+    def weights(self) -> Path:
+        """Weights in safetensors."""
+        return self.root / "model.safetensors"

@@ -1,0 +1,83 @@
+"""Bars for people at a terminal, plain lines for everybody else, silence for programs that import Slugline.
+
+The command line calls `show`; whatever takes long calls `track`. Messages go through the logger ``slugline``, bars do
+not, so that a run's log holds no bars.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+logger = logging.getLogger("slugline")
+
+#: Seconds between two plain lines of one task.
+INTERVAL_SECONDS = 10.0
+
+_shown = False
+
+
+def show() -> None:
+    """Let `track` draw on stderr from now on; without this call it stays silent."""
+    global _shown  # noqa: PLW0603  # one terminal, one switch
+    _shown = True
+
+
+@contextmanager
+def track(task: str, total: int | None = None, *, unit: str = "") -> Iterator[Callable[[int], None]]:
+    """Show how far a task has come.
+
+    Args:
+        task: what is being done: ``"tokenising"``.
+        total: number of units, where it is known.
+        unit: what is counted: ``"texts"``.
+
+    Yields:
+        A function to call with the number of units done since the last call.
+    """
+    if not _shown:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _bar(task, total, unit) as advance:
+            yield advance
+    else:
+        yield _plain(task, total, unit)
+
+
+@contextmanager
+def _bar(task: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(task, total=total)
+        yield lambda count: progress.update(bar, advance=count)
+
+
+def _plain(task: str, total: int | None, unit: str) -> Callable[[int], None]:
+    """A line now and then, and none for what is over before the first is due."""
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        done += count
+        now = time.monotonic()
+        if now - last < INTERVAL_SECONDS:
+            return
+        last = now
+        of_total = f" of {total:,}" if total else ""
+        remaining = f", about {(now - started) / done * (total - done):.0f} s left" if total and done else ""
+        sys.stderr.write(f"{task}: {done:,}{of_total} {unit}".rstrip() + f"{remaining}\n")
+
+    return advance

@@ -1,0 +1,403 @@
+"""The recipe: one TOML file that says everything about one training. Read, overridden, resolved, written.
+
+All defaults stand here, once; `docs/recipe.md`, `slugline recipe new` and the JSON schema are made from the fields
+below. Needs neither torch nor transformers. Builders get single values, never the whole recipe.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from slugline.errors import RecipeError, nearest
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+CleaningStep = Literal["encoding", "whitespace", "lowercase"]
+Cadence = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$")]
+
+
+class Section(BaseModel):
+    """Part of a recipe: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSection(Section):
+    """Which texts and labels, how they are cleaned and split."""
+
+    name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
+    path: str = Field(
+        "",
+        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files",
+    )
+    hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
+    text: list[str] = Field([], description="text column, or several, joined by a blank; guessed when empty")
+    label: str = Field("", description="label column; guessed when empty")
+    id: str = Field("", description="column that names the rows; made from the row's contents when empty")
+    test_path: str = Field("", description="the test rows, when they are a file of their own")
+    validation_path: str = Field("", description="the validation rows, when they are a file of their own")
+    split: str = Field("", description="column that says train, validation or test")
+    validation_fraction: Fraction = Field(
+        0.1, description="share of each class set aside, where the source has no validation rows"
+    )
+    test_fraction: Fraction = Field(0.2, description="share of each class set aside, where the source has no test rows")
+    split_seed: int = Field(13, description="of the splits alone: another `seed` keeps the same test rows")
+    max_train_examples: Annotated[float, Field(ge=0)] = Field(
+        0, description="stratified subset of train: a number, or a share below 1; 0 = all"
+    )
+    min_class_examples: Count = Field(0, description="classes with fewer rows in train leave every split")
+    keep_classes: list[str] = Field([], description="only these classes; empty = all")
+    drop_classes: list[str] = Field([], description="without these classes")
+    label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
+    leaks: Literal["drop", "keep", "refuse"] = Field(
+        "drop", description="train rows whose text also stands in validation or test"
+    )
+    clean: list[CleaningStep] = Field(
+        ["encoding", "whitespace"], description="steps, in this order: encoding (ftfy), whitespace, lowercase"
+    )
+    max_length: Positive = Field(256, description="tokens of a text that the model reads; the rest is cut off")
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataSection:
+        given = [key for key in ("name", "path", "hub") if getattr(self, key)]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of name, path and hub; found {found}")
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave nothing to train on")
+        return self
+
+
+class ModelSection(Section):
+    """Which kind of model, and what it starts from."""
+
+    kind: Literal["encoder", "linear"] = Field(
+        "encoder", description="encoder: fine-tuned transformer; linear: TF-IDF and a linear SVM"
+    )
+    base: str = Field("embedded", description="Hub name, folder, or the embedded encoder (all-MiniLM-L6-v2)")
+    pooling: Literal["auto", "native", "cls", "last", "mean", "max"] = Field(
+        "auto", description="auto: what the base says of itself, else the architecture's own head (native)"
+    )
+    dropout: Fraction | None = Field(None, description="of hidden states; unset = the base's own")
+    attention_dropout: Fraction | None = Field(None, description="of attention weights; unset = the base's own")
+    head_dropout: Fraction | None = Field(None, description="before the classification layer; unset = the base's own")
+
+
+class TrainSection(Section):
+    """How the model is trained."""
+
+    epochs: Annotated[float, Field(gt=0)] = Field(3, description="passes over the training rows")
+    batch_size: Positive = Field(32, description="examples an update")
+    micro_batch_size: Count = Field(0, description="examples a forward pass; 0 = chosen for the hardware")
+    micro_batch_tokens: Count = Field(0, description="padded tokens a forward pass; 0 = chosen for the hardware")
+    eval_batch_size: Positive = Field(64, description="examples a forward pass when predicting")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(2e-5, description="peak, of AdamW")
+    head_learning_rate: Annotated[float, Field(ge=0)] = Field(0.0, description="of the new layers; 0 = learning_rate")
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="never on biases and norms")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.1, description="below 1: share of the updates; otherwise updates")
+    schedule: Literal["linear", "cosine", "one_cycle", "constant"] = Field("linear", description="after warm-up")
+    max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="gradients are clipped to it; 0 = never")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where it is native")
+    loss: Literal["cross_entropy", "focal"] = Field("cross_entropy", description="focal fades out easy examples")
+    gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="of the focal loss")
+    class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
+        "none", description="or a table by class name"
+    )
+    class_weight_bounds: tuple[float, float] = Field((0.0, 0.0), description="lowest and highest weight; 0 = no bound")
+    label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
+    eval_every: Cadence = Field("epoch", description='"epoch", "2 epochs", or a number of updates')
+    save_every: Cadence = Field("epoch", description="likewise; the best is always kept")
+    keep_checkpoints: Count = Field(2, description="besides the best; 0 = all")
+    patience: Count = Field(0, description="evaluations without improvement before stopping; 0 = never stop early")
+    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="smallest change that counts as improvement")
+    select_by: str = Field("f1_macro", description="metric that chooses the best model, on validation")
+    logging_steps: Positive = Field(50, description="updates between lines of history")
+    profile: Literal["auto", "cpu", "cuda", "cloud", "mps"] = Field(
+        "auto", description="hardware profile: micro-batch, workers, precision; never batch_size"
+    )
+    threads: Count = Field(0, description="CPU threads; 0 = all cores that this process may use")
+    arguments: dict[str, Any] = Field({}, description="anything else for transformers' TrainingArguments")
+
+
+class EvaluationSection(Section):
+    """What is measured after training."""
+
+    splits: list[Literal["train", "validation", "test"]] = Field(
+        ["validation", "test"], description="scored once, with the model chosen on validation"
+    )
+    calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
+    bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")
+
+
+class Recipe(Section):
+    """Everything about one training; two equal recipes on one machine give equal runs.
+
+    >>> Recipe.model_validate({"name": "agnews", "data": {"name": "ag_news"}}).train.epochs
+    3.0
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the run: its folder is runs/<name>")
+    seed: int = Field(13, description="weights, order, dropout; never the splits")
+    data: DataSection
+    model: ModelSection = ModelSection()
+    train: TrainSection = TrainSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_model(cls, values: object) -> object:
+        return _with_model_defaults(values) if isinstance(values, Mapping) else values
+
+
+#: Defaults that depend on the model: where all conditions of a row hold, its values stand in for what is not given.
+MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
+    (
+        {"kind": "encoder", "base": "embedded"},
+        {
+            # Small and trained with mean pooling: it takes higher rates than the BERT family's 2e-5. Its random
+            # numbers for attention dropout cost a quarter of the time on a CPU and change no result that we measured.
+            "model": {"attention_dropout": 0.0},
+            "train": {"learning_rate": 1e-4, "head_learning_rate": 1e-3},
+        },
+    ),
+)
+
+
+def _with_model_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    resolved = dict(values)
+    model = resolved.get("model", {})
+    if not isinstance(model, Mapping):
+        return resolved
+    for conditions, defaults in MODEL_DEFAULTS:
+        if all(model.get(key, ModelSection.model_fields[key].default) == value for key, value in conditions.items()):
+            for section, keys in defaults.items():
+                given = resolved.get(section, {})
+                if isinstance(given, Mapping):
+                    resolved[section] = keys | dict(given)
+    return resolved
+
+
+def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read, override and validate a recipe.
+
+    Args:
+        path: TOML file.
+        overrides: ``key.sub=value`` each; the value as in TOML, quotes may be left out.
+
+    Returns:
+        The complete recipe, every default filled in.
+
+    Raises:
+        RecipeError: the file is missing, is no TOML, or holds keys or values that it may not; all of them at once.
+    """
+    if not path.is_file():
+        raise RecipeError(
+            f"{path}: there is no such recipe.",
+            mend="Write one with: slugline recipe new FILE_OR_SET > my.toml",
+        )
+    text = path.read_text(encoding="utf-8")
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}.", mend='Strings need quotes: name = "agnews".') from error
+    for override in overrides:
+        _override(values, override)
+    return validate(values, where=str(path), text=text, overrides=overrides)
+
+
+def validate(
+    values: Mapping[str, Any], *, where: str = "recipe", text: str = "", overrides: Sequence[str] = ()
+) -> Recipe:
+    """Make a recipe of plain values.
+
+    Args:
+        values: nested tables, as TOML gives them.
+        where: the file, for the message.
+        text: the file's contents, in which lines are looked up.
+        overrides: those already applied to ``values``; an error in one cites it.
+
+    Returns:
+        The complete recipe.
+
+    Raises:
+        RecipeError: names every wrong key with its line, what was found, what is allowed.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        messages = list(dict.fromkeys(_explain(item, where, text, overrides) for item in error.errors()))
+        raise RecipeError("\n".join(messages), mend="All keys: slugline recipe show RECIPE") from error
+
+
+def write(recipe: Recipe) -> str:
+    """The resolved recipe as TOML; reading it again gives an equal recipe. Unset values are left out."""
+    import tomli_w
+
+    return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
+
+
+def changed_keys(before: Recipe, after: Recipe) -> list[str]:
+    """Dotted keys in which two recipes differ, with both values, in the schema's order."""
+    old, new = dict(_flatten(before.model_dump(mode="json"))), dict(_flatten(after.model_dump(mode="json")))
+    keys = list(dict.fromkeys([*old, *new]))
+    return [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, equals, written = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise RecipeError(f"override {override!r} is not of the form key.sub=value.", mend="Example: train.epochs=1")
+    try:
+        value = tomllib.loads(f"value = {written}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = written
+    table = values
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"override {override!r}: {part!r} is a value, not a section.")
+    table[parts[-1]] = value
+
+
+def _explain(item: Any, where: str, text: str, overrides: Sequence[str]) -> str:
+    """One pydantic error as one line: place, dotted key, found, allowed, nearest known name."""
+    path = [str(part) for part in item["loc"] if isinstance(part, str) and part in _known_keys() | set(_keys_in(item))]
+    key = ".".join(path) or "recipe"
+    place = _place(path, where, text, overrides)
+    if item["type"] == "extra_forbidden":
+        known = _keys_of(path[:-1])
+        return f"{place}{key} is not a key of a recipe.{nearest(path[-1], known) or ' Known here: ' + ', '.join(known)}"
+    if item["type"] == "missing":
+        return f"{place}{key} is missing."
+    if item["type"] == "value_error":
+        return f"{place}{key}: {item['ctx']['error']}."
+    found, allowed = item["input"], item["msg"][0].lower() + item["msg"][1:]
+    if item["type"] == "literal_error":
+        choices = re.findall(r"'([^']*)'", item["ctx"]["expected"])
+        allowed = "it can be " + item["ctx"]["expected"]
+        return f"{place}{key} is {found!r}; {allowed}.{nearest(str(found), choices)}"
+    return f"{place}{key} is {found!r}; {allowed}."
+
+
+def _keys_in(item: Any) -> list[str]:
+    """The unknown key itself, which no section lists."""
+    return [str(item["loc"][-1])] if item["type"] == "extra_forbidden" else []
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {
+        name: field.annotation
+        for name, field in Recipe.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }
+
+
+def _known_keys() -> set[str]:
+    return set(Recipe.model_fields) | {key for section in _sections().values() for key in section.model_fields}
+
+
+def _keys_of(path: Sequence[str]) -> list[str]:
+    section = _sections().get(path[0]) if path else Recipe
+    return list(section.model_fields) if section else []
+
+
+def _place(path: Sequence[str], where: str, text: str, overrides: Sequence[str]) -> str:
+    dotted = ".".join(path)
+    for override in overrides:
+        if override.partition("=")[0].strip() == dotted:
+            return f"override {override!r}: "
+    line = _line_of(path, text)
+    return f"{where}, line {line}: " if line else f"{where}: "
+
+
+def _line_of(path: Sequence[str], text: str) -> int:
+    """Line of a key, counted from 1, or 0: ``tomllib`` gives no positions, so section and key are looked for."""
+    section: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            section = [part.strip(" \"'") for part in header.group(1).split(".")]
+            if section == list(path):
+                return number
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
+        if key and section + [part.strip("\"'") for part in key.group(1).split(".")] == list(path):
+            return number
+    return 0
+
+
+def choices(section: type[Section], key: str) -> tuple[str, ...]:
+    """Values that a key may take, or an empty tuple where it is free."""
+    annotation = section.model_fields[key].annotation
+    options = [annotation, *get_args(annotation)]
+    return tuple(str(value) for option in options for value in get_args(option) if isinstance(value, str))
+
+
+def commented(recipe: Recipe) -> str:
+    """A recipe for people: what differs from the defaults is set, every other key stands as a comment with its default.
+
+    Args:
+        recipe: what to write.
+
+    Returns:
+        TOML that reads back to an equal recipe.
+    """
+    import tomli_w
+
+    given = recipe.model_dump(mode="json", exclude_none=True)
+    lines = [f"name = {_toml(given['name'])}", _commented_key("seed", Recipe, given)]
+    for name, section in _sections().items():
+        title = (section.__doc__ or "").strip().splitlines()[0]
+        lines += ["", f"[{name}]  # {title}"]
+        for key, field in section.model_fields.items():
+            if isinstance(given[name].get(key), dict):
+                table = tomli_w.dumps({key: given[name][key]}).strip().splitlines()[1:]
+                lines.append(f"# [{name}.{key}]  # {field.description}")
+                lines += [f"{name}.{key}.{line}" for line in table]
+            else:
+                lines.append(_commented_key(key, section, given[name]))
+    return "\n".join(lines) + "\n"
+
+
+def _commented_key(key: str, section: type[Section], given: Mapping[str, Any]) -> str:
+    field = section.model_fields[key]
+    default = field.get_default(call_default_factory=True)
+    value = given.get(key, default)
+    mark = "" if key in given and value != _plain(default) else "# "
+    shown = _toml(value) if value is not None else '""'
+    options = choices(section, key)
+    hint = field.description or ""
+    if options and not all(option in hint for option in options):
+        hint = f"{' | '.join(options)}; {hint}"
+    return f"{mark}{key} = {shown}".ljust(38) + f"  # {hint}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _toml(value: Any) -> str:
+    import tomli_w
+
+    return tomli_w.dumps({"v": _plain(value)}, multiline_strings=False).removeprefix("v = ").strip().replace("\n", " ")
