@@ -13,11 +13,6 @@ Every error says what is wrong and where, and carries its ``mend``: what the use
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 
 class SluglineError(Exception):
     """Root of all errors that are the user's to mend.
@@ -77,29 +72,3 @@ def nearest(name: str, known: list[str]) -> str:
 
     matches = get_close_matches(name, known, n=1)
     return f" Did you mean {matches[0]!r}?" if matches else ""
-
-
-@contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk under ``path`` into a `RunError`; nothing half written is left to be believed.
-
-    Args:
-        path: the file or folder being written, named in the message.
-
-    Raises:
-        RunError: the disk is full, or the place cannot be written.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"{path}: the disk is full ({error.strerror}).",
-                mend="Free some space and go on with --resume: what was complete before is intact.",
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise RunError(
-                f"{path}: cannot be written ({error.strerror}).",
-                mend="Choose a folder that you may write to with --run-dir.",
-            ) from error
-        raise

@@ -173,10 +173,7 @@ def peak_memory_bytes() -> int:
 
 
 def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        allowed = len(os.sched_getaffinity(0))
-    else:
-        allowed = os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, _cgroup_cores() or allowed))
 
 

@@ -139,7 +139,7 @@ class Predictions:
             raise DataError(f"logits of row {self.ids[row]} are not finite.")
         if len(set(self.ids.tolist())) != count:
             raise DataError("row ids repeat.")
-        if self.labels.kind != "multi" and count and not (0 <= self.targets.min() and self.targets.max() < width):
+        if self.labels.kind != "multi" and count and not (self.targets.min() >= 0 and self.targets.max() < width):
             raise DataError(f"targets reach from {self.targets.min()} to {self.targets.max()} for {width} labels.")
 
     def __len__(self) -> int:

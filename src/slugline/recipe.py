@@ -49,7 +49,7 @@ class DataSection(Section):
     )
     test_fraction: Fraction = Field(0.2, description="share of each class set aside, where the source has no test rows")
     split_seed: int = Field(13, description="of the splits alone: another `seed` keeps the same test rows")
-    max_train_examples: Annotated[float, Field(ge=0)] = Field(
+    max_train_examples: Count | Fraction = Field(
         0, description="stratified subset of train: a number, or a share below 1; 0 = all"
     )
     min_class_examples: Count = Field(0, description="classes with fewer rows in train leave every split")
@@ -63,6 +63,24 @@ class DataSection(Section):
         ["encoding", "whitespace"], description="steps, in this order: encoding (ftfy), whitespace, lowercase"
     )
     max_length: Positive = Field(256, description="tokens of a text that the model reads; the rest is cut off")
+
+    @classmethod
+    def of(cls, source: str, **keys: Any) -> DataSection:
+        """The section that a user means by one word: a path where there is one, else a known set.
+
+        Args:
+            source: a file, a glob, a folder, or the name of a known set.
+            **keys: further keys of the section.
+
+        Returns:
+            The section.
+
+        Raises:
+            RecipeError: a key is unknown or has a wrong value.
+        """
+        is_path = Path(source).exists() or "/" in source or "*" in source or bool(Path(source).suffix)
+        values = {"name": "data", "data": {"path" if is_path else "name": source, **keys}}
+        return validate(values, where="data").data
 
     @field_validator("text", mode="before")
     @classmethod
@@ -212,8 +230,8 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML: {error}.", mend='Strings need quotes: name = "agnews".') from error
-    for override in overrides:
-        _override(values, override)
+    for given in overrides:
+        override(values, given)
     return validate(values, where=str(path), text=text, overrides=overrides)
 
 
@@ -263,11 +281,20 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def _override(values: dict[str, Any], override: str) -> None:
-    key, equals, written = override.partition("=")
+def override(values: dict[str, Any], given: str) -> None:
+    """Apply one override to plain values.
+
+    Args:
+        values: nested tables, changed in place.
+        given: ``key.sub=value``; the value as in TOML, quotes may be left out.
+
+    Raises:
+        RecipeError: it is not of that form, or goes through a value as if it were a section.
+    """
+    key, equals, written = given.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise RecipeError(f"override {override!r} is not of the form key.sub=value.", mend="Example: train.epochs=1")
+        raise RecipeError(f"override {given!r} is not of the form key.sub=value.", mend="Example: train.epochs=1")
     try:
         value = tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:
@@ -276,7 +303,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise RecipeError(f"override {override!r}: {part!r} is a value, not a section.")
+            raise RecipeError(f"override {given!r}: {part!r} is a value, not a section.")
     table[parts[-1]] = value
 
 
@@ -324,9 +351,9 @@ def _keys_of(path: Sequence[str]) -> list[str]:
 
 def _place(path: Sequence[str], where: str, text: str, overrides: Sequence[str]) -> str:
     dotted = ".".join(path)
-    for override in overrides:
-        if override.partition("=")[0].strip() == dotted:
-            return f"override {override!r}: "
+    for given in overrides:
+        if given.partition("=")[0].strip() == dotted:
+            return f"override {given!r}: "
     line = _line_of(path, text)
     return f"{where}, line {line}: " if line else f"{where}: "
 
@@ -363,20 +390,12 @@ def commented(recipe: Recipe) -> str:
     Returns:
         TOML that reads back to an equal recipe.
     """
-    import tomli_w
-
     given = recipe.model_dump(mode="json", exclude_none=True)
     lines = [f"name = {_toml(given['name'])}", _commented_key("seed", Recipe, given)]
     for name, section in _sections().items():
         title = (section.__doc__ or "").strip().splitlines()[0]
         lines += ["", f"[{name}]  # {title}"]
-        for key, field in section.model_fields.items():
-            if isinstance(given[name].get(key), dict):
-                table = tomli_w.dumps({key: given[name][key]}).strip().splitlines()[1:]
-                lines.append(f"# [{name}.{key}]  # {field.description}")
-                lines += [f"{name}.{key}.{line}" for line in table]
-            else:
-                lines.append(_commented_key(key, section, given[name]))
+        lines += [_commented_key(key, section, given[name]) for key in section.model_fields]
     return "\n".join(lines) + "\n"
 
 
@@ -385,7 +404,7 @@ def _commented_key(key: str, section: type[Section], given: Mapping[str, Any]) -
     default = field.get_default(call_default_factory=True)
     value = given.get(key, default)
     mark = "" if key in given and value != _plain(default) else "# "
-    shown = _toml(value) if value is not None else '""'
+    shown = _toml(value) if value is not None else "..."
     options = choices(section, key)
     hint = field.description or ""
     if options and not all(option in hint for option in options):
@@ -398,6 +417,16 @@ def _plain(value: Any) -> Any:
 
 
 def _toml(value: Any) -> str:
+    """A value on one line; tables in braces."""
     import tomli_w
 
-    return tomli_w.dumps({"v": _plain(value)}, multiline_strings=False).removeprefix("v = ").strip().replace("\n", " ")
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{_quoted(key)} = {_toml(item)}" for key, item in value.items())
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
+
+
+def _quoted(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)

@@ -1,0 +1,146 @@
+"""How results look on stdout: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from slugline.demo import DemoResult
+    from slugline.evaluation.compare import Comparison
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def print_json(values: Any) -> None:
+    """One JSON document on stdout."""
+    typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table on stdout, numbers on the right. Plain when it is no terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # A pipe has no width: folded cells would spoil a table that is meant for `grep`.
+    console = Console() if sys.stdout.isatty() else Console(width=400)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
+    for index, header in enumerate(headers):
+        is_number = all(str(row[index])[:1].isdigit() or not str(row[index]) for row in rows)
+        table.add_column(Text(header), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console.print(table)
+
+
+def print_facts(facts: Mapping[str, object]) -> None:
+    """Names and values on stdout, a line each."""
+    width = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        typer.echo(f"  {name.ljust(width)}  {value}")
+
+
+def with_interval(metrics: Mapping[str, Any], name: str) -> str:
+    """A metric and its confidence interval: ``0.9789 [0.9648, 0.9906]``."""
+    value = f"{metrics[name]:.4f}"
+    interval = metrics.get("confidence_intervals", {}).get(name)
+    return value if interval is None else f"{value} [{interval[0]:.4f}, {interval[1]:.4f}]"
+
+
+#: Metrics of the short table.
+SHOWN = ("accuracy", "f1_macro", "f1_weighted", "loss", "ece")
+
+
+def print_metrics(splits: Mapping[str, Mapping[str, Any]]) -> None:
+    """A line for each split, with intervals."""
+    print_table(
+        ["split", "rows", *SHOWN],
+        [
+            [split, f"{metrics['support']:,}", *(with_interval(metrics, name) for name in SHOWN)]
+            for split, metrics in splits.items()
+        ],
+    )
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Contenders with intervals, then a sentence for each pair."""
+    print_table(
+        ["contender", *SHOWN],
+        [
+            [contender["name"], *(with_interval(contender, name) for name in SHOWN)]
+            for contender in comparison.to_dict()["contenders"]
+        ],
+    )
+    for sentence in comparison.summary:
+        typer.echo(sentence)
+    typer.echo(comparison.method)
+
+
+def print_description(described: Mapping[str, Any]) -> None:
+    """What `slugline data inspect` found."""
+    splits = list(described["rows"])
+    source = described["name"] + (f" ({described['licence']})" if described["licence"] else "")
+    typer.echo(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}\n")
+    print_table(
+        ["class", *splits],
+        [
+            *([name, *(described["classes"][split][name] for split in splits)] for name in described["labels"]),
+            ["all", *(described["rows"][split] for split in splits)],
+        ],
+    )
+    _print_lengths(described, splits)
+    typer.echo("\nfindings")
+    for finding in described["findings"]:
+        typer.echo(f"  {'! ' if finding['is_warning'] else ''}{finding['message']}")
+    typer.echo("\nexamples from train")
+    for row in described["examples"]["train"]:
+        typer.echo(f"  [{row['label']}] {row['text']}")
+
+
+def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:
+    tokens = described["tokens"]
+    if not tokens:
+        typer.echo('\nlengths in tokens need the embedded encoder: pip install "slugline[embedded]"')
+        return
+    typer.echo(f"\nlengths in tokens ({tokens['tokenizer']})")
+    quantiles = list(tokens[splits[0]]["length_quantiles"])
+    headers = ["split", "shortest", *(f"{float(q):.0%}" for q in quantiles[1:-1]), "longest", "cut off"]
+    print_table(
+        headers,
+        [
+            [split, *tokens[split]["length_quantiles"].values(), f"{tokens[split]['truncated_share']:.1%}"]
+            for split in splits
+        ],
+    )
+    typer.echo(f"cut off: texts of more than {tokens['max_length']} tokens (data.max_length)")
+
+
+def print_demo(result: DemoResult) -> None:
+    """The comparison of every seed, the median, the answer, and what to try next."""
+    from slugline.demo import SENTENCE
+
+    for comparison in result.comparisons:
+        print_comparison(comparison)
+        typer.echo()
+    if len(result.comparisons) > 1:
+        print_table(
+            ["test accuracy", *(f"seed {index + 1}" for index in range(len(result.comparisons))), "median"],
+            [
+                [name, *(f"{value:.4f}" for value in result.accuracies(name)), f"{result.median_accuracy(name):.4f}"]
+                for name in result.runs
+            ],
+        )
+        typer.echo()
+    label, probability = result.answer
+    typer.echo(f"{result.winner.path} scored best on validation. Loaded again, it says of")
+    typer.echo(f'  "{SENTENCE}"\n  {label} ({probability:.1%})\n')
+    typer.echo("Now your own file, with a column of texts and a column of labels:")
+    typer.echo("  slugline data inspect my.csv")
+    typer.echo("  slugline recipe new my.csv > my.toml && slugline train my.toml")
+    typer.echo("  slugline predict runs/my --input new.csv --output labelled.csv")

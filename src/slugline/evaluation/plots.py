@@ -1,0 +1,202 @@
+"""Pictures for the run's ``plots`` folder: `plot_curves` of a training, `plot_confusion` of its mistakes.
+
+The only module that imports matplotlib, and only when it draws. Every picture is written as PNG, to look at, and as
+SVG, to print; both come out byte for byte the same for the same figures. Colours are of Okabe & Ito's palette, which
+colour-blind readers can tell apart.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
+
+#: Settings of all pictures; those of the user's matplotlibrc play no part.
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": GREY,
+    "axes.edgecolor": "#b0b0b0",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.8,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a class may be called $AAPL
+    "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
+    "svg.hashsalt": "slugline",  # ids in the file do not change from run to run
+}
+
+#: Classes up to which cells carry their counts, and up to which every class has its name on the axes.
+MOST_WITH_COUNTS, MOST_WITH_NAMES = 25, 80
+
+#: Share of the true class from which a cell is too dark for dark figures.
+DARK = 0.35
+
+#: Characters of a class name.
+NAME_CHARACTERS = 28
+
+
+def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
+    """Loss of train and validation, accuracy and F1 on validation, learning rate; over epochs.
+
+    Args:
+        history: lines of ``history.jsonl``: ``step``, ``epoch``, and either ``loss`` and ``learning_rate`` or
+            ``validation`` with its metrics. What is missing is not drawn.
+        path: of the pictures, without suffix.
+
+    Returns:
+        The files that were written.
+    """
+    from matplotlib.figure import Figure
+
+    training = [line for line in history if "loss" in line]
+    validation = [{"epoch": line["epoch"], **line["validation"]} for line in history if "validation" in line]
+    last_epoch = max((line["epoch"] for line in history), default=0.0)
+    with _own_style():
+        figure = Figure(figsize=(11, 3.4), layout="constrained")
+        loss, scores, rate = figure.subplots(1, 3)
+        _draw(loss, training, "loss", "train", BLUE)
+        _draw(loss, validation, "loss", "validation", ORANGE, marker="o")
+        _draw(scores, validation, "accuracy", "accuracy", BLUE, marker="o")
+        _draw(scores, validation, "f1_macro", "macro F1", GREEN, marker="s")
+        _draw(rate, training, "learning_rate", "", GREY)
+        for axes, title in ((loss, "Loss"), (scores, "Validation scores"), (rate, "Learning rate")):
+            _frame(axes, title, last_epoch)
+        loss.set_ylim(bottom=0)
+        rate.set_ylim(bottom=0)
+        rate.yaxis.set_major_formatter(_as_in_recipes)
+        return _save(figure, path)
+
+
+def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> list[Path]:
+    """The confusion matrix: colour is the share of the true class, numbers are counts of rows.
+
+    Args:
+        confusion: (K, K) counts, true classes in rows.
+        names: of the K classes.
+        path: of the pictures, without suffix.
+
+    Returns:
+        The files that were written.
+    """
+    from matplotlib.colors import PowerNorm
+    from matplotlib.figure import Figure
+
+    counts = np.asarray(confusion, dtype=np.int64)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    with _own_style():
+        side = float(np.clip(2.0 + 0.42 * len(names), 4.0, 14.0))
+        figure = Figure(figsize=(side + 1.0, side), layout="compressed")
+        axes = figure.subplots()
+        # Square roots: the rare mistakes are what one looks for, and a linear scale leaves them white.
+        image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
+        if len(names) <= MOST_WITH_COUNTS:
+            _write_counts(axes, counts, shares)
+        _name_classes(axes, names)
+        bar = figure.colorbar(image, ax=axes, fraction=0.04, aspect=30, pad=0.02, label="share of the true class")
+        bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], labels=["0", "1%", "5%", "10%", "25%", "50%", "100%"])
+        bar.outline.set_visible(False)
+        return _save(figure, path)
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Draw with `STYLE` on matplotlib's defaults, without a window, and leave the settings as they were."""
+    import matplotlib as mpl
+
+    settings: Any = {**mpl.rcParamsDefault, **STYLE, "backend": "agg"}
+    with mpl.rc_context(settings):
+        yield
+
+
+def _draw(
+    axes: Axes, lines: Sequence[Mapping[str, Any]], key: str, label: str, color: str, *, marker: str = ""
+) -> None:
+    points = [(line["epoch"], line[key]) for line in lines if key in line]
+    if points:
+        x, y = zip(*points, strict=True)
+        # A single point makes no line.
+        axes.plot(x, y, label=label, color=color, marker=marker or ("o" if len(points) == 1 else ""), markersize=4)
+
+
+def _frame(axes: Axes, title: str, last_epoch: float) -> None:
+    axes.set_title(title)
+    if not axes.lines:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "not recorded", color=GREY, ha="center", va="center", transform=axes.transAxes)
+        return
+    axes.set_xlabel("epoch")
+    axes.grid(visible=True)
+    if last_epoch:
+        axes.set_xlim(0, 1.02 * last_epoch)
+    if any(axes.get_legend_handles_labels()[1]):
+        axes.legend()
+
+
+def _as_in_recipes(rate: float, position: int | None = None) -> str:
+    """``2e-5``, the way learning rates are written; matplotlib also passes the tick's position."""
+    mantissa, exponent = f"{rate:.1e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}" if rate else "0"
+
+
+def _write_counts(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
+    size = 9.0 if len(counts) <= 12 else 7.0
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        color = "white" if shares[row, column] > DARK else "#303030"
+        axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=color, fontsize=size)
+
+
+def _name_classes(axes: Axes, names: Sequence[str]) -> None:
+    step = 1 if len(names) <= MOST_WITH_NAMES else 2 + len(names) // 160
+    shown = list(range(0, len(names), step))
+    texts = [_shortened(names[index]) for index in shown]
+    if len(names) <= MOST_WITH_COUNTS:
+        axes.set_xticks(shown, texts, rotation=45, ha="right", rotation_mode="anchor")
+        axes.set_yticks(shown, texts)
+    else:
+        axes.set_xticks(shown, texts, rotation=90, fontsize=5.5)
+        axes.set_yticks(shown, texts, fontsize=5.5)
+    axes.tick_params(length=0)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.spines[:].set_visible(False)
+    # White lines between cells, drawn as a grid between the ticks.
+    if len(names) <= MOST_WITH_NAMES:
+        edges = np.arange(len(names) + 1) - 0.5
+        axes.set_xticks(edges, minor=True)
+        axes.set_yticks(edges, minor=True)
+        axes.grid(visible=True, which="minor", color="#f2f2f2", linewidth=0.8)
+        axes.tick_params(which="minor", length=0)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= NAME_CHARACTERS else name[: NAME_CHARACTERS - 1] + "…"
+
+
+def _save(figure: Figure, path: Path) -> list[Path]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
+    with warnings.catch_warnings():
+        # Class names in scripts that the font lacks: the PNG shows boxes, the SVG holds the text all the same.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(written[0], dpi=150, metadata={"Software": "slugline"})
+        figure.savefig(written[1], metadata={"Date": None, "Creator": "slugline"})
+    return written

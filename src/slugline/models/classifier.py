@@ -1,0 +1,213 @@
+"""`Classifier`: texts in, class names and probabilities out, with scikit-learn's manners; and `load`, which finds one.
+
+What differs between the kinds is how texts become logits: a `Scorer`. Cleaning, calibration and names are the same for
+all and live here. Importing this module needs neither torch nor transformers; loading a transformer does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slugline.data.checks import clean
+from slugline.errors import ModelError
+from slugline.hardware import choose_precision, choose_profile, detect
+from slugline.labels import Calibration, LabelSet, probabilities
+from slugline.layouts import ModelLayout, RunLayout
+from slugline.run import Run
+
+
+class Scorer(Protocol):
+    """Whatever turns texts into logits."""
+
+    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """Logits (b, K) for the next b texts, in order, in constant memory."""
+        ...
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model, ready to be asked.
+
+    Args:
+        labels: the K classes.
+        scorer: texts to logits.
+        calibration: makes probabilities honest; None = as the model says.
+        cleaning: steps that the recipe applied to its texts.
+        text_columns: columns that the recipe joined into one text; empty = unknown.
+        name: of the run, or of the folder.
+    """
+
+    labels: LabelSet
+    scorer: Scorer
+    calibration: Calibration | None = None
+    cleaning: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
+    name: str = ""
+
+    @property
+    def classes_(self) -> NDArray[np.str_]:
+        """(K,) class names, in the order of the columns of `predict_proba`."""
+        return np.array(self.labels.names)
+
+    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """What the model says, before calibration.
+
+        Args:
+            texts: any number, read as they are needed; cleaned here as the recipe did.
+
+        Yields:
+            (b, K) for the next b texts, in order.
+        """
+        yield from self.scorer.logits(clean(text, self.cleaning) for text in texts)
+
+    def probabilities(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
+        """As `predict_proba`, a window at a time and in constant memory.
+
+        Args:
+            texts: any number, read as they are needed.
+
+        Yields:
+            (b, K) for the next b texts, in order.
+        """
+        temperature = self.calibration.temperature if self.calibration else 1.0
+        for logits in self.logits(texts):
+            yield probabilities(logits, kind=self.labels.kind, temperature=temperature)
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Calibrated probability of each class.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            (N, K), columns as in `classes_`.
+        """
+        windows = list(self.probabilities(_texts(texts)))
+        return np.concatenate(windows) if windows else np.zeros((0, len(self.labels)))
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """Most probable class of each text, by name.
+
+        Args:
+            texts: N texts.
+
+        Returns:
+            N names.
+        """
+        return self.labels.decode(self.predict_proba(texts).argmax(axis=1).tolist())
+
+
+def load(path: str | Path, *, precision: str = "auto") -> Classifier:
+    """A classifier from whatever holds one.
+
+    Args:
+        path: a run; its ``model`` folder or one of its checkpoints; a folder that
+            ``AutoModelForSequenceClassification`` loads; or the Hub name of such a model.
+        precision: of the matrix products: ``fp32``, ``bf16``, ``fp16``, or ``auto``, the one that the hardware has
+            natively.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        ModelError: nothing there can be loaded, or it has no tokenizer.
+        RunError: the run has no model yet.
+    """
+    folder = Path(path)
+    if RunLayout(folder).is_run():
+        return _load_run(Run(folder), Run(folder).model_dir, precision)
+    owner = _owner(folder)
+    if owner is not None:
+        return _load_run(owner, folder, precision)
+    return _load_foreign(str(path), precision)
+
+
+def _owner(folder: Path) -> Run | None:
+    """The run that a model folder or a checkpoint belongs to."""
+    for parent in (folder.parent, folder.parent.parent):
+        layout = RunLayout(parent)
+        if layout.is_run() and folder.parent in (layout.root, layout.checkpoints):
+            return Run(parent)
+    return None
+
+
+def _load_run(run: Run, model_dir: Path, precision: str) -> Classifier:
+    recipe = run.recipe
+    facts = {
+        "calibration": run.calibration,
+        "cleaning": tuple(recipe.data.clean),
+        "text_columns": tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
+        "name": recipe.name,
+    }
+    if ModelLayout(model_dir).linear.is_file():
+        from slugline.models.linear import LinearScorer
+
+        linear = LinearScorer.load(model_dir)
+        return Classifier(linear.labels, linear, **facts)  # type: ignore[arg-type]
+    labels, scorer = _load_transformer(
+        str(model_dir), recipe.data.max_length, precision, rows=recipe.train.eval_batch_size
+    )
+    return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
+
+
+def _load_foreign(place: str, precision: str) -> Classifier:
+    """A classifier that others trained: no recipe, no calibration, its own configuration is all there is."""
+    folder = Path(place)
+    if folder.exists() and not ModelLayout(folder).config.is_file():
+        raise ModelError(
+            f"{place} is neither a run nor a model folder: it has no config.json.",
+            mend="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
+        )
+    if folder.exists() and "ForSequenceClassification" not in _architecture(folder):
+        raise ModelError(
+            f"{place} is a {_architecture(folder) or 'model'} without a classification head.",
+            mend="Fine-tune it first: slugline train RECIPE model.base=" + place,
+        )
+    labels, scorer = _load_transformer(place, None, precision, rows=64)
+    return Classifier(labels, scorer, name=folder.name)
+
+
+def _architecture(folder: Path) -> str:
+    config: dict[str, Any] = json.loads(ModelLayout(folder).config.read_text(encoding="utf-8"))
+    return " ".join(config.get("architectures") or [])
+
+
+def _load_transformer(place: str, max_length: int | None, precision: str, *, rows: int) -> tuple[LabelSet, Scorer]:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from slugline.models.build import from_pretrained, load_config, load_tokenizer, longest_input
+    from slugline.models.transformer import TransformerScorer, pre_cast
+
+    hardware = detect()
+    profile = choose_profile(hardware)
+    chosen = choose_precision(hardware, precision, autocast=profile.autocast).precision
+    tokenizer, config = load_tokenizer(place), load_config(place)
+    model = from_pretrained(AutoModelForSequenceClassification.from_pretrained, place, dtype=torch.float32)
+    model.to(hardware.device).eval()
+    pre_cast(model, chosen)
+    names = tuple(map(str, (config.id2label or {}).values()))
+    longest = longest_input(config, tokenizer)
+    scorer = TransformerScorer(
+        model,
+        tokenizer,
+        max_length=min(max_length or longest, longest),
+        precision=chosen,
+        rows=rows,
+        budget=profile.micro_batch_tokens,
+    )
+    return LabelSet(names), scorer
+
+
+def _texts(texts: Sequence[str]) -> Sequence[str]:
+    """Catch the usual slip: a single string would be read letter by letter."""
+    if isinstance(texts, str):
+        raise TypeError("give a list of texts, not a single string: predict([text])")
+    return texts

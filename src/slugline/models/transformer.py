@@ -1,0 +1,123 @@
+"""A trained transformer that answers with logits: tokens in, float32 out, in constant memory.
+
+The trainer's evaluation and every prediction go through `forward`, so that both mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from slugline.data.batches import Tokens, by_length, collate, tokenise
+from slugline.hardware import Precision
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+#: Texts that are sorted by length together when predicting; memory is bounded by them.
+PREDICT_AT_ONCE = 4_096
+
+
+def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
+    """Matrix products in ``precision``, everything delicate in float32."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=DTYPES[precision])
+
+
+def forward(
+    model: PreTrainedModel, tokens: Tokens, *, pad_id: int, precision: Precision, rows: int, budget: int
+) -> NDArray[np.float32]:
+    """Logits of tokenised texts.
+
+    Args:
+        model: any sequence classifier; put into evaluation mode and left as it was found.
+        tokens: N texts.
+        pad_id: id of the padding token.
+        precision: of the matrix products.
+        rows: most texts in a forward pass.
+        budget: most padded tokens in a forward pass.
+
+    Returns:
+        (N, K) in the order of the texts.
+    """
+    device = model.device
+    width = model.config.num_labels or 0
+    logits = np.zeros((len(tokens), width), dtype=np.float32)
+    was_training = model.training
+    model.train(False)
+    with torch.inference_mode(), autocast(device, precision):
+        for indices in by_length(tokens.lengths, rows=rows, tokens=budget):
+            batch = collate([tokens[index] for index in indices], pad_id=pad_id)
+            output = model(**{key: value.to(device) for key, value in batch.items()})
+            logits[indices] = output.logits.float().cpu().numpy()
+    model.train(was_training)
+    return logits
+
+
+def pre_cast(model: PreTrainedModel, precision: Precision) -> None:
+    """Store the weights of linear layers in ``precision``.
+
+    ``autocast`` would convert them again for every forward pass, which for a single short text takes longer than the
+    pass itself; the products are the same to the bit. For prediction only: such weights cannot be trained well.
+
+    Args:
+        model: changed in place.
+        precision: as used with `forward`.
+    """
+    if precision == "fp32":
+        return
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.to(DTYPES[precision])
+
+
+@dataclass(frozen=True)
+class TransformerScorer:
+    """Texts to logits through a transformer.
+
+    Args:
+        model: in evaluation mode, on its device.
+        tokenizer: the model's.
+        max_length: tokens of a text that the model reads.
+        precision: of the matrix products.
+        rows: most texts in a forward pass.
+        budget: most padded tokens in a forward pass.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_length: int
+    precision: Precision = "fp32"
+    rows: int = 64
+    budget: int = 8_192
+
+    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """Logits in the order of the texts, a window at a time.
+
+        Args:
+            texts: cleaned; any number, read as they are needed.
+
+        Yields:
+            (b, K) for the next b texts.
+        """
+        remaining = iter(texts)
+        while window := list(islice(remaining, PREDICT_AT_ONCE)):
+            tokens = tokenise(window, self.tokenizer, max_length=self.max_length)
+            yield forward(
+                self.model,
+                tokens,
+                pad_id=int(self.tokenizer.pad_token_id),
+                precision=self.precision,
+                rows=self.rows,
+                budget=self.budget,
+            )

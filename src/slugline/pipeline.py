@@ -1,0 +1,147 @@
+"""A recipe goes in, a run comes out: `train`. And what reads runs and models: `evaluate_on`, `compare_runs`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from slugline.data.dataset import TextDataset, load_dataset, load_rows
+from slugline.evaluation.compare import Comparison, compare
+from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate, predict
+from slugline.evaluation.mistakes import mistakes
+from slugline.evaluation.plots import plot_confusion, plot_curves
+from slugline.labels import Calibration
+from slugline.models.classifier import Classifier, load
+from slugline.recipe import DataSection, Recipe
+from slugline.run import Run
+from slugline.storage import replacing_folder
+from slugline.training.fit import check, fit
+
+logger = logging.getLogger("slugline")
+
+
+def train(
+    recipe: Recipe,
+    *,
+    run_dir: Path | None = None,
+    resume: bool | Path = False,
+    force: bool = False,
+    accept_changes: bool = False,
+) -> Run:
+    """Execute a recipe and leave its evidence in a run folder.
+
+    Args:
+        recipe: complete.
+        run_dir: the run's own folder; by default ``runs/<name>``.
+        resume: go on with an interrupted run, from its latest whole checkpoint or from the one given.
+        force: delete what stands in the folder and begin anew.
+        accept_changes: resume although the recipe has changed.
+
+    Returns:
+        The run, complete.
+
+    Raises:
+        SluglineError: what is wrong with recipe, data, base model, folder or disk, and how to mend it.
+    """
+    check(recipe)
+    path = run_dir or Path("runs") / recipe.name
+    with Run.open(path, recipe, resume=bool(resume), force=force, accept_changes=accept_changes) as run:
+        dataset = load_dataset(recipe.data)
+        _record_data(run, dataset)
+        classifier = fit(recipe, dataset, run, checkpoint=resume if isinstance(resume, Path) else None)
+        calibration = _calibrate(recipe, run, classifier, dataset)
+        evaluations: dict[str, Evaluation] = {
+            split: evaluate(
+                classifier,
+                dataset[split],
+                split=split,
+                dataset=dataset.source.name,
+                calibration=calibration,
+                bootstrap=recipe.evaluation.bootstrap,
+            )
+            for split in recipe.evaluation.splits
+            if split in dataset.splits
+        }
+        _record_evaluations(run, dataset, evaluations)
+    return run
+
+
+def evaluate_on(model: str, *, data: str = "", split: str = "test") -> Evaluation:
+    """Score any model that `load` takes on any data whose labels it knows; nothing is written.
+
+    Args:
+        model: a run, a model folder, a checkpoint, or a Hub name.
+        data: a known set or a path; empty = the data of the run's own recipe.
+        split: of the data; data without given splits is scored whole.
+
+    Returns:
+        Predictions, metrics, timing.
+
+    Raises:
+        DataError: the data cannot be read, or has labels that the model does not know.
+        RunError: no data is named, and the model is no run.
+    """
+    classifier = load(model)
+    if data:
+        section = DataSection.of(data, clean=list(classifier.cleaning))
+        rows = load_rows(section, classifier.labels, split=split, text=classifier.text_columns)
+    else:
+        section = Run(Path(model)).recipe.data
+        rows = load_dataset(section)[split]
+    name = section.name or section.path or section.hub
+    return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
+
+
+def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
+    """Compare runs by the predictions in their folders.
+
+    Args:
+        paths: two runs or more, evaluated on the same rows.
+        split: which of their predictions.
+
+    Returns:
+        Intervals and paired tests.
+
+    Raises:
+        RunError: a folder is no run, or was not evaluated on the split.
+        DataError: the runs were not evaluated on the same rows.
+    """
+    names = [path.name for path in paths]
+    unique = len(set(names)) == len(names)
+    return compare({path.name if unique else str(path): Run(path).predictions(split) for path in paths})
+
+
+def _record_data(run: Run, dataset: TextDataset) -> None:
+    run.record({"data": dataset.facts()})
+    run.write_json(run.layout.data, dataset.describe())
+
+
+def _calibrate(recipe: Recipe, run: Run, classifier: Classifier, dataset: TextDataset) -> Calibration:
+    predictions = predict(classifier, dataset["validation"], split="validation", dataset=dataset.source.name)
+    calibration = calibrate(predictions, method=recipe.evaluation.calibrate)
+    run.write_json(run.layout.calibration, vars(calibration))
+    return calibration
+
+
+def _record_evaluations(run: Run, dataset: TextDataset, evaluations: dict[str, Evaluation]) -> None:
+    """Write predictions and metrics of every split; mistakes, plots and timing of the last, which is reported."""
+    for evaluation in evaluations.values():
+        run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
+    reported = list(evaluations.values())[-1]
+    manifest = run.manifest
+    metrics: dict[str, Any] = {split: evaluation.metrics for split, evaluation in evaluations.items()}
+    metrics["timing"] = manifest["training"] | reported.timing
+    metrics["size"] = manifest["size"] | {"model_bytes": _bytes_in(run.layout.model)}
+    run.write_json(run.layout.metrics, metrics)
+    texts = dataset[reported.predictions.split]["text"][:]
+    run.write_json(run.layout.errors, mistakes(reported.predictions, texts))
+    with replacing_folder(run.layout.plots) as folder:
+        if run.history:
+            plot_curves(run.history, folder / "curves")
+        plot_confusion(reported.metrics["confusion_matrix"], dataset.labels.names, folder / "confusion")
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

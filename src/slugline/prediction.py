@@ -1,0 +1,145 @@
+"""Classified texts: a few at a time for people, or files of any size in constant memory."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slugline.data.columns import choose_text_columns, join_text
+from slugline.data.files import Row, read_rows
+from slugline.errors import DataError
+from slugline.models.classifier import Classifier
+from slugline.progress import track
+from slugline.storage import replacing
+
+#: Columns that are added to every row of a file.
+ADDED = ("predicted", "confidence")
+
+#: Rows that are held in memory together.
+ROWS_AT_ONCE = 4_096
+
+Write = Callable[[list[Row]], None]
+
+
+def answers(classifier: Classifier, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """What a classifier says of some texts.
+
+    Args:
+        classifier: as `load` gives it.
+        texts: N texts.
+
+    Returns:
+        For each text its ``label``, that label's ``probability``, and ``probabilities`` of all by name.
+    """
+    names = classifier.labels.names
+    return [
+        {
+            "text": text,
+            "label": names[int(row.argmax())],
+            "probability": float(row.max()),
+            "probabilities": dict(zip(names, row.tolist(), strict=True)),
+        }
+        for text, row in zip(texts, classifier.predict_proba(texts), strict=True)
+    ]
+
+
+def predict_file(classifier: Classifier, source: Path, target: Path, *, columns: Sequence[str] = ()) -> int:
+    """Classify every row of a file, in constant memory; the target appears when it is whole.
+
+    Args:
+        classifier: as `load` gives it.
+        source: CSV, TSV, JSON lines, Parquet, or a text a line.
+        target: CSV, TSV, JSON lines or Parquet; every column of the source, then `ADDED`.
+        columns: that hold the text; by default those that the classifier was trained on, or a guess.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        DataError: the source cannot be read, lacks a column, or the target is of an unknown kind.
+    """
+    suffix = target.suffix.lower()
+    if suffix not in WRITERS:
+        raise DataError(f"{target}: cannot write {suffix or 'this'}.", mend=f"Kinds that can: {', '.join(WRITERS)}.")
+    rows = read_rows(source)
+    first = list(islice(rows, ROWS_AT_ONCE))
+    chosen = choose_text_columns(first, columns, classifier.text_columns, where=str(source))
+    count = 0
+    with (
+        track("predicting", unit="rows") as advance,
+        replacing(target) as temporary,
+        WRITERS[suffix](temporary, [*first[0], *(name for name in ADDED if name not in first[0])]) as write,
+    ):
+        for window in _windows(chain(first, rows)):
+            probabilities = classifier.predict_proba([join_text(row, chosen) for row in window])
+            write(_with_answers(window, probabilities, classifier.labels.names))
+            count += len(window)
+            advance(len(window))
+    return count
+
+
+def _windows(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    remaining = iter(rows)
+    while window := list(islice(remaining, ROWS_AT_ONCE)):
+        yield window
+
+
+def _with_answers(rows: list[Row], probabilities: NDArray[np.float64], names: tuple[str, ...]) -> list[Row]:
+    best = probabilities.argmax(axis=1)
+    return [
+        row | {"predicted": names[index], "confidence": float(probabilities[number, index])}
+        for number, (row, index) in enumerate(zip(rows, best.tolist(), strict=True))
+    ]
+
+
+@contextmanager
+def _csv_writer(path: Path, columns: list[str], *, delimiter: str = ",") -> Iterator[Write]:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
+        writer.writeheader()
+        yield writer.writerows
+
+
+@contextmanager
+def _tsv_writer(path: Path, columns: list[str]) -> Iterator[Write]:
+    with _csv_writer(path, columns, delimiter="\t") as write:
+        yield write
+
+
+@contextmanager
+def _jsonl_writer(path: Path, columns: list[str]) -> Iterator[Write]:
+    with path.open("w", encoding="utf-8") as file:
+        yield lambda rows: file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+@contextmanager
+def _parquet_writer(path: Path, columns: list[str]) -> Iterator[Write]:
+    """The first rows decide the types of the columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: pq.ParquetWriter | None = None
+
+    def write(rows: list[Row]) -> None:
+        nonlocal writer
+        table = pa.Table.from_pylist(rows, schema=writer.schema if writer else None)
+        writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
+        writer.write_table(table)
+
+    try:
+        yield write
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+#: Suffix -> how such a file is written.
+WRITERS = {".csv": _csv_writer, ".tsv": _tsv_writer, ".jsonl": _jsonl_writer, ".parquet": _parquet_writer}

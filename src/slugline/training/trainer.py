@@ -1,0 +1,259 @@
+"""The training loop: transformers' ``Trainer`` with six public methods replaced.
+
+One batch of the loader is one update of the weights; ``gradient_accumulation_steps`` stays 1 and `training_step` cuts
+the update into forward passes itself. Exact accumulation, budgets of tokens, recovery from exhausted memory and epochs
+of constant length all follow from that.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Trainer
+from transformers.trainer_utils import SchedulerType
+
+from slugline.data.batches import UpdateLoader, split
+from slugline.errors import TrainingError
+from slugline.training.checkpoints import Progress
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+
+logger = logging.getLogger("slugline")
+
+#: Schedules of the recipe -> transformers' names. One-cycle is torch's own, see `ClassifierTrainer.create_scheduler`.
+SCHEDULES = {
+    "linear": SchedulerType.LINEAR,
+    "cosine": SchedulerType.COSINE,
+    "constant": SchedulerType.CONSTANT_WITH_WARMUP,
+    "one_cycle": SchedulerType.CONSTANT,
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """How the weights are changed, as far as ``TrainingArguments`` cannot say it.
+
+    Args:
+        loss: logits (B, K) and targets (B,) to losses (B,).
+        head_learning_rate: of the layers that are not the base's; 0 = the same rate.
+        one_cycle: whether the schedule is torch's ``OneCycleLR``.
+    """
+
+    loss: Callable[[Tensor, Tensor], Tensor]
+    head_learning_rate: float = 0.0
+    one_cycle: bool = False
+
+
+class ClassifierTrainer(Trainer):
+    """Trains a sequence classifier.
+
+    Args:
+        model: with logits (B, K).
+        arguments: with ``gradient_accumulation_steps=1``.
+        loader: one batch is one update.
+        method: loss and rates.
+        progress: how far training has come; grows.
+        score: evaluates the model on validation; metric names to numbers.
+        callbacks: that watch.
+        tokenizer: saved with every checkpoint.
+    """
+
+    #: The loss is already divided by the items of the whole update.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        arguments: TrainingArguments,
+        *,
+        loader: UpdateLoader,
+        method: Method,
+        progress: Progress,
+        score: Callable[[PreTrainedModel], dict[str, float]],
+        callbacks: list[TrainerCallback],
+        tokenizer: Any = None,
+    ) -> None:
+        super().__init__(
+            model, arguments, train_dataset=loader.dataset, callbacks=callbacks, processing_class=tokenizer
+        )
+        # Count the items of an update whatever the model's signature says.
+        self.model_accepts_loss_kwargs = True
+        self.network, self.loader, self.method = model, loader, method
+        self.progress, self.score = progress, score
+
+    def get_train_dataloader(self) -> UpdateLoader:
+        """Our own loader, as it is: ``accelerator.prepare`` would lose epochs on resuming and repeat rows."""
+        return self.loader
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Losses of one forward pass, summed and divided by the items of the whole update.
+
+        Args:
+            model: as prepared by accelerate.
+            inputs: ``input_ids``, ``attention_mask`` (B, T), ``labels`` (B,).
+            return_outputs: also return what the model said.
+            num_items_in_batch: examples of the update on all ranks.
+
+        Returns:
+            A scalar, or that and the outputs.
+        """
+        inputs = dict(inputs)
+        labels = inputs.pop("labels")
+        outputs = model(**inputs)
+        # Gradients are averaged over ranks, hence the factor.
+        loss = self.method.loss(outputs.logits, labels).sum() / num_items_in_batch * self.accelerator.num_processes
+        return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
+        """Forward and backward passes of one update; again with halved passes when memory runs out.
+
+        Args:
+            model: as prepared by accelerate.
+            inputs: one update.
+            num_items_in_batch: its examples on all ranks.
+
+        Returns:
+            Mean loss of the update.
+
+        Raises:
+            TrainingError: the loss is not finite, or a single example does not fit into memory.
+        """
+        while True:
+            try:
+                loss = self._accumulate(model, inputs, num_items_in_batch)
+                break
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                if self.progress.rows == 1:
+                    raise TrainingError(
+                        "a single example does not fit into memory.",
+                        mend="Choose a smaller data.max_length or model.base.",
+                    ) from error
+            self._halve(model, inputs)  # after the except clause: its traceback held the tensors
+        if not math.isfinite(loss.item()):
+            raise TrainingError(
+                f"the loss is {loss.item()} at update {self.state.global_step + 1}; the last checkpoint is intact.",
+                mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower, "
+                "more train.warmup, or train.precision=fp32.",
+            )
+        return loss
+
+    def _accumulate(self, model: nn.Module, inputs: Any, items: Any) -> Tensor:
+        parts = split(inputs, rows=self.progress.rows, tokens=self.progress.tokens)
+        total = torch.zeros((), device=self.args.device)
+        for index, part in enumerate(parts):
+            # Ranks exchange gradients once an update, in the last backward pass.
+            with nullcontext() if index == len(parts) - 1 else self.accelerator.no_sync(model):
+                total = total + super().training_step(model, part, items)
+        self.progress.examples += len(inputs["labels"])
+        self.progress.real_tokens += int(inputs["attention_mask"].sum())
+        self.progress.padded_tokens += sum(part["input_ids"].numel() for part in parts)
+        return total
+
+    def _halve(self, model: nn.Module, inputs: Any) -> None:
+        """Forget the update's gradients and make forward passes half as large."""
+        model.zero_grad(set_to_none=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        largest = max(
+            len(part["labels"]) for part in split(inputs, rows=self.progress.rows, tokens=self.progress.tokens)
+        )
+        self.progress.rows = max(1, min(self.progress.rows, largest) // 2)
+        self.progress.tokens = max(1, self.progress.tokens // 2)
+        logger.warning(
+            "out of memory at update %d: going on with at most %d examples and %d tokens a forward pass.",
+            self.state.global_step + 1,
+            self.progress.rows,
+            self.progress.tokens,
+        )
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW with a rate of its own for the head, and no decay on biases and norms.
+
+        Args:
+            model: instead of the trainer's own.
+
+        Returns:
+            The optimizer; its first group is the base's, whose rate is the one that is logged.
+        """
+        if self.optimizer is None:
+            chosen = self.network if model is None else model
+            optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, self.network)
+            self.optimizer = optimizer_class(self._parameter_groups(chosen), **options)
+        return self.optimizer
+
+    def _parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        decaying = set(self.get_decay_parameter_names(model))
+        base_prefix = f"{self.network.base_model_prefix}."
+        head_rate = self.method.head_learning_rate or self.args.learning_rate
+        groups = []
+        for in_base, rate in ((True, self.args.learning_rate), (False, head_rate)):
+            for decays, weight_decay in ((True, self.args.weight_decay), (False, 0.0)):
+                parameters = [
+                    parameter
+                    for name, parameter in model.named_parameters()
+                    if parameter.requires_grad and (base_prefix in name) == in_base and (name in decaying) == decays
+                ]
+                if parameters:
+                    groups.append({"params": parameters, "lr": rate, "weight_decay": weight_decay})
+        return groups
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """One-cycle (Smith 2018), or transformers' schedules.
+
+        Args:
+            num_training_steps: updates in all.
+            optimizer: instead of the trainer's own.
+
+        Returns:
+            The scheduler.
+        """
+        if self.lr_scheduler is None and self.method.one_cycle:
+            chosen = optimizer or self.create_optimizer()
+            schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
+                chosen,
+                max_lr=[group["lr"] for group in chosen.param_groups],
+                # One more than there are updates: the scheduler is stepped after the last one too.
+                total_steps=num_training_steps + 1,
+                pct_start=max(self.args.get_warmup_steps(num_training_steps), 1) / (num_training_steps + 1),
+                cycle_momentum=False,
+            )
+            self.lr_scheduler = schedule
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Score on validation without touching the global random state, so that evaluating never changes training.
+
+        Args:
+            eval_dataset: unused; the validation rows are known.
+            ignore_keys: unused.
+            metric_key_prefix: before every metric's name in the log.
+
+        Returns:
+            Metrics by prefixed name.
+        """
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.score(self.network).items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error means that memory ran out, on a GPU, on Apple's, or in main memory."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    message = str(error).lower()
+    return "out of memory" in message or "can't allocate memory" in message

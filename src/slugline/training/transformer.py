@@ -1,0 +1,243 @@
+"""Fine-tuning of a transformer, from tokens to the best weights on validation.
+
+`fit_transformer` is the story; the steps below it hand single values to the rooms that do the work.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from transformers import PrinterCallback, set_seed
+
+from slugline.data.batches import Tokens, UpdateLoader, UpdateSampler, tokenise, update_loader
+from slugline.data.dataset import TextDataset
+from slugline.errors import RunError, TrainingError
+from slugline.layouts import CheckpointLayout
+from slugline.metrics import METRICS, metric, summary
+from slugline.models.build import BUILD, load_tokenizer, longest_input, quietly, save, size_of
+from slugline.models.classifier import Classifier, load
+from slugline.models.transformer import forward
+from slugline.recipe import Recipe, TrainSection
+from slugline.run import Run
+from slugline.storage import disk_errors, replacing_folder
+from slugline.training.arguments import training_arguments
+from slugline.training.callbacks import Cadence, Historian, updates_between
+from slugline.training.checkpoints import CheckpointKeeper, Progress, is_sealed, last_complete, step_of
+from slugline.training.losses import Loss, build_loss, class_weights
+from slugline.training.machine import Machine, prepare_machine
+from slugline.training.trainer import ClassifierTrainer, Method
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
+
+logger = logging.getLogger("slugline")
+
+#: No bound, for the half of a micro-batch that the user left out.
+UNLIMITED = 2**31
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that one training is made of.
+
+    Args:
+        recipe: complete.
+        dataset: with rows in train and validation.
+        run: open for writing.
+        machine: as prepared.
+        tokenizer: of the model.
+        model: with a fresh head.
+        tokens: of train and validation.
+        progress: at the checkpoint that is gone on from, or at the beginning.
+    """
+
+    recipe: Recipe
+    dataset: TextDataset
+    run: Run
+    machine: Machine
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    tokens: dict[str, Tokens]
+    progress: Progress
+
+    @property
+    def pad_id(self) -> int:
+        """Id of the padding token."""
+        return int(self.tokenizer.pad_token_id)
+
+
+def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> Classifier:
+    """Fine-tune a transformer and keep the best weights on validation.
+
+    Args:
+        recipe: complete.
+        dataset: with rows in train and validation.
+        run: open for writing; whole checkpoints in it are gone on from.
+        checkpoint: go on from this one instead of the latest.
+
+    Returns:
+        The classifier, loaded from what was saved.
+
+    Raises:
+        TrainingError: training cannot go on.
+        RunError: the disk is full, or ``checkpoint`` is not whole.
+    """
+    start = _start(run, checkpoint)
+    parts = _parts(recipe, dataset, run, start)
+    trainer = _trainer(parts)
+    if not parts.progress.stopped:
+        with disk_errors(run.path), quietly():
+            trainer.train(resume_from_checkpoint=str(start) if start else None)
+    _restore_best(parts)
+    with replacing_folder(run.layout.model) as folder:
+        save(parts.model, parts.tokenizer, folder)
+    run.record({"size": size_of(parts.model), "training": _training_facts(parts.progress, len(dataset["train"]))})
+    return load(run.path, precision=parts.machine.precision.precision)
+
+
+def _start(run: Run, checkpoint: Path | None) -> Path | None:
+    """The checkpoint to go on from, with the history cut back to it."""
+    if checkpoint is not None and not is_sealed(checkpoint):
+        raise RunError(f"{checkpoint} is not a whole checkpoint.", mend="Leave --checkpoint out: the latest is found.")
+    start = checkpoint or last_complete(run.layout.checkpoints)
+    run.cut_history(step_of(start) if start else 0)
+    if start is not None:
+        logger.info("going on from %s", start.name)
+    return start
+
+
+def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -> Parts:
+    machine = prepare_machine(recipe.train)
+    run.record(machine.facts())
+    # Before the model is built: the seed decides the weights of its head.
+    set_seed(recipe.seed)
+    tokenizer = load_tokenizer(recipe.model.base)
+    model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device)
+    tokens = _tokenise(recipe, dataset, run, model, tokenizer)
+    progress = Progress.read(start) if start else _first_progress(recipe.train, machine)
+    return Parts(recipe, dataset, run, machine, tokenizer, model, tokens, progress)
+
+
+def _tokenise(
+    recipe: Recipe, dataset: TextDataset, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> dict[str, Tokens]:
+    """Tokens of train and validation; what was seen of their lengths goes into ``data.json``."""
+    longest = longest_input(model.config, tokenizer)
+    max_length = min(recipe.data.max_length, longest)
+    if max_length < recipe.data.max_length:
+        logger.warning("data.max_length = %d, but the model reads %d tokens.", recipe.data.max_length, longest)
+    tokens, facts = {}, {}
+    for split in ("train", "validation"):
+        texts = dataset[split]["text"][:]
+        key = f"{dataset.fingerprint}/{split}"
+        tokens[split] = tokenise(texts, tokenizer, max_length=max_length, fingerprint=key)
+        facts[split] = tokens[split].facts()
+    run.write_json(run.layout.data, run.data | {"tokens": {"max_length": max_length, **facts}})
+    return tokens
+
+
+def _first_progress(section: TrainSection, machine: Machine) -> Progress:
+    """Forward passes as the recipe says, or as the profile has them."""
+    rows, tokens = section.micro_batch_size, section.micro_batch_tokens
+    if not rows and not tokens:
+        return Progress(rows=machine.profile.micro_batch_size, tokens=machine.profile.micro_batch_tokens)
+    return Progress(rows=rows or UNLIMITED, tokens=tokens or UNLIMITED)
+
+
+def _trainer(parts: Parts) -> ClassifierTrainer:
+    section, progress = parts.recipe.train, parts.progress
+    arguments = training_arguments(parts.recipe, parts.machine, parts.run.layout.checkpoints)
+    targets = np.array(parts.dataset["train"]["label"][:], dtype=np.int64)
+    loader = _loader(parts, targets, rank=arguments.process_index, world=arguments.world_size)
+    trainer = ClassifierTrainer(
+        parts.model,
+        arguments,
+        loader=loader,
+        method=Method(
+            loss=_loss(section, targets, parts.dataset.labels.names),
+            head_learning_rate=section.head_learning_rate,
+            one_cycle=section.schedule == "one_cycle",
+        ),
+        progress=progress,
+        score=_scoring(parts),
+        callbacks=_callbacks(parts, updates_per_epoch=len(loader)),
+        tokenizer=parts.tokenizer,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _loader(parts: Parts, targets: NDArray[np.int64], *, rank: int, world: int) -> UpdateLoader:
+    recipe, tokens = parts.recipe, parts.tokens["train"]
+    sampler = UpdateSampler(tokens.lengths, size=recipe.train.batch_size, seed=recipe.seed, rank=rank, world=world)
+    workers = parts.machine.profile.workers
+    return update_loader(tokens, targets, sampler=sampler, pad_id=parts.pad_id, workers=workers)
+
+
+def _callbacks(parts: Parts, *, updates_per_epoch: int) -> list[TrainerCallback]:
+    """Those that watch; the keeper is last, for it seals what the others have added."""
+    section, progress = parts.recipe.train, parts.progress
+    cadence = Cadence(
+        progress,
+        metric(section.select_by),
+        eval_every=updates_between(section.eval_every, updates_per_epoch),
+        save_every=updates_between(section.save_every, updates_per_epoch),
+        patience=section.patience,
+        min_delta=section.min_delta,
+    )
+    return [cadence, Historian(parts.run, progress), CheckpointKeeper(progress, keep=section.keep_checkpoints)]
+
+
+def _loss(section: TrainSection, targets: NDArray[np.int64], names: tuple[str, ...]) -> Loss:
+    counts = np.bincount(targets, minlength=len(names))
+    weights = class_weights(counts, scheme=section.class_weights, bounds=section.class_weight_bounds, names=names)
+    return build_loss(section.loss, gamma=section.gamma, weights=weights, smoothing=section.label_smoothing)
+
+
+def _scoring(parts: Parts) -> Callable[[PreTrainedModel], dict[str, float]]:
+    """A function that scores a model on validation: every metric that is a single number."""
+
+    def score(model: PreTrainedModel) -> dict[str, float]:
+        logits = forward(
+            model,
+            parts.tokens["validation"],
+            pad_id=parts.pad_id,
+            precision=parts.machine.precision.precision,
+            rows=parts.recipe.train.eval_batch_size,
+            budget=parts.progress.tokens,
+        )
+        if not np.isfinite(logits).all():
+            raise TrainingError(
+                "the model's validation logits are not finite; the last checkpoint is intact.",
+                mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower.",
+            )
+        scored = summary(parts.dataset.predictions("validation", logits))
+        return {name: scored[name] for name in METRICS}
+
+    return score
+
+
+def _restore_best(parts: Parts) -> None:
+    """Put the weights of the best evaluation back."""
+    progress = parts.progress
+    best = parts.run.layout.checkpoints / f"checkpoint-{progress.best_step}"
+    parts.model.load_state_dict(load_file(CheckpointLayout(best).weights))
+    selected = parts.recipe.train.select_by
+    logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)
+
+
+def _training_facts(progress: Progress, examples: int) -> dict[str, float]:
+    epochs = progress.examples / examples
+    return {
+        "train_seconds": progress.train_seconds,
+        "seconds_per_epoch": progress.train_seconds / epochs if epochs else 0.0,
+        "examples_per_second": progress.examples / progress.update_seconds if progress.update_seconds else 0.0,
+        "padding_share": progress.padding_share,
+    }

@@ -1,0 +1,147 @@
+"""The tests' own world: no network, no user cache, tiny random models, and a little news of our own making."""
+
+from __future__ import annotations
+
+import os
+
+# Before any library reads them.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "true"
+
+import csv
+import random
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+#: Words that tell the topics apart, and words that do not.
+TOPICS = {
+    "business": "market shares profit bank oil prices economy stocks trade dollar".split(),
+    "sport": "match goal team coach season player league cup win injury".split(),
+    "tech": "software phone internet computer users online chip network data games".split(),
+}
+FILLER = "the a said on monday new after over for with his its were about more people year".split()
+
+
+def pytest_report_header() -> list[str]:
+    """Say whether the tests on real data will run."""
+    found = "run" if SHARED_DATA.is_dir() else "are skipped: there is no ../shared/data"
+    return [f"tests on real data sets {found}"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Any connection to another machine is a mistake of the test."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise RuntimeError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    socket.socket.connect = guarded  # type: ignore[method-assign, assignment]
+    yield
+    socket.socket.connect = connect  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True)
+def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Caches under the test's folder; nothing of the user's is read or written."""
+    monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.delenv("SLUGLINE_DATA", raising=False)
+
+
+def articles(count: int, *, seed: int = 0, topics: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
+    """Made-up articles, balanced over the topics, all different."""
+    rng = random.Random(seed)
+    chosen = topics or TOPICS
+    rows = []
+    for index in range(count):
+        topic = list(chosen)[index % len(chosen)]
+        words = rng.choices(chosen[topic], k=rng.randint(2, 6)) + rng.choices(FILLER, k=rng.randint(3, 25))
+        rng.shuffle(words)
+        rows.append({"text": " ".join([*words, f"no{index}"]), "label": topic})
+    return rows
+
+
+def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+    """Write rows with a header."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="session")
+def news_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 articles on three topics."""
+    return write_csv(tmp_path_factory.mktemp("news") / "news.csv", articles(150))
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of two layers and width 32 with random weights and a word-level tokenizer, as a base-model folder."""
+    import torch
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.normalizers import Lowercase
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-bert"
+    words = sorted({word for some in TOPICS.values() for word in some} | set(FILLER))
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    backend = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = Lowercase()
+    backend.pre_tokenizer = Whitespace()
+    backend.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=64,
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.2,
+        pad_token_id=0,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def recipe_values(news_csv: Path, tiny_base: Path) -> dict[str, Any]:
+    """A recipe that trains the tiny model in a second or two; change it freely."""
+    return {
+        "name": "tiny",
+        "data": {"path": str(news_csv), "max_length": 32},
+        "model": {"base": str(tiny_base), "pooling": "mean"},
+        "train": {
+            "epochs": 2,
+            "batch_size": 16,
+            "learning_rate": 3e-3,
+            "precision": "fp32",
+            "logging_steps": 2,
+            "threads": 1,
+        },
+        "evaluation": {"bootstrap": 50},
+    }

@@ -1,0 +1,165 @@
+"""Tokens come out as the tokenizer itself would give them; updates hold every row once; passes keep their budget."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT, articles
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slugline.data.batches import (
+    UpdateSampler,
+    by_length,
+    collate,
+    cut,
+    special_tokens,
+    split,
+    tokenise,
+    tokenizer_fingerprint,
+    update_loader,
+)
+from slugline.errors import ModelError
+from slugline.models.build import load_tokenizer
+
+SHARED_TOKENIZERS = ROOT.parent / "shared" / "tokenizers"
+TEXTS = [row["text"] for row in articles(40)]
+lengths_strategy = st.lists(st.integers(1, 60), min_size=1, max_size=200)
+
+
+@pytest.mark.parametrize("max_length", [5, 12, 64])
+def test_tokens_are_those_of_the_tokenizer(tiny_base: Path, max_length: int) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokens = tokenise(TEXTS, tokenizer, max_length=max_length)
+    expected = tokenizer(TEXTS, truncation=True, max_length=max_length)["input_ids"]
+    assert [tokens[index] for index in range(len(TEXTS))] == expected
+    assert tokens.lengths.tolist() == [len(row) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "special"),
+    [("bert-base-uncased", (("[CLS]",), ("[SEP]",))), ("gpt2", ((), ())), ("roberta-base", (("<s>",), ("</s>",)))],
+)
+def test_special_tokens_of_the_usual_families(name: str, special: tuple[tuple[str, ...], ...]) -> None:
+    folder = SHARED_TOKENIZERS / name
+    if not folder.is_dir():
+        pytest.skip("there is no ../shared/tokenizers")
+    from transformers import BertTokenizerFast, GPT2TokenizerFast, RobertaTokenizerFast
+
+    classes = {"bert-base-uncased": BertTokenizerFast, "gpt2": GPT2TokenizerFast, "roberta-base": RobertaTokenizerFast}
+    tokenizer = classes[name].from_pretrained(folder)
+    before, after = special_tokens(tokenizer)
+    found = tuple(tokenizer.convert_ids_to_tokens(before)), tuple(tokenizer.convert_ids_to_tokens(after))
+    assert found == special
+    text = "Oil prices dropped significantly today as the stock market crashed."
+    assert tokenise([text], tokenizer, max_length=9)[0] == tokenizer(text, truncation=True, max_length=9)["input_ids"]
+
+
+def test_one_cache_serves_every_length_and_tokenizing_again_is_not_needed(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
+    tokenizer = load_tokenizer(str(tiny_base))
+    first = tokenise(TEXTS, tokenizer, max_length=64, fingerprint="f")
+    # Were the texts read again, this would give nothing.
+    second = tokenise([], tokenizer, max_length=8, fingerprint="f")
+    assert [second[i] for i in range(40)] == tokenizer(TEXTS, truncation=True, max_length=8)["input_ids"]
+    assert second.truncated_share == (first.full_lengths > 8).mean()
+    assert len(tokenise([], tokenizer, max_length=8, fingerprint="other")) == 0
+
+
+def test_the_cache_knows_one_tokenizer_from_another(tiny_base: Path) -> None:
+    one, other = load_tokenizer(str(tiny_base)), load_tokenizer(str(tiny_base))
+    assert tokenizer_fingerprint(one) == tokenizer_fingerprint(other)
+    other.add_tokens(["slugline"])
+    assert tokenizer_fingerprint(one) != tokenizer_fingerprint(other)
+
+
+def test_a_length_without_room_for_text_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match="max_length = 2 leaves no room"):
+        tokenise(TEXTS, load_tokenizer(str(tiny_base)), max_length=2)
+
+
+def test_an_empty_text_is_its_special_tokens(tiny_base: Path) -> None:
+    tokens = tokenise(["", "market"], load_tokenizer(str(tiny_base)), max_length=8)
+    assert tokens[0] == [2, 3]
+
+
+@given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
+def test_passes_cover_all_rows_within_their_budget(lengths: list[int], rows: int, tokens: int) -> None:
+    parts = cut(lengths, rows=rows, tokens=tokens)
+    assert [parts[0].start, parts[-1].stop] == [0, len(lengths)]
+    assert all(before.stop == after.start for before, after in pairwise(parts))
+    for part in parts:
+        count, longest = part.stop - part.start, max(lengths[part])
+        assert count == 1 or (count <= rows and count * longest <= tokens)
+
+
+@given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
+def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, tokens: int) -> None:
+    passes = by_length(np.array(lengths), rows=rows, tokens=tokens)
+    assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
+    assert lengths[passes[0][0]] == max(lengths)
+
+
+@given(lengths_strategy, st.integers(1, 40), st.integers(0, 5), st.integers(1, 4))
+def test_an_epoch_has_every_row_once_over_all_ranks(lengths: list[int], size: int, epoch: int, world: int) -> None:
+    seen: list[int] = []
+    counts = set()
+    for rank in range(world):
+        sampler = UpdateSampler(np.array(lengths), size=max(size, world), seed=1, rank=rank, world=world)
+        sampler.set_epoch(epoch)
+        updates = list(sampler)
+        counts.add(len(updates))
+        assert len(sampler) == len(updates)
+        assert len(lengths) < world or all(updates)
+        seen += [row for update in updates for row in update]
+    assert sorted(seen) == list(range(len(lengths)))
+    assert len(counts) == 1
+
+
+def test_the_order_follows_from_seed_and_epoch_alone() -> None:
+    lengths = np.arange(1, 101)
+
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        sampler = UpdateSampler(lengths, size=8, seed=seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+def test_grouping_by_length_keeps_padding_low() -> None:
+    rng = np.random.default_rng(0)
+    lengths = np.clip(rng.lognormal(3.9, 0.5, 20_000), 5, 256).astype(np.int64)
+    padded = sum(max(lengths[update]) * len(update) for update in UpdateSampler(lengths, size=32, seed=0))
+    assert 1 - lengths.sum() / padded < 0.08
+
+
+def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokens = tokenise(TEXTS, tokenizer, max_length=32)
+    sampler = UpdateSampler(tokens.lengths, size=16, seed=0)
+    loader = update_loader(tokens, np.arange(len(TEXTS)), sampler=sampler, pad_id=0)
+    for batch, rows in zip(loader, sampler, strict=True):
+        parts = split(batch, rows=5, tokens=60)
+        assert torch.cat([part["labels"] for part in parts]).tolist() == rows
+        found = [ids[mask.bool()].tolist() for part in parts for ids, mask in _rows(part)]
+        assert found == [tokens[row] for row in rows]
+        assert all(part["attention_mask"].sum(1).max() == part["input_ids"].shape[1] for part in parts)
+
+
+def _rows(part: dict[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    return list(zip(part["input_ids"], part["attention_mask"], strict=True))
+
+
+def test_padding_stands_on_the_right_and_is_masked() -> None:
+    batch = collate([[5, 6], [7, 8, 9]], pad_id=1)
+    assert batch["input_ids"].tolist() == [[5, 6, 1], [7, 8, 9]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]

