@@ -138,7 +138,8 @@ def recipe_values(news_csv: Path, tiny_base: Path) -> dict[str, Any]:
         "train": {
             "epochs": 2,
             "batch_size": 16,
-            "learning_rate": 3e-3,
+            "learning_rate": 1e-2,
+            "head_learning_rate": 5e-2,
             "precision": "fp32",
             "logging_steps": 2,
             "threads": 1,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
@@ -36,7 +36,7 @@ def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:
 
 
 def as_logits(predicted: Any, width: int) -> NDArray[np.float32]:
-    return np.eye(width, dtype=np.float32)[np.asarray(predicted)]
+    return np.asarray(np.eye(width)[predicted], dtype=np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,7 @@ def answers(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]
     return np.array(draw(labels)), np.array(draw(labels)), width
 
 
+@settings(deadline=None)
 @given(answers())
 def test_every_score_agrees_with_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
     targets, predicted, width = case
@@ -109,6 +110,7 @@ def test_one_run_followed_by_another_keeps_both() -> None:
     assert both.losses.shape == both.confidence.shape == (16,)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_loss_agrees_with_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
@@ -35,7 +35,7 @@ def mean_of(values: NDArray[Any]) -> Any:
 
 def test_bootstrap_keeps_the_rows_of_each_stratum() -> None:
     strata = np.array([2, 0, 0, 2, 1, 2])
-    drawn = bootstrap(strata, lambda rows: rows, resamples=200)
+    drawn = bootstrap(strata, lambda rows: rows.astype(np.float64), resamples=200).astype(np.int64)
     assert drawn.shape == (200, 6)
     expected = np.sort(strata)
     assert all(np.sort(strata[rows]).tolist() == expected.tolist() for rows in drawn)
@@ -44,9 +44,7 @@ def test_bootstrap_keeps_the_rows_of_each_stratum() -> None:
 
 def test_bootstrap_repeats_and_follows_its_seed() -> None:
     values = np.random.default_rng(0).normal(size=50)
-    first, again, other = (
-        bootstrap(np.zeros(50, dtype=np.int64), mean_of(values), seed=seed) for seed in (13, 13, 14)
-    )
+    first, again, other = (bootstrap(np.zeros(50, dtype=np.int64), mean_of(values), seed=seed) for seed in (13, 13, 14))
     assert first.tolist() == again.tolist() != other.tolist()
 
 
@@ -73,6 +71,7 @@ def test_intervals_hold_their_estimate() -> None:
     assert reflected_interval(0.2 + samples, 0.1) == pytest.approx((0.0, 0.1))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_wilson_agrees_with_scipy(trials: int, share: float) -> None:
     successes = round(share * trials)
@@ -87,6 +86,7 @@ def test_all_right_is_not_certainty() -> None:
     assert pytest.approx(stats.norm.ppf(0.975)) == NORMAL_QUANTILE
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 20))
 def test_mcnemar_agrees_with_scipy(only_a: int, only_b: int, both: int) -> None:
     correct_a = np.array([True] * only_a + [False] * only_b + [True] * both, dtype=np.bool_)
@@ -108,6 +108,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_stays_between_raw_and_bonferroni(p_values: list[float]) -> None:
     for raw, adjusted in zip(p_values, holm(p_values), strict=True):
@@ -150,6 +151,7 @@ def test_temperature_is_recovered(temperature: float) -> None:
     assert fit_temperature(logits, targets) == pytest.approx(temperature, rel=0.04)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 10), st.integers(0, 1000))
 def test_temperature_never_raises_the_loss_it_was_fitted_on(temperature: float, seed: int) -> None:
     logits, targets = sampled(temperature, rows=200, seed=seed)
@@ -159,6 +161,7 @@ def test_temperature_never_raises_the_loss_it_was_fitted_on(temperature: float, 
     assert after <= before + 1e-3
 
 
+@settings(deadline=None)
 @given(st.floats(0.2, 5), st.integers(0, 1000))
 def test_temperature_scales_with_the_logits(factor: float, seed: int) -> None:
     logits, targets = sampled(1.0, rows=100, seed=seed)

@@ -9,10 +9,9 @@ from typing import Any
 
 from slugline.data.dataset import TextDataset, load_dataset, load_rows
 from slugline.evaluation.compare import Comparison, compare
-from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate, predict
+from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
 from slugline.evaluation.mistakes import mistakes
 from slugline.evaluation.plots import plot_confusion, plot_curves
-from slugline.labels import Calibration
 from slugline.models.classifier import Classifier, load
 from slugline.recipe import DataSection, Recipe
 from slugline.run import Run
@@ -49,22 +48,16 @@ def train(
     path = run_dir or Path("runs") / recipe.name
     with Run.open(path, recipe, resume=bool(resume), force=force, accept_changes=accept_changes) as run:
         dataset = load_dataset(recipe.data)
+        for split in _wanted(recipe):
+            dataset[split]  # a split that is missing is an error now, not after hours of training
         _record_data(run, dataset)
         classifier = fit(recipe, dataset, run, checkpoint=resume if isinstance(resume, Path) else None)
-        calibration = _calibrate(recipe, run, classifier, dataset)
-        evaluations: dict[str, Evaluation] = {
-            split: evaluate(
-                classifier,
-                dataset[split],
-                split=split,
-                dataset=dataset.source.name,
-                calibration=calibration,
-                bootstrap=recipe.evaluation.bootstrap,
-            )
-            for split in recipe.evaluation.splits
-            if split in dataset.splits
-        }
-        _record_evaluations(run, dataset, evaluations)
+        evaluations = _evaluate(recipe, dataset, classifier)
+        calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
+        run.write_json(run.layout.calibration, vars(calibration))
+        for split in recipe.evaluation.splits:
+            evaluations[split] = evaluations[split].calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
+        _record_evaluations(run, dataset, {split: evaluations[split] for split in recipe.evaluation.splits})
     return run
 
 
@@ -118,11 +111,17 @@ def _record_data(run: Run, dataset: TextDataset) -> None:
     run.write_json(run.layout.data, dataset.describe())
 
 
-def _calibrate(recipe: Recipe, run: Run, classifier: Classifier, dataset: TextDataset) -> Calibration:
-    predictions = predict(classifier, dataset["validation"], split="validation", dataset=dataset.source.name)
-    calibration = calibrate(predictions, method=recipe.evaluation.calibrate)
-    run.write_json(run.layout.calibration, vars(calibration))
-    return calibration
+def _evaluate(recipe: Recipe, dataset: TextDataset, classifier: Classifier) -> dict[str, Evaluation]:
+    """Every split that is asked for, each predicted once."""
+    name = dataset.source.name
+    return {
+        split: evaluate(classifier, dataset[split], split=split, dataset=name, bootstrap=0) for split in _wanted(recipe)
+    }
+
+
+def _wanted(recipe: Recipe) -> list[str]:
+    """The splits to be predicted: those that the recipe names, and validation, on which calibration is fitted."""
+    return list(dict.fromkeys(["validation", *recipe.evaluation.splits]))
 
 
 def _record_evaluations(run: Run, dataset: TextDataset, evaluations: dict[str, Evaluation]) -> None:

@@ -131,7 +131,7 @@ class TrainSection(Section):
     loss: Literal["cross_entropy", "focal"] = Field("cross_entropy", description="focal fades out easy examples")
     gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="of the focal loss")
     class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
-        "none", description="or a table by class name"
+        "none", description="none, inverse, balanced, effective, or a table by class name"
     )
     class_weight_bounds: tuple[float, float] = Field((0.0, 0.0), description="lowest and highest weight; 0 = no bound")
     label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
@@ -332,7 +332,8 @@ def _keys_in(item: Any) -> list[str]:
     return [str(item["loc"][-1])] if item["type"] == "extra_forbidden" else []
 
 
-def _sections() -> dict[str, type[Section]]:
+def sections() -> dict[str, type[Section]]:
+    """The recipe's sections by name."""
     return {
         name: field.annotation
         for name, field in Recipe.model_fields.items()
@@ -341,11 +342,11 @@ def _sections() -> dict[str, type[Section]]:
 
 
 def _known_keys() -> set[str]:
-    return set(Recipe.model_fields) | {key for section in _sections().values() for key in section.model_fields}
+    return set(Recipe.model_fields) | {key for section in sections().values() for key in section.model_fields}
 
 
 def _keys_of(path: Sequence[str]) -> list[str]:
-    section = _sections().get(path[0]) if path else Recipe
+    section = sections().get(path[0]) if path else Recipe
     return list(section.model_fields) if section else []
 
 
@@ -374,11 +375,13 @@ def _line_of(path: Sequence[str], text: str) -> int:
     return 0
 
 
-def choices(section: type[Section], key: str) -> tuple[str, ...]:
-    """Values that a key may take, or an empty tuple where it is free."""
-    annotation = section.model_fields[key].annotation
-    options = [annotation, *get_args(annotation)]
-    return tuple(str(value) for option in options for value in get_args(option) if isinstance(value, str))
+def meaning(section: type[Section], key: str) -> str:
+    """What a key does, and the values it may take where these are few."""
+    field = section.model_fields[key]
+    options = [field.annotation, *get_args(field.annotation)]
+    allowed = [value for option in options for value in get_args(option) if isinstance(value, str)]
+    said = field.description or ""
+    return said if all(value in said for value in allowed) else f"{said} ({', '.join(allowed)})"
 
 
 def commented(recipe: Recipe) -> str:
@@ -391,8 +394,8 @@ def commented(recipe: Recipe) -> str:
         TOML that reads back to an equal recipe.
     """
     given = recipe.model_dump(mode="json", exclude_none=True)
-    lines = [f"name = {_toml(given['name'])}", _commented_key("seed", Recipe, given)]
-    for name, section in _sections().items():
+    lines = [f"name = {to_toml(given['name'])}", _commented_key("seed", Recipe, given)]
+    for name, section in sections().items():
         title = (section.__doc__ or "").strip().splitlines()[0]
         lines += ["", f"[{name}]  # {title}"]
         lines += [_commented_key(key, section, given[name]) for key in section.model_fields]
@@ -404,29 +407,25 @@ def _commented_key(key: str, section: type[Section], given: Mapping[str, Any]) -
     default = field.get_default(call_default_factory=True)
     value = given.get(key, default)
     mark = "" if key in given and value != _plain(default) else "# "
-    shown = _toml(value) if value is not None else "..."
-    options = choices(section, key)
-    hint = field.description or ""
-    if options and not all(option in hint for option in options):
-        hint = f"{' | '.join(options)}; {hint}"
-    return f"{mark}{key} = {shown}".ljust(38) + f"  # {hint}"
+    shown = to_toml(value) if value is not None else "..."
+    return f"{mark}{key} = {shown}".ljust(38) + f"  # {meaning(section, key)}"
 
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _toml(value: Any) -> str:
-    """A value on one line; tables in braces."""
+def to_toml(value: Any) -> str:
+    """A value as TOML on one line; tables in braces."""
     import tomli_w
 
     if isinstance(value, Mapping):
-        pairs = ", ".join(f"{_quoted(key)} = {_toml(item)}" for key, item in value.items())
+        pairs = ", ".join(f"{_quoted(key)} = {to_toml(item)}" for key, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(to_toml, value))}]"
     return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
 
 
 def _quoted(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else to_toml(key)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, articles
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import ROOT, articles
 from slugline.data.batches import (
     UpdateSampler,
     by_length,

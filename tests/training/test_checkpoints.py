@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from slugline.training.checkpoints import Progress, _rotate, in_order, is_sealed, last_complete, seal, step_of
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
@@ -83,10 +83,9 @@ def test_focus_fades_out_what_is_known() -> None:
 def test_huge_logits_give_finite_losses_and_gradients(gamma: float, smoothing: float) -> None:
     logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]], requires_grad=True)
     losses = focal_loss(logits, torch.tensor([0, 0]), gamma=gamma, smoothing=smoothing)
-    losses.sum().backward()
+    (gradient,) = torch.autograd.grad(losses.sum(), logits)
     assert losses.isfinite().all()
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
+    assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
@@ -107,6 +106,7 @@ def test_reduced_precision_is_computed_in_single(dtype: torch.dtype) -> None:
     torch.testing.assert_close(losses, focal_loss(logits.float(), targets, gamma=2.0))
 
 
+@settings(deadline=None)
 @given(st.floats(-50, 50), st.floats(0, 4))
 def test_a_constant_added_to_all_logits_changes_nothing(constant: float, gamma: float) -> None:
     logits, targets = batch(8, dtype=torch.float64)
@@ -119,9 +119,7 @@ def test_losses_are_built_by_name() -> None:
     weights = WEIGHTS.double().numpy()
     plain = build_loss("cross_entropy", gamma=2.0, weights=weights, smoothing=0.1)
     focal = build_loss("focal", gamma=1.5)
-    torch.testing.assert_close(
-        plain(logits, targets), cross_entropy(logits, targets, weights=WEIGHTS, smoothing=0.1)
-    )
+    torch.testing.assert_close(plain(logits, targets), cross_entropy(logits, targets, weights=WEIGHTS, smoothing=0.1))
     torch.testing.assert_close(focal(logits, targets), focal_loss(logits, targets, gamma=1.5))
     assert list(LOSSES) == ["cross_entropy", "focal"]
 

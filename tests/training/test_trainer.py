@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+
 from conftest import articles
 from slugline.data.batches import UpdateSampler, tokenise, update_loader
 from slugline.errors import TrainingError
@@ -17,7 +19,6 @@ from slugline.recipe import ModelSection
 from slugline.training.checkpoints import Progress
 from slugline.training.losses import build_loss
 from slugline.training.trainer import SCHEDULES, ClassifierTrainer, Method
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(96)

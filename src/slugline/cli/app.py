@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated, Any
+from typing import Annotated, TextIO
 
 import typer
 
@@ -47,7 +47,7 @@ def _globally(
 ) -> None:
     from slugline import progress
 
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Stderr()
     handler.setFormatter(_Terse("%(message)s"))
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     progress.logger.handlers = [handler]
@@ -55,6 +55,17 @@ def _globally(
     progress.logger.propagate = False
     if not quiet:
         progress.show()
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Writes to whatever stderr is at the moment: while a bar is drawn, that is the bar's own, which moves aside."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stderr
 
 
 class _Terse(logging.Formatter):
@@ -67,12 +78,20 @@ class _Terse(logging.Formatter):
 
 def main() -> None:
     """Run the command line and turn errors into one or two lines and an exit code."""
-    sys.exit(_run())
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(**options: Any) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: of the command line, without the program's name.
+
+    Returns:
+        The exit code.
+    """
     try:
-        code = app(standalone_mode=False, **options)
+        code = app(arguments, prog_name="slugline", standalone_mode=False)
     except SluglineError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -122,7 +122,7 @@ def compare(
     Args:
         predictions: by the contender's name, or unnamed; rows in any order.
         metric: that decides.
-        resamples: of the bootstrap, and ten times as many exchanges.
+        resamples: of the bootstrap; at least as many random exchanges.
         seed: of the draws.
 
     Returns:

@@ -9,14 +9,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from slugline.metrics import Metric
-from slugline.progress import track
 from slugline.run import Run
 from slugline.training.checkpoints import Progress
 
@@ -120,12 +118,11 @@ class Historian(TrainerCallback):
     Args:
         run: whose history it is.
         progress: shared with the trainer.
+        advance: moves the bar by some updates.
     """
 
-    def __init__(self, run: Run, progress: Progress) -> None:
-        self.run, self.progress = run, progress
-        self.stack = ExitStack()
-        self.advance: Callable[[int], None] = lambda _: None
+    def __init__(self, run: Run, progress: Progress, advance: Callable[[int], None]) -> None:
+        self.run, self.progress, self.advance = run, progress, advance
         self.began = self.step_began = time.monotonic()
         self.seconds_before = progress.train_seconds
         self.logged = (progress.examples, progress.update_seconds)
@@ -133,7 +130,6 @@ class Historian(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training begins, or goes on."""
         self.began = time.monotonic()
-        self.advance = self.stack.enter_context(track("training", state.max_steps, unit="updates"))
         self.advance(state.global_step)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -171,7 +167,6 @@ class Historian(TrainerCallback):
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training is over."""
         self.progress.train_seconds = self.seconds_before + time.monotonic() - self.began
-        self.stack.close()
 
     def _speed(self) -> float:
         """Examples per second since the last line."""

@@ -145,6 +145,18 @@ def last_complete(folder: Path) -> Path | None:
     return None
 
 
+def delete_after(folder: Path, step: int) -> None:
+    """Delete checkpoints of later updates, whole or not: training will come to them again.
+
+    Args:
+        folder: that holds the checkpoints.
+        step: update after which training goes on.
+    """
+    for checkpoint in in_order(folder):
+        if step_of(checkpoint) > step:
+            _delete(checkpoint)
+
+
 def in_order(folder: Path) -> list[Path]:
     """All checkpoints in a folder by their update, whole or not."""
     numbered = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := _number(path))]
@@ -176,6 +188,10 @@ def _rotate(folder: Path, *, best_step: int, keep: int) -> None:
     """Delete all but the best and the latest ``keep`` others."""
     others = [checkpoint for checkpoint in in_order(folder) if step_of(checkpoint) != best_step]
     for checkpoint in others[:-keep]:
-        # The seal goes first: a deletion that is cut short must not leave a checkpoint that looks whole.
-        CheckpointLayout(checkpoint).seal.unlink(missing_ok=True)
-        shutil.rmtree(checkpoint, ignore_errors=True)
+        _delete(checkpoint)
+
+
+def _delete(checkpoint: Path) -> None:
+    # The seal goes first: a deletion that is cut short must not leave a checkpoint that looks whole.
+    CheckpointLayout(checkpoint).seal.unlink(missing_ok=True)
+    shutil.rmtree(checkpoint, ignore_errors=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +25,13 @@ from slugline.metrics import METRICS, metric, summary
 from slugline.models.build import BUILD, load_tokenizer, longest_input, quietly, save, size_of
 from slugline.models.classifier import Classifier, load
 from slugline.models.transformer import forward
+from slugline.progress import track
 from slugline.recipe import Recipe, TrainSection
 from slugline.run import Run
 from slugline.storage import disk_errors, replacing_folder
 from slugline.training.arguments import training_arguments
 from slugline.training.callbacks import Cadence, Historian, updates_between
-from slugline.training.checkpoints import CheckpointKeeper, Progress, is_sealed, last_complete, step_of
+from slugline.training.checkpoints import CheckpointKeeper, Progress, delete_after, is_sealed, last_complete, step_of
 from slugline.training.losses import Loss, build_loss, class_weights
 from slugline.training.machine import Machine, prepare_machine
 from slugline.training.trainer import ClassifierTrainer, Method
@@ -72,6 +74,12 @@ class Parts:
         """Id of the padding token."""
         return int(self.tokenizer.pad_token_id)
 
+    @property
+    def updates(self) -> int:
+        """Updates of the whole training."""
+        per_epoch = -(-len(self.tokens["train"]) // self.recipe.train.batch_size)
+        return math.ceil(per_epoch * self.recipe.train.epochs)
+
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> Classifier:
     """Fine-tune a transformer and keep the best weights on validation.
@@ -91,10 +99,9 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
     """
     start = _start(run, checkpoint)
     parts = _parts(recipe, dataset, run, start)
-    trainer = _trainer(parts)
     if not parts.progress.stopped:
-        with disk_errors(run.path), quietly():
-            trainer.train(resume_from_checkpoint=str(start) if start else None)
+        with track("training", parts.updates, unit="updates") as advance, disk_errors(run.path), quietly():
+            _trainer(parts, advance).train(resume_from_checkpoint=str(start) if start else None)
     _restore_best(parts)
     with replacing_folder(run.layout.model) as folder:
         save(parts.model, parts.tokenizer, folder)
@@ -103,11 +110,13 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
 
 
 def _start(run: Run, checkpoint: Path | None) -> Path | None:
-    """The checkpoint to go on from, with the history cut back to it."""
+    """The checkpoint to go on from; history and checkpoints after it are forgotten."""
     if checkpoint is not None and not is_sealed(checkpoint):
         raise RunError(f"{checkpoint} is not a whole checkpoint.", mend="Leave --checkpoint out: the latest is found.")
     start = checkpoint or last_complete(run.layout.checkpoints)
-    run.cut_history(step_of(start) if start else 0)
+    step = step_of(start) if start else 0
+    run.cut_history(step)
+    delete_after(run.layout.checkpoints, step)
     if start is not None:
         logger.info("going on from %s", start.name)
     return start
@@ -151,7 +160,7 @@ def _first_progress(section: TrainSection, machine: Machine) -> Progress:
     return Progress(rows=rows or UNLIMITED, tokens=tokens or UNLIMITED)
 
 
-def _trainer(parts: Parts) -> ClassifierTrainer:
+def _trainer(parts: Parts, advance: Callable[[int], None]) -> ClassifierTrainer:
     section, progress = parts.recipe.train, parts.progress
     arguments = training_arguments(parts.recipe, parts.machine, parts.run.layout.checkpoints)
     targets = np.array(parts.dataset["train"]["label"][:], dtype=np.int64)
@@ -167,7 +176,7 @@ def _trainer(parts: Parts) -> ClassifierTrainer:
         ),
         progress=progress,
         score=_scoring(parts),
-        callbacks=_callbacks(parts, updates_per_epoch=len(loader)),
+        callbacks=_callbacks(parts, advance, updates_per_epoch=len(loader)),
         tokenizer=parts.tokenizer,
     )
     trainer.remove_callback(PrinterCallback)
@@ -181,7 +190,7 @@ def _loader(parts: Parts, targets: NDArray[np.int64], *, rank: int, world: int) 
     return update_loader(tokens, targets, sampler=sampler, pad_id=parts.pad_id, workers=workers)
 
 
-def _callbacks(parts: Parts, *, updates_per_epoch: int) -> list[TrainerCallback]:
+def _callbacks(parts: Parts, advance: Callable[[int], None], *, updates_per_epoch: int) -> list[TrainerCallback]:
     """Those that watch; the keeper is last, for it seals what the others have added."""
     section, progress = parts.recipe.train, parts.progress
     cadence = Cadence(
@@ -192,7 +201,7 @@ def _callbacks(parts: Parts, *, updates_per_epoch: int) -> list[TrainerCallback]
         patience=section.patience,
         min_delta=section.min_delta,
     )
-    return [cadence, Historian(parts.run, progress), CheckpointKeeper(progress, keep=section.keep_checkpoints)]
+    return [cadence, Historian(parts.run, progress, advance), CheckpointKeeper(progress, keep=section.keep_checkpoints)]
 
 
 def _loss(section: TrainSection, targets: NDArray[np.int64], names: tuple[str, ...]) -> Loss:
@@ -228,6 +237,8 @@ def _restore_best(parts: Parts) -> None:
     """Put the weights of the best evaluation back."""
     progress = parts.progress
     best = parts.run.layout.checkpoints / f"checkpoint-{progress.best_step}"
+    if not is_sealed(best):
+        raise RunError(f"{best}, which holds the best weights, is damaged.", mend="Train again with --force.")
     parts.model.load_state_dict(load_file(CheckpointLayout(best).weights))
     selected = parts.recipe.train.select_by
     logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)

@@ -1,0 +1,5 @@
+"""`python -m slugline`."""
+
+from slugline.cli import main
+
+main()

@@ -1,0 +1,184 @@
+"""Comparison: what may be called better, what may not, and what cannot be compared at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from slugline.errors import DataError, RecipeError
+from slugline.evaluation.compare import compare
+from slugline.evaluation.evaluate import confidence_intervals, evaluate_predictions
+from slugline.labels import LabelSet, Predictions
+from slugline.metrics import METRICS
+from slugline.statistics import mcnemar
+
+LABELS = LabelSet(("business", "sport", "tech"))
+COUNT = 400
+TARGETS = np.arange(COUNT) % 3
+
+
+def contender(wrong: Any, *, sureness: float = 3.0) -> Predictions:
+    """One that errs on these rows."""
+    predicted = TARGETS.copy()
+    predicted[wrong] = (predicted[wrong] + 1) % 3
+    return Predictions(
+        ids=np.array([f"{row:04x}" for row in range(COUNT)], dtype=np.str_),
+        targets=TARGETS,
+        logits=(sureness * np.eye(3)[predicted]).astype(np.float32),
+        labels=LABELS,
+        split="test",
+        dataset="news",
+    )
+
+
+GOOD, POOR = contender(range(10)), contender(range(5, 65))
+
+
+def shuffled(predictions: Predictions) -> Predictions:
+    order: NDArray[np.int64] = np.random.default_rng(0).permutation(len(predictions))
+    return replace(
+        predictions,
+        ids=predictions.ids[order],
+        targets=predictions.targets[order],
+        logits=predictions.logits[order],
+    )
+
+
+def test_better_is_said_where_it_is_shown() -> None:
+    (pair,) = compare({"linear": POOR, "encoder": GOOD}).pairs
+    assert (pair.a, pair.b, pair.is_shown) == ("encoder", "linear", True)
+    assert pair.difference == pytest.approx(50 / 400)
+    assert 0 < pair.interval[0] < pair.difference < pair.interval[1]
+    low, high = (f"{100 * end:.1f}" for end in pair.interval)
+    assert pair.verdict == f"encoder is better than linear: +12.5 points of accuracy [{low}, {high}], p < 0.001"
+
+
+def test_no_difference_is_shown_by_a_few_rows() -> None:
+    found = compare({"a": contender(range(10)), "b": contender(range(7, 19))})
+    (pair,) = found.pairs
+    assert not pair.is_shown
+    assert pair.p_value == pytest.approx(mcnemar(np.arange(400) >= 10, ~np.isin(np.arange(400), range(7, 19))))
+    assert pair.interval[0] < 0 < pair.interval[1]
+    assert pair.verdict.startswith("no difference is shown between a and b: +0.5 points of accuracy [")
+    assert pair.verdict.endswith("], p = 0.804, 400 texts")
+    assert found.summary == [pair.verdict]
+
+
+def test_an_interval_beside_zero_is_not_enough() -> None:
+    # Five rows against none: no resample turns the sign, yet five heads in a row are no proof.
+    (pair,) = compare({"a": contender([]), "b": contender(range(5))}, resamples=500).pairs
+    assert pair.p_value == pytest.approx(2 / 2**5)
+    assert not pair.is_shown
+
+
+def test_p_values_are_corrected_for_the_number_of_pairs() -> None:
+    runs = {"a": contender(range(8)), "b": contender(range(8, 30)), "c": contender(range(30, 38))}
+    (alone,) = compare({"a": runs["a"], "b": runs["b"]}, resamples=100).pairs
+    found = compare(runs, resamples=100)
+    among_three = next(pair for pair in found.pairs if {pair.a, pair.b} == {"a", "b"})
+    assert alone.is_shown
+    assert among_three.p_value == pytest.approx(3 * alone.p_value)
+    assert "3 pairs after Holm" in found.method
+
+
+def test_equals_are_not_told_apart() -> None:
+    (pair,) = compare([GOOD, GOOD], resamples=50).pairs
+    assert (pair.a, pair.b, pair.difference, pair.interval, pair.p_value) == ("run 1", "run 2", 0, (0, 0), 1)
+    assert "+0.0 points of accuracy [0.0, 0.0], p = 1.000" in pair.verdict
+
+
+def test_rows_are_matched_by_id_whatever_their_order() -> None:
+    straight = compare({"good": GOOD, "poor": POOR}, resamples=100)
+    crossed = compare({"good": GOOD, "poor": shuffled(POOR)}, resamples=100)
+    assert straight.pairs == crossed.pairs
+
+
+def test_classes_are_matched_by_name_whatever_their_order() -> None:
+    columns = [2, 0, 1]
+    renamed = replace(
+        POOR,
+        labels=LabelSet(tuple(LABELS.names[column] for column in columns)),
+        logits=POOR.logits[:, columns],
+        targets=np.argsort(columns)[TARGETS],
+    )
+    for metric in ("accuracy", "f1_macro"):
+        straight = compare({"good": GOOD, "poor": POOR}, metric=metric, resamples=100)
+        assert compare({"good": GOOD, "poor": renamed}, metric=metric, resamples=100).pairs == straight.pairs
+
+
+def test_figures_are_those_of_the_runs_own_metrics() -> None:
+    own_order = shuffled(POOR)
+    found = compare({"good": GOOD, "poor": own_order}, resamples=200).contenders[1]
+    metrics = evaluate_predictions(own_order, bootstrap=200).metrics
+    assert found.metrics == {name: metrics[name] for name in METRICS}
+    assert found.confidence_intervals == confidence_intervals(own_order, resamples=200)
+
+
+@pytest.mark.parametrize("metric", ["f1_macro", "loss", "ece"])
+def test_any_metric_may_decide(metric: str) -> None:
+    # So sure of themselves that every mistake also is one of calibration.
+    runs = {"poor": contender(range(5, 65), sureness=8.0), "good": contender(range(10), sureness=8.0)}
+    found = compare(runs, metric=metric, resamples=400)
+    (pair,) = found.pairs
+    assert (pair.a, pair.is_shown) == ("good", True)
+    assert (pair.difference > 0) == METRICS[metric].greater_is_better
+    assert pair.p_value == pytest.approx(1 / 401)
+    assert METRICS[metric].title in pair.verdict
+    assert "random exchange" in found.method
+
+
+def test_any_metric_may_leave_it_open() -> None:
+    runs = {"a": contender(range(10)), "b": contender(range(7, 19))}
+    for metric in ("f1_macro", "loss"):
+        (pair,) = compare(runs, metric=metric, resamples=300).pairs
+        assert not pair.is_shown
+        assert pair.p_value > 0.4
+
+
+def test_other_rows_are_not_comparable() -> None:
+    fewer = replace(POOR, ids=POOR.ids[:-4], targets=POOR.targets[:-4], logits=POOR.logits[:-4])
+    message = (
+        "'a' and 'b' are not comparable: of 400 and 396 rows, 4 are only in 'a', 0 only in 'b', and 0 have another"
+    )
+    with pytest.raises(DataError, match=message) as caught:
+        compare({"a": GOOD, "b": fewer})
+    assert "split_seed" in caught.value.mend
+
+
+def test_other_labels_are_not_comparable() -> None:
+    relabelled = replace(POOR, targets=np.where(np.arange(COUNT) < 7, (TARGETS + 1) % 3, TARGETS))
+    with pytest.raises(DataError, match="7 have another label"):
+        compare({"a": GOOD, "b": relabelled})
+
+
+def test_other_classes_are_not_comparable() -> None:
+    other = replace(POOR, labels=LabelSet(("business", "sport", "science")))
+    with pytest.raises(DataError, match="2 classes are known to one of them only, such as 'science'"):
+        compare({"a": GOOD, "b": other})
+
+
+def test_one_contender_is_no_comparison() -> None:
+    with pytest.raises(DataError, match="1 contender cannot be compared"):
+        compare([GOOD])
+
+
+def test_unknown_metric_is_refused() -> None:
+    with pytest.raises(RecipeError, match="there is no metric 'acuracy'"):
+        compare([GOOD, POOR], metric="acuracy")
+
+
+def test_a_comparison_repeats_and_is_plain_json() -> None:
+    found = compare({"good": GOOD, "poor": POOR}, resamples=100)
+    plain = found.to_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain == compare({"good": GOOD, "poor": POOR}, resamples=100).to_dict()
+    assert (plain["dataset"], plain["split"], plain["support"], plain["metric"]) == ("news", "test", 400, "accuracy")
+    assert plain["contenders"][0]["name"] == "good"
+    assert plain["contenders"][0]["accuracy"] == 390 / 400
+    assert len(plain["contenders"][0]["confidence_intervals"]["f1_macro"]) == 2
+    assert plain["pairs"][0]["verdict"] == plain["summary"][0]

@@ -1,0 +1,193 @@
+"""Evaluation of a classifier that looks its answers up: every figure follows from a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from slugline.errors import DataError, RecipeError
+from slugline.evaluation.evaluate import calibrate, confidence_intervals, evaluate, evaluate_predictions, predict
+from slugline.labels import Calibration, LabelSet, Predictions, probabilities
+from slugline.metrics import METRICS, expected_calibration_error, summary
+from slugline.statistics import wilson_interval
+
+LABELS = LabelSet(("business", "sport", "tech"))
+
+
+class Table:
+    """A classifier that knows its answers by heart and counts what it is asked."""
+
+    def __init__(self, logits: NDArray[np.float32]) -> None:
+        self.labels, self.answers = LABELS, logits
+        self.asked: list[str] = []
+
+    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        """Two rows at a time."""
+        rows = [int(text.removeprefix("text ")) for text in texts]
+        for start in range(0, len(rows), 2):
+            yield self.answers[rows[start : start + 2]]
+
+    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """One text at a time is what is timed."""
+        self.asked += texts
+        return probabilities(np.concatenate(list(self.logits(texts))))
+
+
+def split_of(count: int, *, seed: int = 0, sharpness: float = 3.0) -> tuple[Any, datasets.Dataset]:
+    """A classifier that is mostly right, and the rows."""
+    rng = np.random.default_rng(seed)
+    targets = rng.integers(0, 3, count)
+    logits = (sharpness * np.eye(3)[targets] + 1.5 * rng.normal(size=(count, 3))).astype(np.float32)
+    rows = {
+        "id": [f"{row:04x}" for row in range(count)],
+        "text": [f"text {row}" for row in range(count)],
+        "label": targets.tolist(),
+    }
+    return Table(logits), datasets.Dataset.from_dict(rows)
+
+
+def predictions_of(count: int, **options: Any) -> Predictions:
+    classifier, rows = split_of(count, **options)
+    return predict(classifier, rows, split="validation")
+
+
+def test_predictions_keep_the_order_of_the_rows() -> None:
+    classifier, rows = split_of(25)
+    found = predict(classifier, rows, split="test", dataset="news")
+    assert found.ids.tolist() == rows["id"][:]
+    assert found.targets.tolist() == rows["label"][:]
+    assert found.logits.tolist() == classifier.answers.tolist()
+    assert (found.split, found.dataset, found.labels, found.calibration) == ("test", "news", LABELS, None)
+
+
+def test_an_empty_split_is_refused() -> None:
+    classifier, rows = split_of(3)
+    with pytest.raises(DataError, match="the test split has no rows"):
+        predict(classifier, rows.select([]), split="test")
+
+
+def test_evaluation_holds_predictions_metrics_and_timing() -> None:
+    classifier, rows = split_of(60)
+    calibration = Calibration(temperature=2.0, fitted_on="validation")
+    found = evaluate(classifier, rows, split="test", dataset="news", calibration=calibration, bootstrap=50)
+    assert found.predictions.calibration == calibration
+    expected = summary(found.predictions)
+    assert {name: found.metrics[name] for name in expected} == expected
+    assert found.metrics.keys() - expected.keys() == {"confidence_intervals"}
+    assert found.timing.keys() == {
+        "inference_seconds_per_1000",
+        "latency_ms_p50",
+        "latency_ms_p99",
+        "peak_memory_bytes",
+    }
+    assert all(value > 0 for value in found.timing.values())
+    assert found.timing["latency_ms_p50"] <= found.timing["latency_ms_p99"]
+    assert json.loads(json.dumps([found.metrics, found.timing])) == [found.metrics, found.timing]
+
+
+@pytest.mark.parametrize(("count", "timed"), [(5, 5), (100, 100), (730, 100)])
+def test_latency_is_taken_of_single_texts_from_all_over_the_split(count: int, timed: int) -> None:
+    classifier, rows = split_of(count)
+    evaluate(classifier, rows, split="test", bootstrap=0)
+    asked = classifier.asked[3:]  # after the warm-up
+    assert len(asked) == len(set(asked)) == timed
+    assert (asked[0], asked[-1]) == ("text 0", f"text {count - 1}")
+
+
+def test_everything_but_timing_repeats_exactly() -> None:
+    classifier, rows = split_of(40)
+    first, again = (evaluate(classifier, rows, split="test", bootstrap=100) for _ in range(2))
+    assert first.metrics == again.metrics
+    other = evaluate(classifier, rows, split="test", bootstrap=100, seed=14)
+    assert other.metrics["confidence_intervals"] != first.metrics["confidence_intervals"]
+
+
+def test_without_bootstrap_there_are_no_intervals_and_without_a_clock_no_timing() -> None:
+    found = evaluate_predictions(predictions_of(20), bootstrap=0)
+    assert "confidence_intervals" not in found.metrics
+    assert found.timing == {}
+
+
+def test_every_metric_has_an_interval_that_holds_it() -> None:
+    predictions = predictions_of(300)
+    intervals = confidence_intervals(predictions, resamples=300)
+    assert intervals.keys() == METRICS.keys()
+    for name, (low, high) in intervals.items():
+        assert low <= METRICS[name].function(predictions) <= high, name
+        assert high - low < 0.2, name
+        assert low >= 0, name
+
+
+def test_accuracy_has_wilsons_interval_under_both_its_names() -> None:
+    predictions = predictions_of(200)
+    right = int((predictions.predicted == predictions.targets).sum())
+    intervals = confidence_intervals(predictions, resamples=20)
+    assert intervals["accuracy"] == intervals["recall_weighted"] == wilson_interval(right, 200)
+
+
+def test_intervals_of_macro_averages_survive_rare_classes() -> None:
+    # 60 classes of three rows each, all of them right but one row: plain resampling would lose three classes a sample.
+    labels = LabelSet(tuple(f"intent {index}" for index in range(60)))
+    targets = np.repeat(np.arange(60), 3)
+    predicted = targets.copy()
+    predicted[0] = 1
+    predictions = Predictions(
+        ids=np.arange(180).astype(np.str_),
+        targets=targets,
+        logits=np.eye(60, dtype=np.float32)[predicted],
+        labels=labels,
+        split="test",
+    )
+    low, _ = confidence_intervals(predictions, resamples=200)["f1_macro"]
+    assert low > 0.97
+
+
+def test_the_interval_of_the_calibration_error_reaches_down_to_a_calibrated_models_truth() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.55, 1.0, 1000)
+    logits = np.stack([np.log(confidence / (1 - confidence)), np.zeros(1000)], axis=1)
+    predictions = Predictions(
+        ids=np.arange(1000).astype(np.str_),
+        targets=(rng.random(1000) > confidence).astype(np.int64),
+        logits=logits.astype(np.float32),
+        labels=LabelSet(("yes", "no")),
+        split="test",
+    )
+    estimate = METRICS["ece"].function(predictions)
+    low, high = confidence_intervals(predictions)["ece"]
+    assert low < 0.6 * estimate
+    assert estimate <= high < 2 * estimate
+
+
+def test_calibration_makes_confidence_honest() -> None:
+    validation = predictions_of(3000, sharpness=2.0)
+    overconfident = replace(validation, logits=5 * validation.logits)
+    calibration = calibrate(overconfident)
+    assert calibration.fitted_on == "validation"
+    assert calibration.temperature == pytest.approx(5 * calibrate(validation).temperature, rel=1e-4)
+    found = summary(replace(overconfident, calibration=calibration))
+    assert found["ece"] < 0.03 < 0.1 < found["ece_uncalibrated"]
+    plain = expected_calibration_error(overconfident.confidence, overconfident.predicted == overconfident.targets)
+    assert found["ece_uncalibrated"] == pytest.approx(float(plain))
+
+
+def test_calibration_none_leaves_probabilities_alone() -> None:
+    predictions = predictions_of(50)
+    same = replace(predictions, calibration=calibrate(predictions, method="none"))
+    assert same.probabilities.tolist() == predictions.probabilities.tolist()
+
+
+def test_unknown_calibrations_and_several_labels_are_refused() -> None:
+    predictions = predictions_of(4)
+    with pytest.raises(RecipeError, match="'platt'; it can be 'temperature' or 'none'"):
+        calibrate(predictions, method="platt")
+    multi = replace(predictions, labels=LabelSet(LABELS.names, kind="multi"), targets=np.ones((4, 3), dtype=np.bool_))
+    with pytest.raises(DataError, match="one label a text"):
+        calibrate(multi)

@@ -1,0 +1,97 @@
+"""Pictures: written, readable in size, the same every time, and drawn without a window."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from slugline.evaluation.plots import plot_confusion, plot_curves
+
+HISTORY: list[dict[str, Any]] = [
+    {"step": 10, "epoch": 0.5, "loss": 1.2, "learning_rate": 1e-5, "grad_norm": 2.0},
+    {"step": 20, "epoch": 1.0, "loss": 0.7, "learning_rate": 2e-5, "grad_norm": 1.0},
+    {"step": 20, "epoch": 1.0, "validation": {"loss": 0.6, "accuracy": 0.8, "f1_macro": 0.75}},
+    {"step": 40, "epoch": 2.0, "loss": 0.3, "learning_rate": 1e-5, "grad_norm": 1.0},
+    {"step": 40, "epoch": 2.0, "validation": {"loss": 0.4, "accuracy": 0.9, "f1_macro": 0.88}},
+]
+
+
+def text_of(svg: Path) -> str:
+    return " ".join(ElementTree.parse(svg).getroot().itertext())
+
+
+def png_size(path: Path) -> tuple[int, int]:
+    header = path.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(header[16:20], "big"), int.from_bytes(header[20:24], "big")
+
+
+def test_curves_are_written_as_png_and_svg(tmp_path: Path) -> None:
+    written = plot_curves(HISTORY, tmp_path / "plots" / "curves")
+    assert written == [tmp_path / "plots" / "curves.png", tmp_path / "plots" / "curves.svg"]
+    assert png_size(written[0]) == (1650, 510)
+    assert "not recorded" not in text_of(written[1])
+    text = text_of(written[1])
+    for expected in ("Loss", "train", "validation", "accuracy", "macro F1", "Learning rate", "epoch", "2e-5"):
+        assert expected in text
+
+
+@pytest.mark.parametrize("history", [[], HISTORY[:1], HISTORY[2:3], [{"step": 0, "epoch": 0.0, "loss": 1.0}]])
+def test_panels_without_figures_say_so(history: list[dict[str, Any]], tmp_path: Path) -> None:
+    assert "not recorded" in text_of(plot_curves(history, tmp_path / "curves")[1])
+
+
+@pytest.mark.parametrize("count", [2, 18, 40, 150])
+def test_confusion_is_drawn_for_few_and_many_classes(count: int, tmp_path: Path) -> None:
+    matrix = np.random.default_rng(0).integers(0, 30, (count, count))
+    png, svg = plot_confusion(matrix, [f"class {index}" for index in range(count)], tmp_path / "confusion")
+    width, height = png_size(png)
+    assert 500 < height <= width < 2400
+    text = text_of(svg)
+    assert "class 0" in text
+    assert "true" in text
+    assert "predicted" in text
+
+
+def test_counts_stand_in_the_cells_of_small_matrices_only(tmp_path: Path) -> None:
+    small = plot_confusion([[4321, 0], [0, 7]], ["a", "b"], tmp_path / "small")[1]
+    assert "4,321" in text_of(small)
+    matrix = 4321 * np.eye(30, dtype=np.int64)
+    large = plot_confusion(matrix, [f"class {index}" for index in range(30)], tmp_path / "large")[1]
+    assert "4,321" not in text_of(large)
+
+
+def test_a_class_without_rows_is_drawn_empty(tmp_path: Path) -> None:
+    plot_confusion([[3, 0], [0, 0]], ["a", "never"], tmp_path / "confusion")
+
+
+def test_names_are_taken_literally_and_cut(tmp_path: Path) -> None:
+    names = ["$AAPL$_{x}", "体育", "x" * 60]
+    text = text_of(plot_confusion(np.eye(3, dtype=np.int64), names, tmp_path / "confusion")[1])
+    assert "$AAPL$_{x}" in text
+    assert "体育" in text
+    assert "x" * 27 + "…" in text
+    assert "x" * 30 not in text
+
+
+def test_pictures_repeat_byte_for_byte(tmp_path: Path) -> None:
+    first, again = (
+        plot_curves(HISTORY, tmp_path / name / "curves") + plot_confusion([[3, 1], [0, 4]], "ab", tmp_path / name / "c")
+        for name in ("first", "again")
+    )
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+
+
+def test_matplotlib_is_imported_only_to_draw_and_without_pyplot(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from slugline.evaluation import plots; assert 'matplotlib' not in sys.modules;"
+        f"plots.plot_confusion([[1, 0], [0, 1]], ['a', 'b'], pathlib.Path({str(tmp_path)!r}) / 'c');"
+        "assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,79 @@
+"""What the documents say is true: reference pages, the drawn house, the README's commands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import ROOT
+from slugline.recipe import Recipe
+
+
+def test_the_reference_pages_are_what_schema_and_help_say() -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "reference.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_has_a_page() -> None:
+    from slugline.cli.app import app
+
+    page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    names = [command.name for command in app.registered_commands]
+    names += [f"{name} {command.name}" for name, group in groups.items() for command in group.registered_commands]
+    assert len(names) >= 12
+    for name in names:
+        assert f"## slugline {name}\n" in page, name
+
+
+def test_the_drawn_house_is_the_house() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    drawing = text.split("```text\nsrc/slugline/\n")[1].split("```")[0]
+    drawn, folder = set(), ""
+    for line in drawing.splitlines():
+        name, inside = line.split()[0], line.startswith("    ")
+        if name.endswith("/"):
+            folder = name
+        else:
+            drawn.add((folder if inside else "") + name)
+    source = ROOT / "src" / "slugline"
+    files = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
+    files -= {path for path in files if path.endswith("/__init__.py")}
+    assert drawn == files
+
+
+def test_places_named_for_changes_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## Where to change what")[1].split("## Manners")[0]
+    for place, name in re.findall(r"`([a-z_/]+\.py)`: [^|]*?`([A-Z_]{4,})`", table):
+        assert re.search(rf"^{name}\b", (ROOT / "src" / "slugline" / place).read_text(), re.MULTILINE), (place, name)
+
+
+def test_the_readme_opens_with_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    first_block = readme.split("```")[1]
+    assert [line.split("#")[0].strip() for line in first_block.splitlines()[1:] if line] == ["make demo", "make test"]
+
+
+def test_recipes_in_the_documents_are_valid() -> None:
+    import tomllib
+
+    for page in (ROOT / "README.md", ROOT / "docs" / "recipe.md"):
+        for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            Recipe.model_validate(tomllib.loads(block))
+
+
+def test_no_document_speaks_of_what_its_readers_do_not_have() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        assert "../shared" not in text, page
+        assert not re.search(r"/(home|root|work|Users)/", text), page
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / Path(link)).exists(), (page.name, link)

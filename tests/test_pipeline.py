@@ -1,0 +1,335 @@
+"""The main job from recipe to run, on tiny models: what is left behind, that it repeats, that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import SHARED_DATA, articles, write_csv
+from slugline import load, train
+from slugline.errors import DataError, RecipeError, RunError, TrainingError
+from slugline.pipeline import compare_runs, evaluate_on
+from slugline.recipe import Recipe, validate
+from slugline.run import Run
+from slugline.training.callbacks import Historian
+from slugline.training.checkpoints import Progress, in_order, step_of
+
+TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
+
+
+def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
+    changed = deepcopy(values)
+    for section, keys in changes.items():
+        changed[section] |= keys
+    return validate(changed)
+
+
+def linear(values: dict[str, Any]) -> Recipe:
+    return validate({**values, "model": {"kind": "linear"}, "train": {}})
+
+
+def everything(path: Path) -> dict[str, Any]:
+    metrics: dict[str, Any] = json.loads((path / "metrics.json").read_text())
+    del metrics["timing"]
+    return metrics
+
+
+def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    files = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
+    assert files >= {
+        "recipe.toml",
+        "manifest.json",
+        "history.jsonl",
+        "metrics.json",
+        "predictions/validation.parquet",
+        "predictions/test.parquet",
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+        "data.json",
+        "calibration.json",
+        "errors.json",
+        "log.txt",
+        *(f"plots/{name}.{kind}" for name in ("curves", "confusion") for kind in ("png", "svg")),
+    }
+    assert not [name for name in files if name.endswith((".bin", ".pkl")) or ".partial" in name]
+    metrics = run.metrics
+    assert set(metrics["test"]) >= {
+        *("accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted", "recall_weighted"),
+        *("f1_weighted", "loss", "ece", "ece_uncalibrated", "support", "per_class", "confusion_matrix"),
+        "confidence_intervals",
+    }
+    assert set(metrics["timing"]) >= {
+        *("train_seconds", "seconds_per_epoch", "examples_per_second", "inference_seconds_per_1000"),
+        *("latency_ms_p50", "latency_ms_p99", "peak_memory_bytes", "padding_share"),
+    }
+    assert set(metrics["size"]) == {"parameters", "trainable_parameters", "embedding_parameters", "model_bytes"}
+    assert set(run.manifest) >= {"state", "versions", "hardware", "precision", "threads", "data", "seed", "seconds"}
+    assert run.data["tokens"]["train"]["truncated_share"] >= 0
+    assert metrics["test"]["accuracy"] > 0.6  # chance is a third; two epochs of a tiny random model
+
+
+def test_metrics_agree_with_the_predictions_that_are_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    predictions = run.predictions("test")
+    assert (predictions.predicted == predictions.targets).mean() == run.metrics["test"]["accuracy"]
+    assert predictions.calibration == run.calibration
+    assert len(run.history) == len({(line["step"], "validation" in line) for line in run.history})
+    best = max(line["validation"]["f1_macro"] for line in run.history if "validation" in line)
+    assert run.metrics["validation"]["f1_macro"] == pytest.approx(best)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "linear"])
+def test_two_trainings_give_the_same_metrics(recipe_values: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    recipe = validate(recipe_values) if kind == "encoder" else linear(recipe_values)
+    one, two = (train(recipe, run_dir=tmp_path / name) for name in ("one", "two"))
+    assert everything(one.path) == everything(two.path)
+    assert (one.path / "recipe.toml").read_text() == (two.path / "recipe.toml").read_text()
+    again = train(one.recipe, run_dir=tmp_path / "from-its-own-recipe")
+    assert everything(again.path) == everything(one.path)
+
+
+@pytest.mark.parametrize("pooling", ["native", "mean", "max", "cls", "last", "linear"])
+def test_a_fresh_process_gives_the_same_probabilities(
+    recipe_values: dict[str, Any], tmp_path: Path, pooling: str
+) -> None:
+    """The contract of every kind: train, save, load elsewhere, same answers."""
+    recipe = linear(recipe_values) if pooling == "linear" else with_changes(recipe_values, model={"pooling": pooling})
+    run = train(recipe, run_dir=tmp_path / "run")
+    script = (
+        "import json, slugline\n"
+        f"found = slugline.load({str(run.path)!r}, precision='fp32')\n"
+        f"print(json.dumps([found.predict_proba({TEXTS!r}).tolist(), found.predict({TEXTS!r}), list(found.classes_)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    probabilities, labels, classes = json.loads(done.stdout)
+    here = load(run.path, precision="fp32")
+    np.testing.assert_allclose(probabilities, here.predict_proba(TEXTS), atol=1e-6)
+    assert np.sum(probabilities, axis=1) == pytest.approx(np.ones(len(TEXTS)))
+    assert set(labels) <= set(classes) == {"business", "sport", "tech"}
+
+
+def test_plain_transformers_gives_the_same_logits_with_native_pooling(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
+    script = (
+        "import json, torch\n"
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+        f"folder = {str(run.model_dir)!r}\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()\n"
+        "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
+        f"batch = tokenizer({TEXTS!r}, padding=True, truncation=True, max_length=32, return_tensors='pt')\n"
+        "with torch.no_grad(): logits = model(**batch).logits\n"
+        "print(json.dumps([logits.tolist(), model.config.id2label]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    logits, names = json.loads(done.stdout)
+    ours = np.concatenate(list(load(run.path, precision="fp32").logits(TEXTS)))
+    np.testing.assert_allclose(logits, ours, atol=1e-5)
+    assert list(names.values()) == ["business", "sport", "tech"]
+
+
+def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
+    expected = load(run.path, precision="fp32")
+    best = Progress.read(in_order(run.layout.checkpoints)[-1]).best_step
+    for path in (run.model_dir, run.layout.checkpoints / f"checkpoint-{best}"):
+        assert load(path, precision="fp32").predict(TEXTS) == expected.predict(TEXTS)
+    foreign = tmp_path / "somebody-elses"
+    run.model_dir.rename(foreign)
+    found = load(foreign, precision="fp32")
+    assert found.calibration is None
+    assert found.predict(TEXTS) == expected.predict(TEXTS)
+
+
+class Stop(Historian):
+    """Presses Ctrl-C after some updates."""
+
+    after = 0
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        super().on_step_end(args, state, control, **options)
+        if state.global_step == type(self).after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("after", [3, 7, 8, 9, 13])
+def test_an_interrupted_run_ends_as_if_nothing_had_happened(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    """Seven updates an epoch, a checkpoint every four: stops before, at and between checkpoints and epochs."""
+    recipe = with_changes(recipe_values, train={"save_every": 4, "logging_steps": 4, "keep_checkpoints": 0})
+    whole = train(recipe, run_dir=tmp_path / "whole")
+    Stop.after = after
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.transformer.Historian", Stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "stopped")
+    assert Run(tmp_path / "stopped").state == "interrupted"
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+
+    last = [in_order(run.layout.checkpoints)[-1] for run in (whole, resumed)]
+    assert step_of(last[0]) == step_of(last[1]) == 14
+    weights = [load_file(path / "model.safetensors") for path in last]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert everything(resumed.path) == everything(whole.path)
+    timeless = [
+        [{k: v for k, v in line.items() if k != "examples_per_second"} for line in run.history]
+        for run in (whole, resumed)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_early_stopping_is_remembered_over_a_resume(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = with_changes(
+        recipe_values, train={"epochs": 20, "patience": 2, "eval_every": 2, "save_every": 2, "min_delta": 0.5}
+    )
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.transformer._restore_best", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    steps = run.history[-1]["step"]
+    assert steps < 140
+    train(recipe, run_dir=run.path, resume=True)
+    assert run.history[-1]["step"] == steps
+    assert run.state == "complete"
+
+
+def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    recipe = with_changes(recipe_values, train={"epochs": 4, "save_every": 3, "eval_every": 7, "keep_checkpoints": 2})
+    run = train(recipe, run_dir=tmp_path / "run")
+    kept = [step_of(path) for path in in_order(run.layout.checkpoints)]
+    evaluations = [line for line in run.history if "validation" in line]
+    best = max(evaluations, key=lambda line: line["validation"]["f1_macro"])["step"]
+    assert best in kept
+    assert len(kept) <= 3
+    assert max(kept) == 28
+    restored = load_file(run.model_dir / "model.safetensors")
+    at_best = load_file(run.layout.checkpoints / f"checkpoint-{best}" / "model.safetensors")
+    assert all(torch.equal(restored[name], at_best[name]) for name in restored)
+
+
+def test_a_full_disk_while_saving_leaves_a_run_that_can_go_on(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    recipe = with_changes(recipe_values, train={"save_every": 5})
+    save, calls = torch.save, []
+
+    def full(*arguments: Any, **options: Any) -> None:
+        calls.append(1)
+        if len(calls) > 3:  # in the middle of the second checkpoint
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(RunError, match="disk is full"):
+            train(recipe, run_dir=tmp_path / "run")
+    assert Run(tmp_path / "run").state == "failed"
+    assert train(recipe, run_dir=tmp_path / "run", resume=True).state == "complete"
+
+
+def test_a_diverging_run_stops_and_says_why(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    recipe = with_changes(recipe_values, train={"learning_rate": 1e30, "warmup": 0, "max_grad_norm": 0})
+    with pytest.raises(TrainingError, match="learning rate is too high"):
+        train(recipe, run_dir=tmp_path / "run")
+    assert Run(tmp_path / "run").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": 1e-3}, "not free to set"),
+        ({"gradient_accumulation_steps": 2}, "train.micro_batch_size"),
+        ({"adam_beta3": 0.9}, "Did you mean 'adam_beta2'"),
+    ],
+)
+def test_further_arguments_are_checked_before_any_data_is_read(
+    recipe_values: dict[str, Any], tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    recipe = with_changes(recipe_values, data={"path": "nowhere.csv"}, train={"arguments": arguments})
+    with pytest.raises(RecipeError) as caught:
+        train(recipe, run_dir=tmp_path / "run")
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_further_arguments_reach_the_trainer(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    plain = train(validate(recipe_values), run_dir=tmp_path / "plain")
+    other = train(with_changes(recipe_values, train={"arguments": {"adam_beta1": 0.5}}), run_dir=tmp_path / "other")
+    assert plain.history[-1] != other.history[-1]
+
+
+def test_an_unknown_metric_to_select_by_is_refused_at_once(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="f1_macro"):
+        train(with_changes(recipe_values, train={"select_by": "f1_marco"}), run_dir=tmp_path / "run")
+
+
+def test_losses_weights_and_smoothing_change_the_training(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    options: list[dict[str, Any]] = [
+        {},
+        {"loss": "focal"},
+        {"class_weights": {"business": 2.0, "sport": 0.5, "tech": 0.5}},
+        {"label_smoothing": 0.2},
+    ]
+    losses = [
+        train(with_changes(recipe_values, train=keys), run_dir=tmp_path / str(index)).history[0]["loss"]
+        for index, keys in enumerate(options)
+    ]
+    assert len(set(losses)) == len(options)
+
+
+def test_a_run_is_evaluated_on_data_that_it_never_saw(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(linear(recipe_values), run_dir=tmp_path / "run")
+    own = evaluate_on(str(run.path))
+    assert own.metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    new = write_csv(tmp_path / "new.csv", articles(30, seed=5))
+    assert evaluate_on(str(run.path), data=str(new)).metrics["support"] == 30
+    strange = write_csv(tmp_path / "strange.csv", [*articles(30, seed=5), {"text": "rain", "label": "weather"}])
+    with pytest.raises(DataError, match=r"'weather' \(1 rows\)"):
+        evaluate_on(str(run.path), data=str(strange))
+
+
+def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    one = train(linear(recipe_values), run_dir=tmp_path / "linear")
+    two = train(validate(recipe_values), run_dir=tmp_path / "encoder")
+    comparison = compare_runs([one.path, two.path])
+    assert [contender.name for contender in comparison.contenders] == ["linear", "encoder"]
+    assert comparison.support == 30
+    other = train(
+        validate(
+            {**linear(recipe_values).model_dump(), "data": {"path": recipe_values["data"]["path"], "split_seed": 1}}
+        ),
+        run_dir=tmp_path / "other-rows",
+    )
+    with pytest.raises(DataError, match="rows"):
+        compare_runs([one.path, other.path])
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="there is no ../shared/data")
+def test_a_real_set_with_given_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
+    recipe = validate({"name": "trec", "data": {"name": "sms_spam"}, "model": {"kind": "linear"}})
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert run.metrics["test"]["support"] == 1115
+    assert run.metrics["test"]["accuracy"] > 0.97
