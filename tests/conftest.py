@@ -7,8 +7,11 @@ import os
 # Before any library reads them.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
+# Tiny models are faster on one core, above all beside other work.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 import csv
+import logging
 import random
 import socket
 from collections.abc import Iterator
@@ -16,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from slugline import progress
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -52,9 +57,12 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Caches under the test's folder; nothing of the user's is read or written."""
+    """Caches under the test's folder; nothing of the user's is read or written; log and bars as a program has them."""
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("SLUGLINE_DATA", raising=False)
+    monkeypatch.setattr(progress, "_shown", False)
+    for name, value in (("handlers", []), ("propagate", True), ("level", logging.NOTSET)):
+        monkeypatch.setattr(progress.logger, name, value)
 
 
 def articles(count: int, *, seed: int = 0, topics: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
@@ -138,7 +146,7 @@ def recipe_values(news_csv: Path, tiny_base: Path) -> dict[str, Any]:
         "train": {
             "epochs": 2,
             "batch_size": 16,
-            "learning_rate": 1e-2,
+            "learning_rate": 3e-3,
             "head_learning_rate": 5e-2,
             "precision": "fp32",
             "logging_steps": 2,

@@ -64,6 +64,11 @@ class DemoResult:
     answer: tuple[str, float]
     effort: Effort
 
+    @property
+    def seeds(self) -> list[int]:
+        """Of splits and trainings."""
+        return [run.recipe.seed for run in next(iter(self.runs.values()))]
+
     def accuracies(self, contender: str) -> list[float]:
         """Test accuracy for each seed."""
         return [run.metrics["test"]["accuracy"] for run in self.runs[contender]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from conftest import ROOT, articles
 from slugline.data.batches import (
     UpdateSampler,
     by_length,
+    cheapest_cut,
     collate,
     cut,
     special_tokens,
@@ -99,6 +100,32 @@ def test_passes_cover_all_rows_within_their_budget(lengths: list[int], rows: int
         assert count == 1 or (count <= rows and count * longest <= tokens)
 
 
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=12), st.integers(1, 6), st.integers(1, 200), st.integers(0, 90)
+)
+def test_the_cheapest_cut_is_the_cheapest(lengths: list[int], rows: int, tokens: int, overhead: int) -> None:
+    """Against all cuts there are."""
+
+    def cost(parts: list[slice]) -> float:
+        total = 0.0
+        for part in parts:
+            count, longest = part.stop - part.start, max(lengths[part])
+            total += count * longest + overhead
+            if count > 1 and (count > rows or count * longest > tokens):
+                return float("inf")
+        return total
+
+    inner = range(1, len(lengths))
+    every = (
+        [slice(a, b) for a, b in pairwise([0, *cuts, len(lengths)])]
+        for size in range(len(lengths))
+        for cuts in combinations(inner, size)
+    )
+    found = cheapest_cut(lengths, rows=rows, tokens=tokens, overhead=overhead)
+    assert cost(found) == min(map(cost, every))
+    assert [index for part in found for index in range(part.start, part.stop)] == list(range(len(lengths)))
+
+
 @given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
 def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, tokens: int) -> None:
     passes = by_length(np.array(lengths), rows=rows, tokens=tokens)
@@ -148,7 +175,7 @@ def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path) -> None:
     sampler = UpdateSampler(tokens.lengths, size=16, seed=0)
     loader = update_loader(tokens, np.arange(len(TEXTS)), sampler=sampler, pad_id=0)
     for batch, rows in zip(loader, sampler, strict=True):
-        parts = split(batch, rows=5, tokens=60)
+        parts = split(batch, rows=5, tokens=60, overhead=20)
         assert torch.cat([part["labels"] for part in parts]).tolist() == rows
         found = [ids[mask.bool()].tolist() for part in parts for ids, mask in _rows(part)]
         assert found == [tokens[row] for row in rows]

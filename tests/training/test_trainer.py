@@ -18,7 +18,7 @@ from slugline.models.build import build_encoder, load_tokenizer
 from slugline.recipe import ModelSection
 from slugline.training.checkpoints import Progress
 from slugline.training.losses import build_loss
-from slugline.training.trainer import SCHEDULES, ClassifierTrainer, Method
+from slugline.training.trainer import SCHEDULES, ClassifierTrainer, Method, Tally
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(96)
@@ -79,6 +79,7 @@ def make(
         loader=update_loader(tokenised, targets, sampler=UpdateSampler(tokenised.lengths, size=32, seed=0), pad_id=0),
         method=Method(build_loss("cross_entropy"), head_learning_rate=head_rate, one_cycle=schedule == "one_cycle"),
         progress=Progress(rows=rows, tokens=tokens),
+        tally=Tally(3),
         score=lambda _: {},
         callbacks=[recorder],
     )
@@ -143,6 +144,7 @@ def test_exhausted_memory_halves_the_passes_and_changes_no_result(tiny_base: Pat
     assert trouble.happened == 2  # 32 -> 16 -> 8, once
     assert trainer.progress.rows == 8
     assert trainer.progress.examples == 192
+    assert trainer.tally.take().sum() == 192
     np.testing.assert_allclose([a["loss"] for a in recorder.lines], [b["loss"] for b in expected], atol=1e-5)
     for found, wanted in zip(trainer.model.parameters(), undisturbed.model.parameters(), strict=True):
         # Adam makes steps of full size out of gradients that are nothing but rounding.

@@ -130,7 +130,7 @@ def print_demo(result: DemoResult) -> None:
         typer.echo()
     if len(result.comparisons) > 1:
         print_table(
-            ["test accuracy", *(f"seed {index + 1}" for index in range(len(result.comparisons))), "median"],
+            ["test accuracy", *(f"seed {seed}" for seed in result.seeds), "median"],
             [
                 [name, *(f"{value:.4f}" for value in result.accuracies(name)), f"{result.median_accuracy(name):.4f}"]
                 for name in result.runs

@@ -4,14 +4,16 @@ Texts are tokenised once, whole and without special tokens, and cached; cutting 
 way out, so that one cache serves every `max_length` and the share of truncated texts is known. Nothing is ever padded
 further than to the longest text of its forward pass.
 
-One batch of `UpdateLoader` is one update of the weights. `cut` says which of its rows go through the model together.
+One batch of `UpdateLoader` is one update of the weights. `cheapest_cut` says which of its rows go through the model
+together.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 TOKENISE_AT_ONCE = 4_096
 
 #: Updates whose rows are sorted by length together. More means less padding and less shuffling.
-WINDOW = 32
+WINDOW, SMALLEST_WINDOW = 32, 4
 
 
 #: Of the lengths of texts.
@@ -113,32 +115,38 @@ def tokenise(
             f"data.max_length = {max_length} leaves no room beside {len(prefix) + len(suffix)} special tokens.",
             mend="Choose a larger data.max_length.",
         )
-    key = hashlib.sha256(f"{fingerprint}\n{tokenizer_fingerprint(tokenizer)}".encode()).hexdigest()[:32]
-    path = cache_dir() / "tokens" / f"{key}.safetensors"
-    if fingerprint and path.is_file():
-        from safetensors.numpy import load_file
-
-        arrays = load_file(path)
-    else:
-        arrays = _encode(texts, tokenizer)
-        if fingerprint:
-            from safetensors.numpy import save_file
-
-            with replacing(path) as temporary:
-                save_file(arrays, temporary)
+    arrays = _remembered(texts, tokenizer, fingerprint) if fingerprint else _encode(texts, tokenizer)
     return Tokens(arrays["ids"], arrays["offsets"], prefix, suffix, max_length)
 
 
-def _encode(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase) -> dict[str, NDArray[Any]]:
+def _remembered(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, fingerprint: str) -> dict[str, Any]:
+    """Tokens from the cache, where they are put first if need be."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file, save_file
+
+    key = hashlib.sha256(f"{fingerprint}\n{tokenizer_fingerprint(tokenizer)}".encode()).hexdigest()[:32]
+    path = cache_dir() / "tokens" / f"{key}.safetensors"
+    try:
+        return dict(load_file(path))
+    except (FileNotFoundError, SafetensorError):
+        with track("tokenising", len(texts), unit="texts") as advance:
+            arrays = _encode(texts, tokenizer, advance)
+        with replacing(path) as temporary:
+            save_file(arrays, temporary)
+        return arrays
+
+
+def _encode(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, advance: Callable[[int], None] = lambda _: None
+) -> dict[str, NDArray[Any]]:
     pieces: list[NDArray[np.int32]] = []
     lengths: list[int] = []
-    with track("tokenising", len(texts), unit="texts") as advance:
-        for start in range(0, len(texts), TOKENISE_AT_ONCE):
-            some = list(texts[start : start + TOKENISE_AT_ONCE])
-            encoded = tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-            lengths += [len(row) for row in encoded]
-            pieces.append(np.fromiter((token for row in encoded for token in row), np.int32, sum(map(len, encoded))))
-            advance(len(some))
+    for start in range(0, len(texts), TOKENISE_AT_ONCE):
+        some = list(texts[start : start + TOKENISE_AT_ONCE])
+        encoded = tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        lengths += [len(row) for row in encoded]
+        pieces.append(np.fromiter((token for row in encoded for token in row), np.int32, sum(map(len, encoded))))
+        advance(len(some))
     ids = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
     return {"ids": ids, "offsets": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)}
 
@@ -195,6 +203,37 @@ def cut(lengths: Sequence[int] | NDArray[np.int64], *, rows: int, tokens: int) -
     return slices
 
 
+def cheapest_cut(lengths: Sequence[int], *, rows: int, tokens: int, overhead: int) -> list[slice]:
+    """Cut consecutive texts into the forward passes that cost least: padded tokens, and something for each pass.
+
+    Where a pass costs little besides its tokens, as on a CPU, texts of different lengths are better kept apart.
+
+    Args:
+        lengths: (N,) tokens of each text, ascending or descending for the best result.
+        rows: most texts in one pass.
+        tokens: most padded tokens in one pass. A single text may exceed it.
+        overhead: tokens that a pass costs besides its own.
+
+    Returns:
+        Slices that cover all N texts in order.
+    """
+    # cost[end]: of the cheapest cut of the first `end` texts; begin[end]: where its last pass begins.
+    cost, begin = [0.0] + [math.inf] * len(lengths), [0] * (len(lengths) + 1)
+    for end in range(1, len(lengths) + 1):
+        longest = 0
+        for start in range(end - 1, -1, -1):
+            longest, count = max(longest, lengths[start]), end - start
+            if count > 1 and (count > rows or count * longest > tokens):
+                break
+            if cost[start] + count * longest + overhead < cost[end]:
+                cost[end], begin[end] = cost[start] + count * longest + overhead, start
+    slices, end = [], len(lengths)
+    while end:
+        slices.append(slice(begin[end], end))
+        end = begin[end]
+    return slices[::-1]
+
+
 def by_length(lengths: NDArray[np.int64], *, rows: int, tokens: int) -> list[NDArray[np.int64]]:
     """Forward passes over texts in any order, longest first, so that memory runs out at once or never.
 
@@ -229,20 +268,21 @@ def collate(rows: Sequence[Sequence[int]], *, pad_id: int) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def split(batch: Mapping[str, Tensor], *, rows: int, tokens: int) -> list[dict[str, Tensor]]:
+def split(batch: Mapping[str, Tensor], *, rows: int, tokens: int, overhead: int) -> list[dict[str, Tensor]]:
     """Cut an update into forward passes, each no wider than its longest text.
 
     Args:
         batch: ``input_ids`` and ``attention_mask`` (B, T), padded on the right, and ``labels`` (B, ...).
         rows: most texts in one pass.
         tokens: most padded tokens in one pass.
+        overhead: tokens that a pass costs besides its own.
 
     Returns:
         Parts with the same keys that cover the B rows in order.
     """
     lengths = batch["attention_mask"].sum(dim=1).tolist()
     parts = []
-    for part in cut(lengths, rows=rows, tokens=tokens):
+    for part in cheapest_cut(lengths, rows=rows, tokens=tokens, overhead=overhead):
         width = max(lengths[part])
         parts.append({key: value[part] if key == "labels" else value[part, :width] for key, value in batch.items()})
     return parts
@@ -282,16 +322,19 @@ class UpdateSampler(Sampler[list[int]]):
 
     def _windows(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Windows of whole updates; small sets get smaller ones, or every epoch would group the same rows."""
-        width = self.size * max(1, min(WINDOW, len(self) // 8))
-        return [order[start : start + width] for start in range(0, len(order), width)]
+        return self._pieces(order, self.size * min(WINDOW, max(SMALLEST_WINDOW, len(self) // 8)))
 
     def _updates(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        updates = [rows[start : start + self.size] for start in range(0, len(rows), self.size)]
-        # A last update with fewer rows than ranks would leave a rank without work: the one before takes its rows.
-        if len(updates) > 1 and len(updates[-1]) < self.world:
-            last = updates.pop()
-            updates[-1] = np.concatenate([updates[-1], last])
-        return updates
+        return self._pieces(rows, self.size)
+
+    def _pieces(self, rows: NDArray[np.int64], width: int) -> list[NDArray[np.int64]]:
+        """Pieces of ``width`` rows."""
+        pieces = [rows[start : start + width] for start in range(0, len(rows), width)]
+        # Fewer rows than ranks would leave a rank without work: the piece before takes them.
+        if len(pieces) > 1 and len(pieces[-1]) < self.world:
+            last = pieces.pop()
+            pieces[-1] = np.concatenate([pieces[-1], last])
+        return pieces
 
 
 class UpdateLoader(DataLoader[Any]):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from slugline.models.classifier import Classifier
 
 #: Single texts whose latency is taken, and calls before them that do not count.
-LATENCY_TEXTS, WARM_UP_CALLS = 50, 3
+LATENCY_TEXTS, WARM_UP_CALLS = 100, 3
 
 #: Shares of right answers: recall weighted by support is accuracy under another name.
 PROPORTIONS = ("accuracy", "recall_weighted")

@@ -55,11 +55,11 @@ NAME_CHARACTERS = 28
 
 
 def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
-    """Loss of train and validation, accuracy and F1 on validation, learning rate; over epochs.
+    """Loss, accuracy and F1 of train and validation, learning rate; over epochs.
 
     Args:
-        history: lines of ``history.jsonl``: ``step``, ``epoch``, and either ``loss`` and ``learning_rate`` or
-            ``validation`` with its metrics. What is missing is not drawn.
+        history: lines of ``history.jsonl``: ``step``, ``epoch``, and either ``loss``, ``accuracy``, ``f1_macro``
+            and ``learning_rate`` of train, or ``validation`` with its metrics. What is missing is not drawn.
         path: of the pictures, without suffix.
 
     Returns:
@@ -75,10 +75,12 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
         loss, scores, rate = figure.subplots(1, 3)
         _draw(loss, training, "loss", "train", BLUE)
         _draw(loss, validation, "loss", "validation", ORANGE, marker="o")
-        _draw(scores, validation, "accuracy", "accuracy", BLUE, marker="o")
-        _draw(scores, validation, "f1_macro", "macro F1", GREEN, marker="s")
+        _draw(scores, training, "accuracy", "accuracy, train", BLUE)
+        _draw(scores, training, "f1_macro", "macro F1, train", GREEN, dashed=True)
+        _draw(scores, validation, "accuracy", "accuracy, validation", ORANGE, marker="o")
+        _draw(scores, validation, "f1_macro", "macro F1, validation", GREY, marker="s", dashed=True)
         _draw(rate, training, "learning_rate", "", GREY)
-        for axes, title in ((loss, "Loss"), (scores, "Validation scores"), (rate, "Learning rate")):
+        for axes, title in ((loss, "Loss"), (scores, "Scores"), (rate, "Learning rate")):
             _frame(axes, title, last_epoch)
         loss.set_ylim(bottom=0)
         rate.set_ylim(bottom=0)
@@ -128,13 +130,21 @@ def _own_style() -> Iterator[None]:
 
 
 def _draw(
-    axes: Axes, lines: Sequence[Mapping[str, Any]], key: str, label: str, color: str, *, marker: str = ""
+    axes: Axes,
+    lines: Sequence[Mapping[str, Any]],
+    key: str,
+    label: str,
+    color: str,
+    *,
+    marker: str = "",
+    dashed: bool = False,
 ) -> None:
     points = [(line["epoch"], line[key]) for line in lines if key in line]
     if points:
         x, y = zip(*points, strict=True)
         # A single point makes no line.
-        axes.plot(x, y, label=label, color=color, marker=marker or ("o" if len(points) == 1 else ""), markersize=4)
+        shape = marker or ("o" if len(points) == 1 else "")
+        axes.plot(x, y, label=label, color=color, marker=shape, markersize=4, linestyle="--" if dashed else "-")
 
 
 def _frame(axes: Axes, title: str, last_epoch: float) -> None:

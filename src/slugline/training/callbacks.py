@@ -14,9 +14,10 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from slugline.metrics import Metric
+from slugline.metrics import Metric, accuracy, f1, macro
 from slugline.run import Run
 from slugline.training.checkpoints import Progress
+from slugline.training.trainer import Tally
 
 logger = logging.getLogger("slugline")
 
@@ -118,11 +119,12 @@ class Historian(TrainerCallback):
     Args:
         run: whose history it is.
         progress: shared with the trainer.
+        tally: likewise; asked for at every line.
         advance: moves the bar by some updates.
     """
 
-    def __init__(self, run: Run, progress: Progress, advance: Callable[[int], None]) -> None:
-        self.run, self.progress, self.advance = run, progress, advance
+    def __init__(self, run: Run, progress: Progress, tally: Tally, advance: Callable[[int], None]) -> None:
+        self.run, self.progress, self.tally, self.advance = run, progress, tally, advance
         self.began = self.step_began = time.monotonic()
         self.seconds_before = progress.train_seconds
         self.logged = (progress.examples, progress.update_seconds)
@@ -162,11 +164,16 @@ class Historian(TrainerCallback):
                 *(place["epoch"], *(evaluated[name] for name in SHOWN)),
             )
         elif "loss" in logs:
-            self.run.append_history(place | _finite(logs) | {"examples_per_second": self._speed()})
+            self.run.append_history(place | _finite(logs) | self._scores() | {"examples_per_second": self._speed()})
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training is over."""
         self.progress.train_seconds = self.seconds_before + time.monotonic() - self.began
+
+    def _scores(self) -> dict[str, float]:
+        """On training rows since the last line."""
+        confusion = self.tally.take()
+        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion)))}
 
     def _speed(self) -> float:
         """Examples per second since the last line."""

@@ -14,13 +14,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import Trainer
 from transformers.trainer_utils import SchedulerType
 
 from slugline.data.batches import UpdateLoader, split
 from slugline.errors import TrainingError
+from slugline.metrics import confusion_matrix
 from slugline.training.checkpoints import Progress
 
 if TYPE_CHECKING:
@@ -45,11 +48,40 @@ class Method:
         loss: logits (B, K) and targets (B,) to losses (B,).
         head_learning_rate: of the layers that are not the base's; 0 = the same rate.
         one_cycle: whether the schedule is torch's ``OneCycleLR``.
+        pass_overhead: tokens that a forward pass costs besides its own; the default makes as few as possible.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     head_learning_rate: float = 0.0
     one_cycle: bool = False
+    pass_overhead: int = 2**31
+
+
+class Tally:
+    """What the model answered on training rows since it was last asked for; with dropout, so a little too modest.
+
+    Args:
+        n_classes: K.
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        self.n_classes = n_classes
+        self.cells: list[Tensor] = []
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count answers.
+
+        Args:
+            logits: (B, K).
+            labels: (B,).
+        """
+        self.cells.append(labels * self.n_classes + logits.detach().argmax(dim=1))
+
+    def take(self) -> NDArray[np.int64]:
+        """(K, K) counts, true classes in rows; counting begins anew."""
+        cells = torch.cat(self.cells).cpu().numpy() if self.cells else np.empty(0, dtype=np.int64)
+        self.cells.clear()
+        return confusion_matrix(cells // self.n_classes, cells % self.n_classes, self.n_classes)
 
 
 class ClassifierTrainer(Trainer):
@@ -61,6 +93,7 @@ class ClassifierTrainer(Trainer):
         loader: one batch is one update.
         method: loss and rates.
         progress: how far training has come; grows.
+        tally: of the answers on training rows; grows.
         score: evaluates the model on validation; metric names to numbers.
         callbacks: that watch.
         tokenizer: saved with every checkpoint.
@@ -77,6 +110,7 @@ class ClassifierTrainer(Trainer):
         loader: UpdateLoader,
         method: Method,
         progress: Progress,
+        tally: Tally,
         score: Callable[[PreTrainedModel], dict[str, float]],
         callbacks: list[TrainerCallback],
         tokenizer: Any = None,
@@ -87,7 +121,7 @@ class ClassifierTrainer(Trainer):
         # Count the items of an update whatever the model's signature says.
         self.model_accepts_loss_kwargs = True
         self.network, self.loader, self.method = model, loader, method
-        self.progress, self.score = progress, score
+        self.progress, self.tally, self.score = progress, tally, score
 
     def get_train_dataloader(self) -> UpdateLoader:
         """Our own loader, as it is: ``accelerator.prepare`` would lose epochs on resuming and repeat rows."""
@@ -110,6 +144,7 @@ class ClassifierTrainer(Trainer):
         inputs = dict(inputs)
         labels = inputs.pop("labels")
         outputs = model(**inputs)
+        self.tally.add(outputs.logits, labels)
         # Gradients are averaged over ranks, hence the factor.
         loss = self.method.loss(outputs.logits, labels).sum() / num_items_in_batch * self.accelerator.num_processes
         return (loss, outputs) if return_outputs else loss
@@ -128,6 +163,7 @@ class ClassifierTrainer(Trainer):
         Raises:
             TrainingError: the loss is not finite, or a single example does not fit into memory.
         """
+        counted = len(self.tally.cells)
         while True:
             try:
                 loss = self._accumulate(model, inputs, num_items_in_batch)
@@ -140,6 +176,7 @@ class ClassifierTrainer(Trainer):
                         "a single example does not fit into memory.",
                         mend="Choose a smaller data.max_length or model.base.",
                     ) from error
+            del self.tally.cells[counted:]
             self._halve(model, inputs)  # after the except clause: its traceback held the tensors
         if not math.isfinite(loss.item()):
             raise TrainingError(
@@ -150,7 +187,7 @@ class ClassifierTrainer(Trainer):
         return loss
 
     def _accumulate(self, model: nn.Module, inputs: Any, items: Any) -> Tensor:
-        parts = split(inputs, rows=self.progress.rows, tokens=self.progress.tokens)
+        parts = self._parts(inputs)
         total = torch.zeros((), device=self.args.device)
         for index, part in enumerate(parts):
             # Ranks exchange gradients once an update, in the last backward pass.
@@ -161,14 +198,15 @@ class ClassifierTrainer(Trainer):
         self.progress.padded_tokens += sum(part["input_ids"].numel() for part in parts)
         return total
 
+    def _parts(self, inputs: Any) -> list[dict[str, Tensor]]:
+        return split(inputs, rows=self.progress.rows, tokens=self.progress.tokens, overhead=self.method.pass_overhead)
+
     def _halve(self, model: nn.Module, inputs: Any) -> None:
         """Forget the update's gradients and make forward passes half as large."""
         model.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        largest = max(
-            len(part["labels"]) for part in split(inputs, rows=self.progress.rows, tokens=self.progress.tokens)
-        )
+        largest = max(len(part["labels"]) for part in self._parts(inputs))
         self.progress.rows = max(1, min(self.progress.rows, largest) // 2)
         self.progress.tokens = max(1, self.progress.tokens // 2)
         logger.warning(

@@ -34,7 +34,7 @@ from slugline.training.callbacks import Cadence, Historian, updates_between
 from slugline.training.checkpoints import CheckpointKeeper, Progress, delete_after, is_sealed, last_complete, step_of
 from slugline.training.losses import Loss, build_loss, class_weights
 from slugline.training.machine import Machine, prepare_machine
-from slugline.training.trainer import ClassifierTrainer, Method
+from slugline.training.trainer import ClassifierTrainer, Method, Tally
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -58,6 +58,7 @@ class Parts:
         model: with a fresh head.
         tokens: of train and validation.
         progress: at the checkpoint that is gone on from, or at the beginning.
+        tally: of the answers on training rows.
     """
 
     recipe: Recipe
@@ -68,6 +69,7 @@ class Parts:
     model: PreTrainedModel
     tokens: dict[str, Tokens]
     progress: Progress
+    tally: Tally
 
     @property
     def pad_id(self) -> int:
@@ -131,7 +133,7 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
     model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device)
     tokens = _tokenise(recipe, dataset, run, model, tokenizer)
     progress = Progress.read(start) if start else _first_progress(recipe.train, machine)
-    return Parts(recipe, dataset, run, machine, tokenizer, model, tokens, progress)
+    return Parts(recipe, dataset, run, machine, tokenizer, model, tokens, progress, Tally(len(dataset.labels)))
 
 
 def _tokenise(
@@ -173,8 +175,10 @@ def _trainer(parts: Parts, advance: Callable[[int], None]) -> ClassifierTrainer:
             loss=_loss(section, targets, parts.dataset.labels.names),
             head_learning_rate=section.head_learning_rate,
             one_cycle=section.schedule == "one_cycle",
+            pass_overhead=parts.machine.profile.pass_overhead,
         ),
         progress=progress,
+        tally=parts.tally,
         score=_scoring(parts),
         callbacks=_callbacks(parts, advance, updates_per_epoch=len(loader)),
         tokenizer=parts.tokenizer,
@@ -201,7 +205,11 @@ def _callbacks(parts: Parts, advance: Callable[[int], None], *, updates_per_epoc
         patience=section.patience,
         min_delta=section.min_delta,
     )
-    return [cadence, Historian(parts.run, progress, advance), CheckpointKeeper(progress, keep=section.keep_checkpoints)]
+    return [
+        cadence,
+        Historian(parts.run, progress, parts.tally, advance),
+        CheckpointKeeper(progress, keep=section.keep_checkpoints),
+    ]
 
 
 def _loss(section: TrainSection, targets: NDArray[np.int64], names: tuple[str, ...]) -> Loss:
