@@ -34,10 +34,10 @@ TOPICS = {
 FILLER = "the a said on monday new after over for with his its were about more people year".split()
 
 
-def pytest_report_header() -> list[str]:
-    """Say whether the tests on real data will run."""
-    found = "run" if SHARED_DATA.is_dir() else "are skipped: there is no ../shared/data"
-    return [f"tests on real data sets {found}"]
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Say whether the tests on real data ran."""
+    found = "ran as well" if SHARED_DATA.is_dir() else "were skipped: there is no ../shared/data"
+    terminalreporter.write_line(f"tests on real data sets {found}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -137,6 +137,14 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+def test_a_run_that_was_killed_in_its_first_moment_is_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("written first")
+    (tmp_path / ".manifest.77.partial.json").touch()
+    with Run.open(tmp_path, recipe()) as run:
+        pass
+    assert run.state == "complete"
+
+
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = complete(tmp_path)
     before = run.layout.manifest.read_text()

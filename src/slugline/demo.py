@@ -107,10 +107,9 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
     for seed in range(SEED, SEED + seeds):
         for recipe in contenders(effort, seed=seed):
             path = folder / recipe.name / f"seed-{seed}"
-            contender = recipe.name.removeprefix("demo-")
-            logger.info("%s, seed %d", contender, seed)
+            logger.info("%s, seed %d", recipe.name, seed)
             is_unfinished = Run(path).state in ("interrupted", "failed") and Run(path).recipe == recipe
-            runs.setdefault(contender, []).append(
+            runs.setdefault(recipe.name, []).append(
                 train(recipe, run_dir=path, resume=is_unfinished, force=not is_unfinished)
             )
     comparisons = [

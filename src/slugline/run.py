@@ -264,7 +264,7 @@ class Run:
 
     def _admit(self, recipe: Recipe, *, resume: bool, force: bool, accept_changes: bool) -> None:
         """Refuse what would spoil what stands in the folder."""
-        if self.path.exists() and not self.layout.is_run() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self.layout.is_run() and not self._is_bare():
             raise RunError(
                 f"{self.path} exists and is not a run.", mend="Choose another folder with --run-dir; this one is kept."
             )
@@ -290,6 +290,12 @@ class Run:
                     mend="Go on with --resume, or begin anew with --force.",
                 )
             self._admit_changes(recipe, accept_changes=accept_changes)
+
+    def _is_bare(self) -> bool:
+        """Whether the folder holds nothing but what a run leaves that is killed in its first moment."""
+        if not self.path.is_dir():
+            return False
+        return all(path == self.layout.recipe or ".partial" in path.name for path in self.path.iterdir())
 
     def _admit_changes(self, recipe: Recipe, *, accept_changes: bool) -> None:
         changes = changed_keys(self.recipe, recipe)
