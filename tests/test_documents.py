@@ -73,6 +73,12 @@ def test_no_document_speaks_of_what_its_readers_do_not_have() -> None:
         assert not re.search(r"/(home|root|work|Users)/", text), page
 
 
+def test_every_figure_has_been_filled_in() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"\b(TODO|TBD|TIME|HELP|BENCH|[A-Z]+TABLE|AGACC|PICTURE|TABLE)\b", text), page
+
+
 def test_relative_links_lead_somewhere() -> None:
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):

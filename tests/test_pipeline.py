@@ -213,6 +213,51 @@ def test_early_stopping_is_remembered_over_a_resume(
     assert run.state == "complete"
 
 
+def test_a_run_stopped_after_its_last_update_trains_no_further(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch and a half: the epoch could go on, the training must not."""
+    recipe = with_changes(recipe_values, train={"epochs": 1.5})
+    whole = train(recipe, run_dir=tmp_path / "whole")
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.transformer._restore_best", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "stopped")
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    assert resumed.history[-1]["step"] == whole.history[-1]["step"] == 11
+    assert everything(resumed.path) == everything(whole.path)
+
+
+def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "news.csv", articles(150))
+    recipe = with_changes(recipe_values, data={"path": str(path)})
+    finished = train(recipe, run_dir=tmp_path / "finished")
+    Stop.after = 9
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.transformer.Historian", Stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "stopped")
+    write_csv(path, articles(150, seed=7))
+    with pytest.raises(RunError, match="data has changed"):
+        train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    with pytest.raises(DataError, match="has changed since it was trained"):
+        evaluate_on(str(finished.path))
+
+
+def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    other = in_order(run.layout.checkpoints)[-1]
+    with pytest.raises(RunError, match="no checkpoint of"):
+        train(validate(recipe_values), run_dir=tmp_path / "another", resume=other)
+    assert other.exists()
+
+
 def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     recipe = with_changes(recipe_values, train={"epochs": 4, "save_every": 3, "eval_every": 7, "keep_checkpoints": 2})
     run = train(recipe, run_dir=tmp_path / "run")
@@ -262,6 +307,7 @@ def test_a_diverging_run_stops_and_says_why(recipe_values: dict[str, Any], tmp_p
         ({"learning_rate": 1e-3}, "not free to set"),
         ({"gradient_accumulation_steps": 2}, "train.micro_batch_size"),
         ({"adam_beta3": 0.9}, "Did you mean 'adam_beta2'"),
+        ({"optim": "foo"}, "foo"),
     ],
 )
 def test_further_arguments_are_checked_before_any_data_is_read(

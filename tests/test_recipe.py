@@ -83,6 +83,14 @@ def test_a_missing_recipe_and_broken_toml_are_named(tmp_path: Path) -> None:
         read(written(tmp_path, "name = agnews\n"))
 
 
+def test_encodings_of_recipes(tmp_path: Path) -> None:
+    (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf" + THREE_LINES.encode())
+    assert read(tmp_path / "bom.toml").name == "agnews"
+    (tmp_path / "latin.toml").write_bytes(("# caf\u00e9\n" + THREE_LINES).encode("latin-1"))
+    with pytest.raises(RecipeError, match="not UTF-8"):
+        read(tmp_path / "latin.toml")
+
+
 @given(
     st.floats(1e-7, 1), st.integers(1, 512), st.sampled_from(["epoch", "3 epochs", 7]), st.lists(st.text(max_size=5))
 )

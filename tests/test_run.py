@@ -18,7 +18,7 @@ import pytest
 
 from slugline.errors import DataError, RunError, TrainingError
 from slugline.labels import Calibration, LabelSet, Predictions
-from slugline.recipe import Recipe, validate
+from slugline.recipe import Recipe, validate, write
 from slugline.run import Run
 
 
@@ -138,11 +138,44 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_killed_in_its_first_moment_is_begun_again(tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text("written first")
+    (tmp_path / "recipe.toml").write_text(write(recipe()))
     (tmp_path / ".manifest.77.partial.json").touch()
     with Run.open(tmp_path, recipe()) as run:
         pass
     assert run.state == "complete"
+
+
+def test_a_users_own_recipe_is_neither_replaced_nor_deleted(tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text("# my own, with comments")
+    with pytest.raises(RunError, match="is not a run"), Run.open(tmp_path, recipe()):
+        pass
+    assert (tmp_path / "recipe.toml").read_text() == "# my own, with comments"
+
+
+def test_an_error_after_training_deletes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(DataError), Run.open(tmp_path / "run", recipe()) as run:
+        run.layout.model.mkdir()
+        raise DataError("the test split has no rows")
+    assert Run(tmp_path / "run").state == "failed"
+
+
+def test_somebody_elses_manifest_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"name": "a web extension"}')
+    (tmp_path / "recipe.toml").touch()
+    with pytest.raises(RunError, match="somebody else"), Run.open(tmp_path, recipe(), force=True):
+        pass
+    assert (tmp_path / "manifest.json").exists()
+
+
+def test_a_half_written_line_of_history_is_passed_over(tmp_path: Path) -> None:
+    run = complete(tmp_path)
+    run.append_history({"step": 2, "loss": 1.0})
+    with run.layout.history.open("a") as file:
+        file.write('{"step": 4, "lo')
+    assert [line["step"] for line in run.history] == [2]
+    run.cut_history(2)
+    run.append_history({"step": 4, "loss": 0.5})
+    assert [line["step"] for line in run.history] == [2, 4]
 
 
 def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from slugline.data.dataset import TextDataset, load_dataset, load_rows
+from slugline.errors import DataError, RunError
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
 from slugline.evaluation.mistakes import mistakes
 from slugline.evaluation.plots import plot_confusion, plot_curves
-from slugline.models.classifier import Classifier, load
+from slugline.models.classifier import Classifier, load, owner_of
 from slugline.recipe import DataSection, Recipe
 from slugline.run import Run
 from slugline.storage import replacing_folder
 from slugline.training.fit import check, fit
+from slugline.training.machine import environment
 
 logger = logging.getLogger("slugline")
 
@@ -48,9 +50,9 @@ def train(
     path = run_dir or Path("runs") / recipe.name
     with Run.open(path, recipe, resume=bool(resume), force=force, accept_changes=accept_changes) as run:
         dataset = load_dataset(recipe.data)
-        for split in _wanted(recipe):
-            dataset[split]  # a split that is missing is an error now, not after hours of training
-        _record_data(run, dataset)
+        _check_data(run, dataset, _wanted(recipe), accept_changes=accept_changes)
+        run.record({"data": dataset.facts()} | environment())
+        run.write_json(run.layout.data, dataset.describe())
         classifier = fit(recipe, dataset, run, checkpoint=resume if isinstance(resume, Path) else None)
         evaluations = _evaluate(recipe, dataset, classifier)
         calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
@@ -61,28 +63,39 @@ def train(
     return run
 
 
-def evaluate_on(model: str, *, data: str = "", split: str = "test") -> Evaluation:
+def evaluate_on(
+    model: str, *, data: str = "", split: str = "test", text: Sequence[str] = (), label: str = ""
+) -> Evaluation:
     """Score any model that `load` takes on any data whose labels it knows; nothing is written.
 
     Args:
         model: a run, a model folder, a checkpoint, or a Hub name.
         data: a known set or a path; empty = the data of the run's own recipe.
         split: of the data; data without given splits is scored whole.
+        text: text columns of the data; by default those of the run, or a guess.
+        label: label column of the data; a guess when empty.
 
     Returns:
         Predictions, metrics, timing.
 
     Raises:
-        DataError: the data cannot be read, or has labels that the model does not know.
-        RunError: no data is named, and the model is no run.
+        DataError: the data cannot be read, has changed since the run, or has labels that the model does not know.
+        RunError: no data is named, and the model is no run's.
     """
     classifier = load(model)
     if data:
-        section = DataSection.of(data, clean=list(classifier.cleaning))
+        section = DataSection.of(data, clean=list(classifier.cleaning), text=list(text), label=label)
         rows = load_rows(section, classifier.labels, split=split, text=classifier.text_columns)
     else:
-        section = Run(Path(model)).recipe.data
-        rows = load_dataset(section)[split]
+        run = owner_of(Path(model)) or Run(Path(model))
+        section = run.recipe.data
+        dataset = load_dataset(section)
+        if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
+            raise DataError(
+                f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
+                mend="Name the data with --data to score it whole.",
+            )
+        rows = dataset[split]
     name = section.name or section.path or section.hub
     return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
 
@@ -106,9 +119,17 @@ def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
     return compare({path.name if unique else str(path): Run(path).predictions(split) for path in paths})
 
 
-def _record_data(run: Run, dataset: TextDataset) -> None:
-    run.record({"data": dataset.facts()})
-    run.write_json(run.layout.data, dataset.describe())
+def _check_data(run: Run, dataset: TextDataset, wanted: Sequence[str], *, accept_changes: bool) -> None:
+    """Refuse now what would be found after hours of training, or never."""
+    for split in ("train", *wanted):
+        if not len(dataset[split]):
+            raise DataError(f"the {split} split of {dataset.source.name} has no rows.", mend="Check the class filters.")
+    before = run.manifest.get("data", {}).get("fingerprint", dataset.fingerprint)
+    if before != dataset.fingerprint and not accept_changes:
+        raise RunError(
+            f"the data has changed since {run.path} was begun: rows that it trained on may be test rows now.",
+            mend="Begin anew with --force, or go on all the same with --accept-changes.",
+        )
 
 
 def _evaluate(recipe: Recipe, dataset: TextDataset, classifier: Classifier) -> dict[str, Evaluation]:

@@ -153,7 +153,7 @@ class EvaluationSection(Section):
     """What is measured after training."""
 
     splits: list[Literal["train", "validation", "test"]] = Field(
-        ["validation", "test"], description="scored once, with the model chosen on validation"
+        ["validation", "test"], min_length=1, description="scored once, with the model chosen on validation"
     )
     calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
     bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")
@@ -225,9 +225,11 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             f"{path}: there is no such recipe.",
             mend="Write one with: slugline recipe new FILE_OR_SET > my.toml",
         )
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8-sig")
         values = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path}: not UTF-8: {error.reason}.", mend="Save the file as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML: {error}.", mend='Strings need quotes: name = "agnews".') from error
     for given in overrides:
@@ -256,7 +258,9 @@ def validate(
         return Recipe.model_validate(values)
     except ValidationError as error:
         messages = list(dict.fromkeys(_explain(item, where, text, overrides) for item in error.errors()))
-        raise RecipeError("\n".join(messages), mend="All keys: slugline recipe show RECIPE") from error
+        raise RecipeError(
+            "\n".join(messages), mend="All keys with their meaning: docs/recipe.md, or slugline recipe schema"
+        ) from error
 
 
 def write(recipe: Recipe) -> str:
@@ -353,7 +357,8 @@ def _keys_of(path: Sequence[str]) -> list[str]:
 def _place(path: Sequence[str], where: str, text: str, overrides: Sequence[str]) -> str:
     dotted = ".".join(path)
     for given in overrides:
-        if given.partition("=")[0].strip() == dotted:
+        key = given.partition("=")[0].strip()
+        if key == dotted or key.startswith(f"{dotted}."):
             return f"override {given!r}: "
     line = _line_of(path, text)
     return f"{where}, line {line}: " if line else f"{where}: "

@@ -41,6 +41,9 @@ State = Literal["new", "running", "complete", "failed", "interrupted"]
 #: What the user got wrong before anything was trained.
 INPUT_ERRORS = (DataError, MissingExtra, ModelError, RecipeError)
 
+#: Keys of the manifest that a resumed run does not take over.
+RENEWED = ("format", "name", "state", "slugline", "seed", "error", "finished")
+
 #: Version of the run folder's layout. Readers refuse a newer one.
 FORMAT = 1
 
@@ -86,6 +89,8 @@ class Run:
         if not self.layout.is_run():
             return "new"
         manifest = self.manifest
+        if not {"format", "state", "process"} <= set(manifest):
+            raise RunError(f"{self.path} is not a run: its manifest.json is somebody else's.", mend="Choose another.")
         state: State = manifest["state"]
         return "interrupted" if state == "running" and not _is_alive(manifest["process"]) else state
 
@@ -94,7 +99,9 @@ class Run:
         """Logged steps and evaluations in order; empty for kinds that train in one go."""
         if not self.layout.history.is_file():
             return []
-        return [json.loads(line) for line in self.layout.history.read_text(encoding="utf-8").splitlines()]
+        lines = self.layout.history.read_text(encoding="utf-8").split("\n")
+        # Lines are appended; what follows the last line break was cut short.
+        return [json.loads(line) for line in lines[:-1]]
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -173,6 +180,7 @@ class Run:
         """
         run = Run(path)
         run._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
+        is_new = not path.exists()
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         before = run.manifest if run.layout.is_run() else {}
@@ -186,9 +194,8 @@ class Run:
                 run._end("interrupted", started, error="stopped by Ctrl-C")
                 raise
             except INPUT_ERRORS as error:
-                if before:
-                    run._end("failed", started, error=str(error))
-                else:
+                run._end("failed", started, error=str(error))
+                if is_new and not run._is_begun():
                     # Nothing was trained: a typo must not leave a folder that blocks the next try.
                     shutil.rmtree(path, ignore_errors=True)
                 raise
@@ -254,6 +261,8 @@ class Run:
 
     def cut_history(self, step: int) -> None:
         """Forget history after update ``step``: a resumed run writes it again."""
+        if not self.layout.history.exists():
+            return
         kept = [line for line in self.history if line["step"] <= step]
         self.write_text(self.layout.history, "".join(json.dumps(line) + "\n" for line in kept))
 
@@ -264,7 +273,7 @@ class Run:
 
     def _admit(self, recipe: Recipe, *, resume: bool, force: bool, accept_changes: bool) -> None:
         """Refuse what would spoil what stands in the folder."""
-        if self.path.exists() and not self.layout.is_run() and not self._is_bare():
+        if self.path.exists() and not self.layout.is_run() and not self._is_bare(recipe):
             raise RunError(
                 f"{self.path} exists and is not a run.", mend="Choose another folder with --run-dir; this one is kept."
             )
@@ -291,11 +300,17 @@ class Run:
                 )
             self._admit_changes(recipe, accept_changes=accept_changes)
 
-    def _is_bare(self) -> bool:
+    def _is_bare(self, recipe: Recipe) -> bool:
         """Whether the folder holds nothing but what a run leaves that is killed in its first moment."""
         if not self.path.is_dir():
             return False
-        return all(path == self.layout.recipe or ".partial" in path.name for path in self.path.iterdir())
+        left = [path for path in self.path.iterdir() if ".partial" not in path.name]
+        return not left or (left == [self.layout.recipe] and left[0].read_text(encoding="utf-8") == write(recipe))
+
+    def _is_begun(self) -> bool:
+        """Whether there is anything that took time to make."""
+        layout = self.layout
+        return any(path.exists() for path in (layout.model, layout.checkpoints, layout.history))
 
     def _admit_changes(self, recipe: Recipe, *, accept_changes: bool) -> None:
         changes = changed_keys(self.recipe, recipe)
@@ -360,7 +375,7 @@ def _begun(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
         "slugline": __version__,
         "seed": recipe.seed,
         "created": before.get("created", _now()),
-        **{key: before[key] for key in before if key not in ("format", "name", "state", "slugline", "seed", "error")},
+        **{key: value for key, value in before.items() if key not in RENEWED},
         "process": _this_process(),
         "command": sys.argv,
     }

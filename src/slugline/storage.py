@@ -16,6 +16,12 @@ import platformdirs
 
 from slugline.errors import RunError
 
+#: What the system says of places where nothing can be written.
+UNWRITABLE = (
+    *(errno.EACCES, errno.EROFS, errno.EPERM, errno.EIO),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
+)
+
 
 def cache_dir() -> Path:
     """Where results that can be made again are kept: ``SLUGLINE_CACHE``, or the user's cache folder."""
@@ -84,7 +90,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _full(path) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in UNWRITABLE:
             raise RunError(
                 f"{path}: cannot be written ({error.strerror}).", mend="Choose a folder that you may write to."
             ) from error

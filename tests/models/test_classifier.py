@@ -104,7 +104,7 @@ def test_dropout_is_set_under_the_names_of_each_family(tiny_base: Path) -> None:
 
 
 def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model folder"):
+    with pytest.raises(ModelError, match="no run or model folder"):
         load(tmp_path / "nothing")
     with pytest.raises(ModelError, match=r"no config\.json"):
         load(tmp_path)
@@ -117,6 +117,31 @@ def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match="holds no tokenizer"):
         load(tmp_path)
+
+
+def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path, tmp_path: Path) -> None:
+    model = build_encoder(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    save(model, load_tokenizer(str(tiny_base)), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["id2label"] = {"1": "one", "0": "zero"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load(tmp_path).labels.names == ("zero", "one")
+    config["problem_type"] = "multi_label_classification"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="one label of several"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="damaged"):
+        load(tmp_path)
+
+
+def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
+    from slugline.models.linear import fit_linear_scorer
+
+    targets = np.array([0, 1] * 5)
+    scorer = next(fit_linear_scorer(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0], seed=0))
+    scorer.save(tmp_path)
+    assert load(tmp_path).predict(["a long text"]) == ["long"]
 
 
 def test_a_pickle_is_never_read(tiny_base: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the user's input is at fault, 2 wrong usage, 3 a check did
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated, TextIO
 
@@ -98,8 +99,8 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output went away: `slugline predict ... | head`.
-        sys.stderr.close()
+        # The reader of our output went away: `slugline predict ... | head`. Nobody is to be told at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _usage_error(error)

@@ -54,12 +54,14 @@ def evaluate(
     split: Annotated[
         str, typer.Option(help="train, validation or test; data without splits is scored whole.")
     ] = "test",
+    text: Annotated[list[str] | None, typer.Option(help="With --data: its text column, or several.")] = None,
+    label: Annotated[str, typer.Option(help="With --data: its label column.")] = "",
     as_json: Json = False,
 ) -> None:
     """Score a model on any data, also on data it never saw."""
     from slugline.pipeline import evaluate_on
 
-    evaluation = evaluate_on(model, data=data, split=split)
+    evaluation = evaluate_on(model, data=data, split=split, text=text or [], label=label)
     if as_json:
         print_json({evaluation.predictions.split: evaluation.metrics, "timing": evaluation.timing})
         return

@@ -28,15 +28,24 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    # A pipe has no width: folded cells would spoil a table that is meant for `grep`.
-    console = Console() if sys.stdout.isatty() else Console(width=400)
-    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, header_style="bold", pad_edge=False)
+    if not sys.stdout.isatty():
+        _print_plain([headers, *rows])
+        return
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for index, header in enumerate(headers):
         is_number = all(str(row[index])[:1].isdigit() or not str(row[index]) for row in rows)
         table.add_column(Text(header), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)
+
+
+def _print_plain(rows: Sequence[Sequence[object]]) -> None:
+    """One line a row, columns aligned, however wide: for pipes, logs and `grep`."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

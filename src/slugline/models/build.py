@@ -270,7 +270,7 @@ def _sentence_pooling(place: str) -> dict[str, Any]:
 def from_pretrained(loader: Callable[..., Any], place: str, **options: Any) -> Any:
     """Call a ``from_pretrained`` without remote code and say in the user's terms what went wrong."""
     if _looks_like_path(place) and not Path(place).is_dir():
-        raise ModelError(f"there is no model folder {place}.", mend="Give a folder, a Hub name, or 'embedded'.")
+        raise ModelError(f"there is no run or model folder {place}.", mend="Give a folder, a Hub name, or 'embedded'.")
     weights = {} if "dtype" not in options else {"use_safetensors": True}
     try:
         with quietly():
@@ -302,4 +302,5 @@ def quietly() -> Iterator[None]:
 
 
 def _looks_like_path(place: str) -> bool:
-    return place.startswith((".", "/", "~")) or place.count("/") > 1 or "\\" in place
+    first = Path(place).parts[0] if "/" in place else ""
+    return place.startswith((".", "/", "~")) or place.count("/") > 1 or "\\" in place or Path(first or "\0").is_dir()

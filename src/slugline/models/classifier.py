@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from slugline.hardware import choose_precision, choose_profile, detect
 from slugline.labels import Calibration, LabelSet, probabilities
 from slugline.layouts import ModelLayout, RunLayout
 from slugline.run import Run
+
+if TYPE_CHECKING:
+    from slugline.models.linear import LinearScorer
 
 
 class Scorer(Protocol):
@@ -123,13 +126,13 @@ def load(path: str | Path, *, precision: str = "auto") -> Classifier:
     folder = Path(path)
     if RunLayout(folder).is_run():
         return _load_run(Run(folder), Run(folder).model_dir, precision)
-    owner = _owner(folder)
+    owner = owner_of(folder)
     if owner is not None:
         return _load_run(owner, folder, precision)
     return _load_foreign(str(path), precision)
 
 
-def _owner(folder: Path) -> Run | None:
+def owner_of(folder: Path) -> Run | None:
     """The run that a model folder or a checkpoint belongs to."""
     for parent in (folder.parent, folder.parent.parent):
         layout = RunLayout(parent)
@@ -147,9 +150,7 @@ def _load_run(run: Run, model_dir: Path, precision: str) -> Classifier:
         "name": recipe.name,
     }
     if ModelLayout(model_dir).linear.is_file():
-        from slugline.models.linear import LinearScorer
-
-        linear = LinearScorer.load(model_dir)
+        linear = _load_linear(model_dir)
         return Classifier(linear.labels, linear, **facts)  # type: ignore[arg-type]
     labels, scorer = _load_transformer(
         str(model_dir), recipe.data.max_length, precision, rows=recipe.train.eval_batch_size
@@ -157,9 +158,18 @@ def _load_run(run: Run, model_dir: Path, precision: str) -> Classifier:
     return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
 
 
+def _load_linear(folder: Path) -> LinearScorer:
+    from slugline.models.linear import LinearScorer
+
+    return LinearScorer.load(folder)
+
+
 def _load_foreign(place: str, precision: str) -> Classifier:
     """A classifier that others trained: no recipe, no calibration, its own configuration is all there is."""
     folder = Path(place)
+    if ModelLayout(folder).linear.is_file():
+        linear = _load_linear(folder)
+        return Classifier(linear.labels, linear, name=folder.name)
     if folder.exists() and not ModelLayout(folder).config.is_file():
         raise ModelError(
             f"{place} is neither a run nor a model folder: it has no config.json.",
@@ -175,7 +185,11 @@ def _load_foreign(place: str, precision: str) -> Classifier:
 
 
 def _architecture(folder: Path) -> str:
-    config: dict[str, Any] = json.loads(ModelLayout(folder).config.read_text(encoding="utf-8"))
+    path = ModelLayout(folder).config
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{path} is damaged: {error}.", mend="Copy it from the base model again.") from error
     return " ".join(config.get("architectures") or [])
 
 
@@ -193,7 +207,12 @@ def _load_transformer(place: str, max_length: int | None, precision: str, *, row
     model = from_pretrained(AutoModelForSequenceClassification.from_pretrained, place, dtype=torch.float32)
     model.to(hardware.device).eval()
     pre_cast(model, chosen)
-    names = tuple(map(str, (config.id2label or {}).values()))
+    names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
+    if config.problem_type == "multi_label_classification" or len(names) < 2:
+        raise ModelError(
+            f"{place} does not choose one label of several, and this version asks only models that do.",
+            mend="Give a single-label classifier.",
+        )
     longest = longest_input(config, tokenizer)
     scorer = TransformerScorer(
         model,

@@ -85,6 +85,11 @@ def check_arguments(arguments: dict[str, Any]) -> None:
             )
         if name not in known:
             raise RecipeError(f"train.arguments.{name} is no argument of TrainingArguments.{nearest(name, known)}")
+    try:
+        TrainingArguments(output_dir="unused", use_cpu=True, **arguments)
+    except (ValueError, TypeError, ImportError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError(f"[train.arguments] {arguments}: {reason}") from error
 
 
 def training_arguments(recipe: Recipe, machine: Machine, folder: Path) -> TrainingArguments:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import platform
+import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -12,6 +14,9 @@ from slugline.hardware import Hardware, PrecisionChoice, Profile, choose_precisi
 from slugline.recipe import TrainSection
 
 logger = logging.getLogger("slugline")
+
+#: Whose versions decide what comes out.
+PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -25,19 +30,31 @@ class Machine:
 
     def facts(self) -> dict[str, Any]:
         """For the manifest."""
-        packages = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
-        return {
-            "hardware": {
-                "device": self.hardware.device,
-                "name": self.hardware.device_name,
-                "cores": self.hardware.cores,
-                "memory_bytes": self.hardware.memory_bytes,
-            },
-            "profile": self.profile.name,
-            "precision": self.precision.precision,
-            "threads": self.threads,
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        }
+        return {"profile": self.profile.name, "precision": self.precision.precision, "threads": self.threads}
+
+
+def environment() -> dict[str, Any]:
+    """What a run was made with, for its manifest: hardware, versions, and the commit of the working folder."""
+    hardware = detect()
+    return {
+        "hardware": {
+            "device": hardware.device,
+            "name": hardware.device_name,
+            "cores": hardware.cores,
+            "memory_bytes": hardware.memory_bytes,
+        },
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str:
+    """Commit of the repository in which the command runs; empty where there is none."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    done = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def prepare_machine(section: TrainSection) -> Machine:

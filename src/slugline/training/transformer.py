@@ -31,7 +31,15 @@ from slugline.run import Run
 from slugline.storage import disk_errors, replacing_folder
 from slugline.training.arguments import training_arguments
 from slugline.training.callbacks import Cadence, Historian, updates_between
-from slugline.training.checkpoints import CheckpointKeeper, Progress, delete_after, is_sealed, last_complete, step_of
+from slugline.training.checkpoints import (
+    CheckpointKeeper,
+    Progress,
+    delete_after,
+    in_order,
+    is_sealed,
+    last_complete,
+    step_of,
+)
 from slugline.training.losses import Loss, build_loss, class_weights
 from slugline.training.machine import Machine, prepare_machine
 from slugline.training.trainer import ClassifierTrainer, Method, Tally
@@ -101,9 +109,11 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
     """
     start = _start(run, checkpoint)
     parts = _parts(recipe, dataset, run, start)
-    if not parts.progress.stopped:
-        with track("training", parts.updates, unit="updates") as advance, disk_errors(run.path), quietly():
-            _trainer(parts, advance).train(resume_from_checkpoint=str(start) if start else None)
+    is_over = parts.progress.stopped or (start is not None and step_of(start) >= parts.updates)
+    with track("training", parts.updates, unit="updates") as advance, disk_errors(run.path), quietly():
+        trainer = _trainer(parts, advance)
+        if not is_over:
+            trainer.train(resume_from_checkpoint=str(start) if start else None)
     _restore_best(parts)
     with replacing_folder(run.layout.model) as folder:
         save(parts.model, parts.tokenizer, folder)
@@ -113,6 +123,10 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
 
 def _start(run: Run, checkpoint: Path | None) -> Path | None:
     """The checkpoint to go on from; history and checkpoints after it are forgotten."""
+    if checkpoint is not None and checkpoint not in in_order(run.layout.checkpoints):
+        raise RunError(
+            f"{checkpoint} is no checkpoint of {run.path}.", mend="Leave --checkpoint out: the latest is found."
+        )
     if checkpoint is not None and not is_sealed(checkpoint):
         raise RunError(f"{checkpoint} is not a whole checkpoint.", mend="Leave --checkpoint out: the latest is found.")
     start = checkpoint or last_complete(run.layout.checkpoints)
