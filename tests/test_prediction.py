@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import articles, write_csv
 from slugline import load, train
 from slugline.errors import DataError
 from slugline.models.classifier import Classifier
-from slugline.prediction import answers, predict_file
+from slugline.prediction import ROWS_AT_ONCE, answers, predict_file
 from slugline.recipe import validate
 
 
@@ -65,6 +69,61 @@ def test_what_breaks_in_the_middle_leaves_no_file(classifier: Classifier, tmp_pa
     with pytest.raises(DataError, match="5001"):
         predict_file(classifier, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("column", ["predicted", "confidence"])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_column_of_the_file_is_not_overwritten(
+    classifier: Classifier, tmp_path: Path, column: str, suffix: str
+) -> None:
+    write_csv(tmp_path / "in.csv", [{"text": "bank", column: "mine"}])
+    with pytest.raises(DataError, match=rf"in\.csv: has a column '{column}' already.*\nRename"):
+        predict_file(classifier, tmp_path / "in.csv", tmp_path / f"out.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_columns_that_come_late_do_not_fit_a_table(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
+    source.write_text('{"text": "bank"}\n' * ROWS_AT_ONCE + '{"text": "bank", "late": 1}\n')
+    with pytest.raises(DataError, match=r"in\.jsonl: column 'late' comes up only after.*\n.*JSON lines"):
+        predict_file(classifier, source, target)
+    assert not target.exists()
+    predict_file(classifier, source, tmp_path / "out.jsonl")
+    assert json.loads((tmp_path / "out.jsonl").read_text().splitlines()[-1])["late"] == 1
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_has_all_columns_of_the_first_rows(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "bank"}\n{"text": "bank", "second": "x"}\n')
+    predict_file(classifier, tmp_path / "in.jsonl", tmp_path / f"out.{suffix}")
+    if suffix == "parquet":
+        assert pq.read_table(tmp_path / "out.parquet")["second"].to_pylist() == [None, "x"]
+    else:
+        assert (tmp_path / "out.csv").read_text().startswith("text,second,predicted,confidence\n")
+
+
+def test_what_json_does_not_know_is_written_as_text(classifier: Classifier, tmp_path: Path) -> None:
+    rows = [{"text": "bank", "when": datetime(2024, 5, 1, tzinfo=UTC)}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
+    predict_file(classifier, tmp_path / "in.parquet", tmp_path / "out.jsonl")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["when"] == "2024-05-01 00:00:00+00:00"
+
+
+@pytest.mark.parametrize("rows", [ROWS_AT_ONCE, 1])
+def test_types_that_change_do_not_fit_parquet(classifier: Classifier, tmp_path: Path, rows: int) -> None:
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "bank", "n": 1}\n' * rows + '{"text": "bank", "n": "many"}\n')
+    with pytest.raises(DataError, match=r"in\.jsonl: a column has values of several types.*\nWrite JSON lines or CSV"):
+        predict_file(classifier, source, tmp_path / "out.parquet")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_half_a_character_stops_nothing(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "\\ud83d bread"}\n')
+    assert predict_file(classifier, tmp_path / "in.jsonl", tmp_path / f"out.{suffix}") == 1
+    (answer,) = answers(classifier, ["\udcff bread"])
+    assert answer["text"] == "\ufffd bread"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")

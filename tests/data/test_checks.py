@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from pathlib import Path
 
@@ -113,6 +114,30 @@ def test_clusters_are_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(checks, "_clusters", lambda _: pytest.fail("searched again"))
     assert checks.near_duplicates(texts) == first == [[0, 1]]
     assert len(list(tmp_path.rglob("*.json"))) == 1
+
+
+def test_a_cache_that_cannot_be_used_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(checks, "WORTH_CACHING", 2)
+    texts = [" ".join(story(1)), " ".join([*story(1), "more"]), "another text"]
+    with caplog.at_level(logging.WARNING, logger="slugline"):
+        assert checks.near_duplicates(texts) == [[0, 1]]
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["near duplicates are not remembered"]
+
+
+def test_a_broken_cache_is_mended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
+    monkeypatch.setattr(checks, "WORTH_CACHING", 2)
+    texts = [" ".join(story(1)), " ".join([*story(1), "more"]), "another text"]
+    checks.near_duplicates(texts)
+    (file,) = tmp_path.rglob("*.json")
+    whole = file.read_text()
+    file.write_text(whole[:3])
+    assert checks.near_duplicates(texts) == [[0, 1]]
+    assert file.read_text() == whole
 
 
 def test_findings_name_a_few_only() -> None:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from slugline.data.columns import choose_columns, join_text, name_labels
+from slugline.data.columns import choose_columns, choose_text_columns, join_text, name_labels
 from slugline.data.files import Row
 from slugline.data.paths import Place, RawData, SourceInfo
 from slugline.errors import DataError
@@ -69,6 +69,14 @@ def test_several_candidates_for_the_label_are_named() -> None:
         choose_columns(raw(rows_with("text", "my_label", "your_label")), text=[], label="", others=[])
 
 
+def test_text_to_predict_on_is_not_guessed_by_length_where_another_column_was_trained_on() -> None:
+    rows: list[Row] = [{"id": "0c9e4f62-a9f2", "note": "short"}]
+    with pytest.raises(DataError, match=r"new\.csv: the model was trained on 'headline'.*\n.*--text.*: id, note\."):
+        choose_text_columns(rows, [], ["headline"], where="new.csv")
+    assert choose_text_columns([{"content": "a", **rows[0]}], [], ["headline"], where="new.csv") == ("content",)
+    assert choose_text_columns(rows, [], [], where="new.csv") == ("id",)
+
+
 @pytest.mark.parametrize(
     ("row", "text"),
     [
@@ -98,6 +106,8 @@ def named(labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (
         ([2.0, 1.0], 0, (), ["2", "1"], ("1", "2")),
         ([True, False], 0, (), ["True", "False"], ("False", "True")),
         (["1", "x"], 0, (), ["1", "x"], ("1", "x")),
+        (["0222", "0111"], 0, (), ["0222", "0111"], ("0111", "0222")),
+        (["01", "1", "10"], 0, (), ["01", "1", "10"], ("01", "1", "10")),
         ([1, 0], 0, ("world", "sport"), ["sport", "world"], ("world", "sport")),
         (["2", "1"], -1, ("world", "sport"), ["sport", "world"], ("world", "sport")),
         (["sport", "sport"], 0, ("world", "sport"), ["sport", "sport"], ("world", "sport")),
@@ -114,6 +124,8 @@ def test_labels(labels: list[object], offset: int, classes: tuple[str, ...], nam
         (["a", ""], {}, r"news\.csv, row 2: no label in column 'l'"),
         (["a", None], {}, r"news\.csv, row 2: no label"),
         ([1.0, float("nan")], {}, r"news\.csv, row 2: no label"),
+        (["a", "", None], {}, r"no label in column 'l' of 2 rows: news\.csv, row 2; news\.csv, row 3\.\n"),
+        (["", "", "", ""], {}, r"of 4 rows: news\.csv, row 1; .*, row 3; \.\.\."),
         (["a", "b"], {"offset": 1}, "holds names, not integers"),
         ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
         ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),

@@ -237,6 +237,31 @@ def test_a_prepared_set_reads_back_as_it_was(
         write_dataset(dataset, tmp_path / "prepared", format="jsonl" if format == "parquet" else "parquet")
 
 
+def test_only_the_same_data_is_written_over(tmp_path: Path, news_csv: Path) -> None:
+    folder = tmp_path / "prepared"
+    write_dataset(load(news_csv), folder)
+    write_dataset(load(news_csv), folder)
+    with pytest.raises(DataError, match=r"train\.jsonl is there already and holds other data"):
+        write_dataset(load(news_csv, split_seed=1), folder)
+    (folder / "metadata.json").unlink()
+    with pytest.raises(DataError, match="holds other data"):
+        write_dataset(load(news_csv), folder)
+
+
+def test_nothing_is_written_into_class_folders(tmp_path: Path, news_csv: Path) -> None:
+    (tmp_path / "mine" / "sport").mkdir(parents=True)
+    (tmp_path / "mine" / "sport" / "a.TXT").write_text("goal")
+    with pytest.raises(DataError, match="sport is there already"):
+        write_dataset(load(news_csv), tmp_path / "mine")
+
+
+def test_class_folders_may_have_suffixes_in_capitals(tmp_path: Path) -> None:
+    for number, row in enumerate(articles(60)):
+        (tmp_path / row["label"]).mkdir(exist_ok=True)
+        (tmp_path / row["label"] / f"{number}.{'TXT' if number < 30 else 'txt'}").write_text(row["text"])
+    assert sum(map(len, load(tmp_path).splits.values())) == 60
+
+
 @needs_bbc
 def test_the_embedded_set(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
     raw = sources.read_known("bbc_news")

@@ -51,6 +51,25 @@ def test_delimiter_of_a_csv_file_is_read_off_its_header(tmp_path: Path, delimite
     assert list(read_rows(path)) == [{"text": "a, b; c", "label": "x"}]
 
 
+def test_a_blank_line_is_a_row_where_there_is_one_column(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text\none\n\ntwo\n")
+    assert list(read_rows(path)) == [{"text": "one"}, {"text": ""}, {"text": "two"}]
+    path = write(tmp_path / "b.csv", "text,label\none,a\n\ntwo,b\n")
+    assert len(list(read_rows(path))) == 2
+
+
+def test_tsv_without_quoting_is_read_as_it_stands(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", 'text\tlabel\nplain\ta\n"5" tall\tb\n"open\tc\n')
+    assert [row["text"] for row in read_rows(path)] == ["plain", '"5" tall', '"open']
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_half_a_character_is_replaced_and_a_whole_one_kept(tmp_path: Path, name: str) -> None:
+    row = '{"text": "\\ud83d bread \\ud83d\\ude00 \\udc00", "tags": ["\\uD83D"]}'
+    path = write(tmp_path / name, f"[{row}]" if name.endswith(".json") else row)
+    assert list(read_rows(path)) == [{"text": "\ufffd bread \U0001f600 \ufffd", "tags": ["\ufffd"]}]
+
+
 def test_very_long_fields_are_read(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label\n" + "x" * 200_000 + ",a\n")
     assert len(str(next(read_rows(path))["text"])) == 200_000
@@ -71,6 +90,7 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
         ("a.csv", "text,label\na,b,c\n", ["a.csv, line 2", "the row has 3"]),
         ("a.csv", 'text,label\n"a,b\n', ["a.csv, line 2", "quote"]),
         ("a.csv", 'text,label\n"a "b" c",x\n', ["a.csv, line 2", "expected after"]),
+        ("a.tsv", 'text\tlabel\n"two\nlines"\ta\nb\n', ["a.tsv, line 4", "the row has 1"]),
         ("a.csv", "text,text\na,b\n", ["more than once", "'text'"]),
         ("a.csv", "text,label\n", ["a.csv", "no rows"]),
         ("a.csv", "", ["a.csv", "empty"]),

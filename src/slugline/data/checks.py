@@ -1,25 +1,30 @@
 """What is wrong with texts, before anything is trained on them: cleaning, repetitions, near duplicates, leaks, lengths.
 
 Takes lists of texts and labels, gives findings and indices; never prints, never drops a row. Which rows go is decided
-in `slugline.data.dataset`.
+in `slugline.data.examples`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import unicodedata
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from slugline.errors import RunError
 from slugline.labels import Split
 from slugline.progress import track
 from slugline.storage import cache_dir, replacing
+
+logger = logging.getLogger("slugline")
 
 #: Rows that a finding names.
 EXAMPLES = 5
@@ -188,13 +193,29 @@ def _remembered_clusters(texts: Sequence[str]) -> list[list[int]]:
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
     path = cache_dir() / "near_duplicates" / f"{digest.hexdigest()[:32]}.json"
-    if path.is_file():
-        remembered: list[list[int]] = json.loads(path.read_text(encoding="utf-8"))
-        return remembered
-    clusters = _clusters(texts)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(clusters), encoding="utf-8")
+    clusters = _recall(path)
+    if clusters is None:
+        clusters = _clusters(texts)
+        _remember(path, clusters)
     return clusters
+
+
+def _recall(path: Path) -> list[list[int]] | None:
+    """What was remembered, or None: a cache that cannot be read is one that remembers nothing."""
+    try:
+        remembered: list[list[int]] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return remembered
+
+
+def _remember(path: Path, clusters: list[list[int]]) -> None:
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(clusters), encoding="utf-8")
+    except (OSError, RunError) as error:  # the next search takes as long as this one, which is all that is lost
+        reason = error.message if isinstance(error, RunError) else str(error)
+        logger.warning("near duplicates are not remembered: %s", reason)
 
 
 def _clusters(texts: Sequence[str]) -> list[list[int]]:

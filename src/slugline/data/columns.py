@@ -28,6 +28,9 @@ LABEL_NAMES_AFTER = ("genre", "section", "label_text", "category_name", "class_n
 LOOK_AT_ROWS = 2_000
 MOST_CLASSES = 200
 
+#: Rows without a label that a message names.
+NAMED_ROWS = 3
+
 
 def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Sequence[str]) -> tuple[list[str], str]:
     """The text columns and the label column: given by the user, named by the source, or guessed.
@@ -125,14 +128,14 @@ def choose_text_columns(
     Args:
         rows: the first of the file.
         asked: columns that the user names; they must be there.
-        trained: columns that the model was trained on, taken where they are there.
+        trained: columns that the model was trained on, taken where they are there; empty = not known.
         where: the file, for messages.
 
     Returns:
         Columns to be joined.
 
     Raises:
-        DataError: a column is not there, or none holds text.
+        DataError: a column is not there, none holds text, or none is known by its name to hold what was trained on.
     """
     columns = _columns(rows)
     for column in asked:
@@ -143,7 +146,13 @@ def choose_text_columns(
             )
     if asked or (trained and set(trained) <= set(columns)):
         return tuple(asked or trained)
-    guessed = _guess_text_by_name(columns) or _guess_text_by_length(rows, columns)
+    guessed = _guess_text_by_name(columns)
+    if not guessed and trained:  # by length, the text might well be a column of ids
+        raise DataError(
+            f"{where}: the model was trained on {' + '.join(map(repr, trained))}, which the file does not have.",
+            mend=f"Choose with --text; columns there: {', '.join(columns)}.",
+        )
+    guessed = guessed or _guess_text_by_length(rows, columns)
     if not guessed:
         raise DataError(f"{where}: no column holds text.", mend=f"Columns there: {', '.join(columns)}.")
     logger.info("text column: %s (guessed; choose with --text)", " + ".join(map(repr, guessed)))
@@ -194,6 +203,7 @@ def name_labels(raw: RawData, column: str, *, offset: int) -> tuple[dict[Split, 
 def _present(raw: RawData, split: Split, column: str) -> list[str]:
     """Labels as texts without blanks around; each there, and one a row."""
     labels: list[str] = []
+    unlabelled: list[int] = []
     for index, row in enumerate(raw.rows[split]):
         value = row.get(column)
         if isinstance(value, (list, tuple, dict)):
@@ -201,11 +211,22 @@ def _present(raw: RawData, split: Split, column: str) -> list[str]:
         missing = value is None or (isinstance(value, float) and math.isnan(value))
         text = "" if missing else _plain(value)
         if not text:
-            raise DataError(
-                f"{raw.where(split, index)}: no label in column {column!r}.", mend="Add it, or remove the row."
-            )
+            unlabelled.append(index)
         labels.append(text)
+    if unlabelled:
+        raise _no_label(raw, split, column, unlabelled)
     return labels
+
+
+def _no_label(raw: RawData, split: Split, column: str, indices: Sequence[int]) -> DataError:
+    places = [raw.where(split, index) for index in indices[:NAMED_ROWS]]
+    if len(indices) == 1:
+        return DataError(f"{places[0]}: no label in column {column!r}.", mend="Add it, or remove the row.")
+    more = "; ..." if len(indices) > len(places) else ""
+    return DataError(
+        f"{raw.file(split)}: no label in column {column!r} of {len(indices):,} rows: {'; '.join(places)}{more}.",
+        mend="Add them, or remove the rows.",
+    )
 
 
 def _several_labels(what: str) -> DataError:
@@ -221,7 +242,8 @@ def _plain(value: object) -> str:
 
 
 def _integer(value: str) -> int | None:
-    return int(value) if re.fullmatch(r"[+-]?[0-9]+", value) else None
+    """The integer that is written like this; ``0111`` is a name, which would lose its zero as a number."""
+    return int(value) if re.fullmatch("0|-?[1-9][0-9]*", value) else None
 
 
 def _class_name(value: str, classes: Sequence[str], offset: int) -> str | None:

@@ -22,7 +22,7 @@ from slugline.data import checks, examples, sources
 from slugline.data.checks import Finding
 from slugline.data.columns import choose_columns, join_text, name_labels
 from slugline.data.examples import ORDER, Examples
-from slugline.data.paths import METADATA, SPLIT_NAMES, RawData, SourceInfo
+from slugline.data.paths import METADATA, SPLIT_NAMES, RawData, SourceInfo, class_files, read_metadata
 from slugline.data.splits import fingerprint, row_ids
 from slugline.errors import DataError, nearest
 from slugline.labels import LabelSet, Predictions, Split
@@ -321,16 +321,11 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
         The files written.
 
     Raises:
-        DataError: the folder has split files of other names that would be read as well.
+        DataError: the folder holds other data, which would be overwritten or read as well.
         RunError: the disk is full or cannot be written.
     """
     targets = {split: folder / f"{split}.{format}" for split in dataset.splits}
-    others = [file for file in folder.glob("*.*") if file.stem in SPLIT_NAMES and file not in targets.values()]
-    if others:
-        raise DataError(
-            f"{folder}: {others[0].name} is there already and would be read with the new files.",
-            mend="Write into an empty folder.",
-        )
+    _require_room(dataset, folder, [*targets.values(), folder / METADATA])
     for split, path in targets.items():
         with replacing(path) as temporary:
             _write_rows(dataset, split, temporary, format)
@@ -338,6 +333,18 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
         text = json.dumps(_metadata(dataset), ensure_ascii=False, indent=2)
         temporary.write_text(text + "\n", encoding="utf-8")
     return [*targets.values(), folder / METADATA]
+
+
+def _require_room(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -> None:
+    """The only files that may be written over are those of the same data, written before."""
+    mend = "Write into an empty folder."
+    others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
+    others += [file.parent for file in class_files(folder)[:1]]
+    if others:
+        raise DataError(f"{folder}: {others[0].name} is there already and would be read with the new files.", mend=mend)
+    there = [target for target in targets if target.exists()]
+    if there and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
+        raise DataError(f"{folder}: {there[0].name} is there already and holds other data.", mend=mend)
 
 
 def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> None:

@@ -54,7 +54,7 @@ class Examples:
         gone = set(indices)
         return self.take([index for index in range(len(self)) if index not in gone]) if gone else self
 
-    def names(self, indices: Sequence[int]) -> list[str]:
+    def ids_of(self, indices: Sequence[int]) -> list[str]:
         """Ids of some rows."""
         return [self.ids[index] for index in indices]
 
@@ -150,7 +150,7 @@ def drop_empty(parts: Parts) -> tuple[dict[Split, Examples], list[Finding]]:
         if empty:
             what = "kept" if split == "test" else "dropped"
             message = f"empty texts in {split}: {{count}} ({what})"
-            findings.append(Finding.of("empty text", part.names(empty), message, is_warning=True))
+            findings.append(Finding.of("empty text", part.ids_of(empty), message, is_warning=True))
         if split != "test":
             kept[split] = part.without(empty)
     if not len(kept["train"]):
@@ -180,7 +180,7 @@ def handle_leaks(
     where = " or ".join(split for split in parts if split != "train")
     message = f"train rows whose text also stands in {where}: {{count}}"
     done = "dropped from train" if policy == "drop" else "kept"
-    finding = Finding.of("leak", train.names(leaked), f"{message} ({done})", is_warning=True)
+    finding = Finding.of("leak", train.ids_of(leaked), f"{message} ({done})", is_warning=True)
     if policy == "refuse":
         raise DataError(
             f"{message.format(count=len(leaked))}, among them {finding.examples[0]}.",
@@ -197,7 +197,7 @@ def report_conflicts(parts: Parts) -> list[Finding]:
         return []
     n_rows = sum(map(len, groups))
     message = f"texts with several labels: {{count}}; their {n_rows:,} rows stay in train"
-    return [Finding.of("conflict", train.names([group[0] for group in groups]), message, is_warning=True)]
+    return [Finding.of("conflict", train.ids_of([group[0] for group in groups]), message, is_warning=True)]
 
 
 def drop_repetitions(parts: Parts) -> tuple[dict[Split, Examples], list[Finding]]:
@@ -220,7 +220,7 @@ def drop_repetitions(parts: Parts) -> tuple[dict[Split, Examples], list[Finding]
     if not gone:
         return dict(parts), []
     message = "exact repetitions (same text, same label): {count} (dropped before splitting)"
-    return {**parts, "train": train.without(gone)}, [Finding.of("repetition", train.names(gone), message)]
+    return {**parts, "train": train.without(gone)}, [Finding.of("repetition", train.ids_of(gone), message)]
 
 
 def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[Finding]]:
@@ -245,10 +245,10 @@ def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[Finding]]:
     if within:
         n_rows = sum(map(len, within))
         message = f"groups of near duplicates in train: {{count}} ({n_rows:,} rows)"
-        findings.append(Finding.of("near duplicate", parts["train"].names([group[0] for group in within]), message))
+        findings.append(Finding.of("near duplicate", parts["train"].ids_of([group[0] for group in within]), message))
     if across:
         message = f"train rows that nearly repeat a text of {' or '.join(splits[1:])}: {{count}} (kept)"
-        findings.append(Finding.of("near leak", parts["train"].names(sorted(across)), message, is_warning=True))
+        findings.append(Finding.of("near leak", parts["train"].ids_of(sorted(across)), message, is_warning=True))
     return within, findings
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -90,16 +91,40 @@ def _require_file(path: Path) -> None:
 
 
 def _csv(path: Path, encoding: str) -> Iterator[Row]:
-    csv.field_size_limit(FIELD_CHARACTERS)
     with path.open(encoding=encoding, newline="") as file:
-        header_line = next((line for line in file if line.strip()), "").lstrip("\ufeff")
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(header_line)
+        header = next((line for line in file if line.strip()), "").lstrip("\ufeff")
+    yield from _delimited(path, encoding, _delimiter(header))
+
+
+def _tsv(path: Path, encoding: str) -> Iterator[Row]:
+    """Read as quoted, as CSV is, where that makes sense of the whole file; else double quotes are characters like any.
+
+    Most .tsv files quote nothing, and a text like ``"5" tall`` says so; hence a first pass over the file.
+    """
+    is_unquoted = not _makes_sense(path, encoding, quoted=True) and _makes_sense(path, encoding, quoted=False)
+    yield from _delimited(path, encoding, "\t", quoted=not is_unquoted)
+
+
+def _makes_sense(path: Path, encoding: str, *, quoted: bool) -> bool:
+    try:
+        for _ in _delimited(path, encoding, "\t", quoted=quoted):
+            pass
+    except DataError:
+        return False
+    return True
+
+
+def _delimited(path: Path, encoding: str, delimiter: str, *, quoted: bool = True) -> Iterator[Row]:
+    csv.field_size_limit(FIELD_CHARACTERS)
     with path.open(encoding=_without_mark(encoding), newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        reader = csv.reader(
+            file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=True
+        )
         try:
-            rows = (row for row in reader if row)  # blank lines are no rows
-            header = _header(path, next(rows, []))
-            for row in rows:
+            header = _header(path, next((row for row in reader if row), []))
+            # A blank line is no row, except where there is one column: there it is an empty text.
+            blank = [""] if len(header) == 1 else []
+            for row in (fields or blank for fields in reader if fields or blank):
                 if len(row) != len(header):
                     raise DataError(
                         f"{path}, line {reader.line_num}: the row has {len(row)} fields, the header {len(header)}.",
@@ -153,12 +178,20 @@ def _json(path: Path, encoding: str) -> Iterator[Row]:
 
 def _parse(path: Path, text: str, first_line: int) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {first_line + error.lineno - 1}, column {error.colno}: not JSON ({error.msg}).",
             mend="Mend that line: in .jsonl each line is one object, in .json the file is one list of objects.",
         ) from error
+    if "\\ud" not in text.lower():  # only an escape can name half a character, and most files have none
+        return value
+    return json.loads(replace_surrogates(json.dumps(value, ensure_ascii=False)))
+
+
+def replace_surrogates(text: str) -> str:
+    """The text with U+FFFD for every lone surrogate: half a character, which no file and no tokenizer can take."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
 def _object(place: str, value: Any) -> Row:
@@ -195,7 +228,7 @@ def _parquet(path: Path, _: str) -> Iterator[Row]:
 #: Suffix to reader; each takes the path and its encoding.
 READERS: dict[str, Callable[[Path, str], Iterator[Row]]] = {
     ".csv": _csv,
-    ".tsv": _csv,
+    ".tsv": _tsv,
     ".jsonl": _jsonl,
     ".ndjson": _jsonl,
     ".json": _json,

@@ -192,7 +192,7 @@ def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> Raw
 
 
 def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[Finding]]:
-    """Read ``folder/<class>/*.txt``.
+    """Read ``folder/<class>/*.txt``, the suffix in either case.
 
     Args:
         folder: holds one folder a class.
@@ -203,7 +203,7 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[
     """
     rows: list[Row] = []
     detected: dict[str, str] = {}
-    for file in _class_files(folder):
+    for file in class_files(folder):
         text, encoding = decode(file.read_bytes())
         rows.append({"text": text, "label": file.parent.name})
         if encoding not in UNICODE:
@@ -217,14 +217,15 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[
     return rows, [finding]
 
 
-def _class_files(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.glob("*/*.txt") if not file.parent.name.startswith((".", "__")))
+def class_files(folder: Path) -> list[Path]:
+    """The texts of ``folder/<class>/*.txt``, sorted; none where there are no class folders."""
+    return sorted(file for file in folder.glob("*/*.[tT][xX][tT]") if not file.parent.name.startswith((".", "__")))
 
 
 def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
     """Class folders, directly or under train/, validation/ and test/."""
     splits = {SPLIT_NAMES[entry.name]: entry for entry in sorted(folder.iterdir()) if entry.name in SPLIT_NAMES}
-    parts: dict[Split, Path] = {split: part for split, part in splits.items() if part.is_dir() and _class_files(part)}
+    parts: dict[Split, Path] = {split: part for split, part in splits.items() if part.is_dir() and class_files(part)}
     parts = parts or {"train": folder}
     read = {split: read_class_folder(part) for split, part in parts.items()}
     if not read.get("train", ([], []))[0]:
