@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from slugline.data.batches import tokenise
 from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.tokens import tokenise
 from slugline.errors import MissingExtra
 from slugline.models.build import EMBEDDED, load_tokenizer
 from slugline.recipe import DataSection, Recipe, override, validate

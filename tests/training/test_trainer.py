@@ -11,7 +11,8 @@ import torch
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from conftest import articles
-from slugline.data.batches import UpdateSampler, tokenise, update_loader
+from slugline.data.batches import UpdateSampler, update_loader
+from slugline.data.tokens import tokenise
 from slugline.errors import TrainingError
 from slugline.labels import LabelSet
 from slugline.models.build import build_encoder, load_tokenizer

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from slugline.data.batches import Tokens, by_length, collate, tokenise
+from slugline.data.batches import by_length, collate
+from slugline.data.tokens import Tokens, tokenise
 from slugline.hardware import Precision
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from transformers import PrinterCallback, set_seed
 
-from slugline.data.batches import Tokens, UpdateLoader, UpdateSampler, tokenise, update_loader
+from slugline.data.batches import UpdateLoader, UpdateSampler, update_loader
 from slugline.data.dataset import TextDataset
+from slugline.data.tokens import Tokens, tokenise
 from slugline.errors import RunError, TrainingError
 from slugline.layouts import CheckpointLayout
 from slugline.metrics import METRICS, metric, summary
