@@ -281,7 +281,7 @@ def from_pretrained(loader: Callable[..., Any], place: str, **options: Any) -> A
             raise ModelError(f"{place} cannot be loaded: {reason}") from error
         raise ModelError(
             f"{place} is no folder here, no hub gave it, and no local copy exists: {reason}",
-            mend="Set model.base to a local folder or 'embedded', HF_HOME to a cache that holds it, or go online.",
+            mend="Check the path. Without a hub: a local folder, 'embedded', or HF_HOME set to a cache that holds it.",
         ) from error
 
 
