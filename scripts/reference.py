@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from slugline.recipe import MODEL_DEFAULTS, Recipe, Section, meaning, sections, to_toml
+from slugline.recipe import MODEL_DEFAULTS, Recipe, meaning, sections, to_toml
+from slugline.sections import Section
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -176,7 +176,7 @@ def _seconds_per_example(rows: int = 16) -> float:
     from slugline.labels import LabelSet
     from slugline.models.build import build_encoder
     from slugline.models.transformer import autocast
-    from slugline.recipe import ModelSection
+    from slugline.sections import ModelSection
 
     hardware = detect()
     precision = choose_precision(hardware, autocast=choose_profile(hardware).autocast).precision

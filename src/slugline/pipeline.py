@@ -14,7 +14,7 @@ from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
 from slugline.evaluation.mistakes import mistakes
 from slugline.evaluation.plots import plot_confusion, plot_curves
 from slugline.models.classifier import Classifier, load, owner_of
-from slugline.recipe import DataSection, Recipe
+from slugline.recipe import Recipe, section_of
 from slugline.run import Run
 from slugline.storage import replacing_folder
 from slugline.training.fit import check, fit
@@ -84,7 +84,7 @@ def evaluate_on(
     """
     classifier = load(model)
     if data:
-        section = DataSection.of(data, clean=list(classifier.cleaning), text=list(text), label=label)
+        section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
         rows = load_rows(section, classifier.labels, split=split, text=classifier.text_columns)
     else:
         run = owner_of(Path(model)) or Run(Path(model))

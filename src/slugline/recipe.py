@@ -1,7 +1,7 @@
 """The recipe: one TOML file that says everything about one training. Read, overridden, resolved, written.
 
-All defaults stand here, once; `docs/recipe.md`, `slugline recipe new` and the JSON schema are made from the fields
-below. Needs neither torch nor transformers. Builders get single values, never the whole recipe.
+What its sections may say stands in `slugline.sections`. Needs neither torch nor transformers. Builders get single
+values, never the whole recipe.
 """
 
 from __future__ import annotations
@@ -10,153 +10,12 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from slugline.errors import RecipeError, nearest
-
-Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
-CleaningStep = Literal["encoding", "whitespace", "lowercase"]
-Cadence = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$")]
-
-
-class Section(BaseModel):
-    """Part of a recipe: immutable, and closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSection(Section):
-    """Which texts and labels, how they are cleaned and split."""
-
-    name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
-    path: str = Field(
-        "",
-        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files",
-    )
-    hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
-    text: list[str] = Field([], description="text column, or several, joined by a blank; guessed when empty")
-    label: str = Field("", description="label column; guessed when empty")
-    id: str = Field("", description="column that names the rows; made from the row's contents when empty")
-    test_path: str = Field("", description="the test rows, when they are a file of their own")
-    validation_path: str = Field("", description="the validation rows, when they are a file of their own")
-    split: str = Field("", description="column that says train, validation or test")
-    validation_fraction: Fraction = Field(
-        0.1, description="share of each class set aside, where the source has no validation rows"
-    )
-    test_fraction: Fraction = Field(0.2, description="share of each class set aside, where the source has no test rows")
-    split_seed: int = Field(13, description="of the splits alone: another `seed` keeps the same test rows")
-    max_train_examples: Count | Fraction = Field(
-        0, description="stratified subset of train: a number, or a share below 1; 0 = all"
-    )
-    min_class_examples: Count = Field(0, description="classes with fewer rows in train leave every split")
-    keep_classes: list[str] = Field([], description="only these classes; empty = all")
-    drop_classes: list[str] = Field([], description="without these classes")
-    label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
-    leaks: Literal["drop", "keep", "refuse"] = Field(
-        "drop", description="train rows whose text also stands in validation or test"
-    )
-    clean: list[CleaningStep] = Field(
-        ["encoding", "whitespace"], description="steps, in this order: encoding (ftfy), whitespace, lowercase"
-    )
-    max_length: Positive = Field(256, description="tokens of a text that the model reads; the rest is cut off")
-
-    @classmethod
-    def of(cls, source: str, **keys: Any) -> DataSection:
-        """The section that a user means by one word: a path where there is one, else a known set.
-
-        Args:
-            source: a file, a glob, a folder, or the name of a known set.
-            **keys: further keys of the section.
-
-        Returns:
-            The section.
-
-        Raises:
-            RecipeError: a key is unknown or has a wrong value.
-        """
-        is_path = Path(source).exists() or "/" in source or "*" in source or bool(Path(source).suffix)
-        values = {"name": "data", "data": {"path" if is_path else "name": source, **keys}}
-        return validate(values, where="data").data
-
-    @field_validator("text", mode="before")
-    @classmethod
-    def _one_column_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _one_source(self) -> DataSection:
-        given = [key for key in ("name", "path", "hub") if getattr(self, key)]
-        if len(given) != 1:
-            found = " and ".join(given) if given else "none of them"
-            raise ValueError(f"give exactly one of name, path and hub; found {found}")
-        if self.validation_fraction + self.test_fraction >= 1:
-            raise ValueError("validation_fraction and test_fraction leave nothing to train on")
-        return self
-
-
-class ModelSection(Section):
-    """Which kind of model, and what it starts from."""
-
-    kind: Literal["encoder", "linear"] = Field(
-        "encoder", description="encoder: fine-tuned transformer; linear: TF-IDF and a linear SVM"
-    )
-    base: str = Field("embedded", description="Hub name, folder, or the embedded encoder (all-MiniLM-L6-v2)")
-    pooling: Literal["auto", "native", "cls", "last", "mean", "max"] = Field(
-        "auto", description="auto: what the base says of itself, else the architecture's own head (native)"
-    )
-    dropout: Fraction | None = Field(None, description="of hidden states; unset = the base's own")
-    attention_dropout: Fraction | None = Field(None, description="of attention weights; unset = the base's own")
-    head_dropout: Fraction | None = Field(None, description="before the classification layer; unset = the base's own")
-
-
-class TrainSection(Section):
-    """How the model is trained."""
-
-    epochs: Annotated[float, Field(gt=0)] = Field(3, description="passes over the training rows")
-    batch_size: Positive = Field(32, description="examples an update")
-    micro_batch_size: Count = Field(0, description="examples a forward pass; 0 = chosen for the hardware")
-    micro_batch_tokens: Count = Field(0, description="padded tokens a forward pass; 0 = chosen for the hardware")
-    eval_batch_size: Positive = Field(64, description="examples a forward pass when predicting")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(2e-5, description="peak, of AdamW")
-    head_learning_rate: Annotated[float, Field(ge=0)] = Field(0.0, description="of the new layers; 0 = learning_rate")
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="never on biases and norms")
-    warmup: Annotated[float, Field(ge=0)] = Field(0.1, description="below 1: share of the updates; otherwise updates")
-    schedule: Literal["linear", "cosine", "one_cycle", "constant"] = Field("linear", description="after warm-up")
-    max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="gradients are clipped to it; 0 = never")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where it is native")
-    loss: Literal["cross_entropy", "focal"] = Field("cross_entropy", description="focal fades out easy examples")
-    gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="of the focal loss")
-    class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
-        "none", description="none, inverse, balanced, effective, or a table by class name"
-    )
-    class_weight_bounds: tuple[float, float] = Field((0.0, 0.0), description="lowest and highest weight; 0 = no bound")
-    label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
-    eval_every: Cadence = Field("epoch", description='"epoch", "2 epochs", or a number of updates')
-    save_every: Cadence = Field("epoch", description="likewise; the best is always kept")
-    keep_checkpoints: Count = Field(2, description="besides the best; 0 = all")
-    patience: Count = Field(0, description="evaluations without improvement before stopping; 0 = never stop early")
-    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="smallest change that counts as improvement")
-    select_by: str = Field("f1_macro", description="metric that chooses the best model, on validation")
-    logging_steps: Positive = Field(50, description="updates between lines of history")
-    profile: Literal["auto", "cpu", "cuda", "cloud", "mps"] = Field(
-        "auto", description="hardware profile: micro-batch, workers, precision; never batch_size"
-    )
-    threads: Count = Field(0, description="CPU threads; 0 = all cores that this process may use")
-    arguments: dict[str, Any] = Field({}, description="anything else for transformers' TrainingArguments")
-
-
-class EvaluationSection(Section):
-    """What is measured after training."""
-
-    splits: list[Literal["train", "validation", "test"]] = Field(
-        ["validation", "test"], min_length=1, description="scored once, with the model chosen on validation"
-    )
-    calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
-    bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")
+from slugline.sections import DataSection, EvaluationSection, ModelSection, PretrainSection, Section, TrainSection
 
 
 class Recipe(Section):
@@ -172,6 +31,17 @@ class Recipe(Section):
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
+    pretrain: PretrainSection | None = Field(None, description="for `slugline pretrain` alone")
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> Recipe:
+        if self.data.long == "window" and (self.train.mixup or self.train.cutmix):
+            raise ValueError("train.mixup and train.cutmix mix whole texts, which data.long = 'window' reads in parts")
+        if self.train.mixup and self.train.cutmix:
+            raise ValueError("train.mixup and train.cutmix exclude each other; set one of them to 0")
+        if self.train.folds == 1:
+            raise ValueError("train.folds is 1; a cross-validation has 2 folds or more, 0 is none")
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -235,6 +105,24 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for given in overrides:
         override(values, given)
     return validate(values, where=str(path), text=text, overrides=overrides)
+
+
+def section_of(source: str, **keys: Any) -> DataSection:
+    """The data section that a user means by one word: a path where there is one, else a known set.
+
+    Args:
+        source: a file, a glob, a folder, or the name of a known set.
+        **keys: further keys of the section.
+
+    Returns:
+        The section.
+
+    Raises:
+        RecipeError: a key is unknown or has a wrong value.
+    """
+    is_path = Path(source).exists() or "/" in source or "*" in source or bool(Path(source).suffix)
+    values = {"name": "data", "data": {"path" if is_path else "name": source, **keys}}
+    return validate(values, where="data").data
 
 
 def validate(
@@ -338,19 +226,28 @@ def _keys_in(item: Any) -> list[str]:
 
 def sections() -> dict[str, type[Section]]:
     """The recipe's sections by name."""
-    return {
-        name: field.annotation
-        for name, field in Recipe.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-    }
+    return {name: section for name in Recipe.model_fields if (section := _section_in(Recipe, name))}
 
 
-def _known_keys() -> set[str]:
-    return set(Recipe.model_fields) | {key for section in sections().values() for key in section.model_fields}
+def _section_in(section: type[Section], key: str) -> type[Section] | None:
+    """The section that a key holds, alone, in a list, or not always; None where it holds plain values."""
+    field = section.model_fields.get(key)
+    options = [field.annotation, *get_args(field.annotation)] if field else []
+    return next((option for option in options if isinstance(option, type) and issubclass(option, Section)), None)
+
+
+def _known_keys(section: type[Section] | None = None) -> set[str]:
+    known = set((section or Recipe).model_fields)
+    for key in list(known):
+        inner = _section_in(section or Recipe, key)
+        known |= _known_keys(inner) if inner else set()
+    return known
 
 
 def _keys_of(path: Sequence[str]) -> list[str]:
-    section = sections().get(path[0]) if path else Recipe
+    section: type[Section] | None = Recipe
+    for key in path:
+        section = _section_in(section, key) if section else None
     return list(section.model_fields) if section else []
 
 
@@ -401,6 +298,8 @@ def commented(recipe: Recipe) -> str:
     given = recipe.model_dump(mode="json", exclude_none=True)
     lines = [f"name = {to_toml(given['name'])}", _commented_key("seed", Recipe, given)]
     for name, section in sections().items():
+        if name not in given:
+            continue
         title = (section.__doc__ or "").strip().splitlines()[0]
         lines += ["", f"[{name}]  # {title}"]
         lines += [_commented_key(key, section, given[name]) for key in section.model_fields]

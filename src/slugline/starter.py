@@ -11,7 +11,8 @@ from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.tokens import tokenise
 from slugline.errors import MissingExtra
 from slugline.models.build import EMBEDDED, load_tokenizer
-from slugline.recipe import DataSection, Recipe, override, validate
+from slugline.recipe import Recipe, override, section_of, validate
+from slugline.sections import DataSection
 
 
 def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
@@ -30,7 +31,7 @@ def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
     keys: dict[str, Any] = {}
     for given in overrides:
         override(keys, given.removeprefix("data."))
-    return DataSection.of(source, **keys)
+    return section_of(source, **keys)
 
 
 def inspect_data(section: DataSection) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def starting_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         DataError: the data cannot be read.
         RecipeError: an override is unknown or malformed.
     """
-    section = DataSection.of(source)
+    section = section_of(source)
     values: dict[str, Any] = {"name": _slug(source), "data": section.model_dump(exclude_defaults=True)}
     for given in overrides:
         override(values, given)

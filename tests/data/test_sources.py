@@ -16,7 +16,7 @@ import pytest
 from slugline.data import hub, sources
 from slugline.data.paths import RawData, SourceInfo
 from slugline.errors import DataError, MissingExtra
-from slugline.recipe import DataSection
+from slugline.sections import DataSection
 
 
 def fill(root: Path, files: Mapping[str, str | bytes]) -> Path:

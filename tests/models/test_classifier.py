@@ -16,7 +16,7 @@ from slugline.labels import Calibration, LabelSet
 from slugline.models.build import build_encoder, load_tokenizer, longest_input, pooling_of, save
 from slugline.models.classifier import Classifier
 from slugline.models.transformer import TransformerScorer
-from slugline.recipe import ModelSection
+from slugline.sections import ModelSection
 
 LABELS = LabelSet(("short", "long"))
 

@@ -12,7 +12,7 @@ import torch
 from slugline.labels import LabelSet
 from slugline.models.build import build_encoder, load_tokenizer, save
 from slugline.models.pooled import PooledConfig, pool
-from slugline.recipe import ModelSection
+from slugline.sections import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 POOLINGS = ("cls", "last", "mean", "max")

@@ -16,7 +16,7 @@ from slugline.data.tokens import tokenise
 from slugline.errors import TrainingError
 from slugline.labels import LabelSet
 from slugline.models.build import build_encoder, load_tokenizer
-from slugline.recipe import ModelSection
+from slugline.sections import ModelSection
 from slugline.training.checkpoints import Progress
 from slugline.training.losses import build_loss
 from slugline.training.trainer import SCHEDULES, ClassifierTrainer, Method, Tally

@@ -27,7 +27,7 @@ from slugline.data.splits import fingerprint, row_ids
 from slugline.errors import DataError, nearest
 from slugline.labels import LabelSet, Predictions, Split
 from slugline.progress import track
-from slugline.recipe import DataSection
+from slugline.sections import DataSection
 from slugline.storage import replacing
 
 if TYPE_CHECKING:

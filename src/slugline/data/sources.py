@@ -30,7 +30,7 @@ from slugline.data.paths import (
 )
 from slugline.errors import DataError, MissingExtra, nearest
 from slugline.labels import Split
-from slugline.recipe import DataSection
+from slugline.sections import DataSection
 
 logger = logging.getLogger("slugline")
 

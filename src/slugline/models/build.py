@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from slugline.models.pooled import Pooling
-    from slugline.recipe import ModelSection
+    from slugline.sections import ModelSection
 
 logger = logging.getLogger("slugline")
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 from slugline.hardware import Hardware, PrecisionChoice, Profile, choose_precision, choose_profile, detect
-from slugline.recipe import TrainSection
+from slugline.sections import TrainSection
 
 logger = logging.getLogger("slugline")
 

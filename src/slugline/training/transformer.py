@@ -27,8 +27,9 @@ from slugline.models.build import BUILD, load_tokenizer, longest_input, quietly,
 from slugline.models.classifier import Classifier, load
 from slugline.models.transformer import forward
 from slugline.progress import track
-from slugline.recipe import Recipe, TrainSection
+from slugline.recipe import Recipe
 from slugline.run import Run
+from slugline.sections import TrainSection
 from slugline.storage import disk_errors, replacing_folder
 from slugline.training.arguments import training_arguments
 from slugline.training.callbacks import Cadence, Historian, updates_between

@@ -1,0 +1,196 @@
+"""What a recipe may say: its sections, every key with its default, its bounds and what it does.
+
+All defaults stand here, once; `docs/recipe.md`, `slugline recipe new` and the JSON schema are made from these fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
+Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
+Cadence = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$")]
+
+
+class Section(BaseModel):
+    """Part of a recipe: immutable, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSection(Section):
+    """One place that rows come from, and what its labels are called here."""
+
+    name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
+    path: str = Field(
+        "",
+        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files",
+    )
+    hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
+    text: list[str] = Field([], description="text column, or several, joined by a blank; guessed when empty")
+    label: str = Field("", description="label column; guessed when empty")
+    label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
+    label_map: dict[str, str] = Field(
+        {}, description='renames and merges classes: { sport = "Sports" }; must have an entry for every label'
+    )
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        given = [key for key in ("name", "path", "hub") if getattr(self, key)]
+        if len(given) != self._places():
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of name, path and hub; found {found}")
+        return self
+
+    def _places(self) -> int:
+        """How many of name, path and hub are to be given."""
+        return 1
+
+
+class DataSection(SourceSection):
+    """Which texts and labels, how they are cleaned and split."""
+
+    sources: list[SourceSection] = Field(
+        [], description="several sets in one, instead of name, path or hub: [[data.sources]] tables with such keys"
+    )
+    id: str = Field("", description="column that names the rows; made from the row's contents when empty")
+    test_path: str = Field("", description="the test rows, when they are a file of their own")
+    validation_path: str = Field("", description="the validation rows, when they are a file of their own")
+    split: str = Field("", description="column that says train, validation or test")
+    validation_fraction: Fraction = Field(
+        0.1, description="share of each class set aside, where the source has no validation rows"
+    )
+    test_fraction: Fraction = Field(0.2, description="share of each class set aside, where the source has no test rows")
+    split_seed: int = Field(13, description="of the splits alone: another `seed` keeps the same test rows")
+    max_train_examples: Count | Fraction = Field(
+        0, description="stratified subset of train: a number, or a share below 1; 0 = all"
+    )
+    min_class_examples: Count = Field(0, description="classes with fewer rows in train leave every split")
+    keep_classes: list[str] = Field([], description="only these classes; empty = all")
+    drop_classes: list[str] = Field([], description="without these classes")
+    leaks: Literal["drop", "keep", "refuse"] = Field(
+        "drop", description="train rows whose text also stands in validation or test"
+    )
+    clean: list[CleaningStep] = Field(
+        ["encoding", "whitespace"],
+        description="steps, in this order: encoding (ftfy), whitespace, lowercase, artefacts",
+    )
+    min_tokens: Count = Field(0, description="texts of fewer words leave train and validation; 0 = none")
+    max_length: Positive = Field(256, description="tokens that the model reads at a time, special tokens included")
+    long: Literal["head", "tail", "head_tail", "window"] = Field(
+        "head", description="what is read of longer texts; window: all of it, in overlapping windows"
+    )
+    stride: Count = Field(64, description="tokens that neighbouring windows have in common")
+    max_windows: Positive = Field(8, description="windows of a text, from its beginning; the rest is not read")
+    sampling: Literal["shuffle", "balanced"] = Field(
+        "shuffle", description="balanced: every class is drawn equally often, small ones repeatedly"
+    )
+
+    def _places(self) -> int:
+        return 0 if self.sources else 1
+
+    @model_validator(mode="after")
+    def _rows_remain(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave nothing to train on")
+        if self.long == "window" and self.stride >= self.max_length:
+            raise ValueError(f"stride is {self.stride}: windows of {self.max_length} tokens would never move on")
+        return self
+
+
+class ModelSection(Section):
+    """Which kind of model, and what it starts from."""
+
+    kind: Literal["encoder", "linear"] = Field(
+        "encoder", description="encoder: fine-tuned transformer; linear: TF-IDF and a linear SVM"
+    )
+    base: str = Field("embedded", description="Hub name, folder, or the embedded encoder (all-MiniLM-L6-v2)")
+    pooling: Literal["auto", "native", "cls", "last", "mean", "max"] = Field(
+        "auto", description="auto: what the base says of itself, else the architecture's own head (native)"
+    )
+    dropout: Fraction | None = Field(None, description="of hidden states; unset = the base's own")
+    attention_dropout: Fraction | None = Field(None, description="of attention weights; unset = the base's own")
+    head_dropout: Fraction | None = Field(None, description="before the classification layer; unset = the base's own")
+    gradient_checkpointing: bool = Field(False, description="less memory for more time: states are computed twice")
+
+
+class TrainSection(Section):
+    """How the model is trained."""
+
+    epochs: Annotated[float, Field(gt=0)] = Field(3, description="passes over the training rows")
+    batch_size: Positive = Field(32, description="examples an update")
+    micro_batch_size: Count = Field(0, description="examples a forward pass; 0 = chosen for the hardware")
+    micro_batch_tokens: Count = Field(0, description="padded tokens a forward pass; 0 = chosen for the hardware")
+    eval_batch_size: Positive = Field(64, description="examples a forward pass when predicting")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(2e-5, description="peak, of AdamW")
+    head_learning_rate: Annotated[float, Field(ge=0)] = Field(0.0, description="of the new layers; 0 = learning_rate")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="each layer of the base learns this much slower than the one above it"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(0.01, description="never on biases and norms")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.1, description="below 1: share of the updates; otherwise updates")
+    schedule: Literal["linear", "cosine", "one_cycle", "constant"] = Field("linear", description="after warm-up")
+    max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="gradients are clipped to it; 0 = never")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where it is native")
+    loss: Literal["cross_entropy", "focal"] = Field("cross_entropy", description="focal fades out easy examples")
+    gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="of the focal loss")
+    class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
+        "none", description="none, inverse, balanced, effective, or a table by class name"
+    )
+    class_weight_bounds: tuple[float, float] = Field((0.0, 0.0), description="lowest and highest weight; 0 = no bound")
+    label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
+    logit_adjustment: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="how much rare classes are favoured through their priors (tau); 0 = not at all"
+    )
+    mixup: Annotated[float, Field(ge=0)] = Field(0.0, description="Beta(a, a) of mixing hidden states; 0 = off")
+    cutmix: Annotated[float, Field(ge=0)] = Field(0.0, description="likewise, of exchanging a span of them; 0 = off")
+    average: Literal["none", "ema", "swa"] = Field(
+        "none", description="weights that are evaluated and kept: a moving average, or that of the last quarter"
+    )
+    ema_decay: Fraction = Field(0.999, description="share of the old average in the new, each update")
+    eval_every: Cadence = Field("epoch", description='"epoch", "2 epochs", or a number of updates')
+    save_every: Cadence = Field("epoch", description="likewise; the best is always kept")
+    keep_checkpoints: Count = Field(2, description="besides the best; 0 = all")
+    patience: Count = Field(0, description="evaluations without improvement before stopping; 0 = never stop early")
+    min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="smallest change that counts as improvement")
+    select_by: str = Field("f1_macro", description="metric that chooses the best model, on validation")
+    folds: Count = Field(0, description="of a stratified cross-validation whose models form an ensemble; 0 = none")
+    ensemble: Literal["logits", "probabilities"] = Field("logits", description="what the folds' models average")
+    logging_steps: Positive = Field(50, description="updates between lines of history")
+    profile: Literal["auto", "cpu", "cuda", "cloud", "mps"] = Field(
+        "auto", description="hardware profile: micro-batch, workers, precision; never batch_size"
+    )
+    threads: Count = Field(0, description="CPU threads; 0 = all cores that this process may use")
+    track: list[Tracker] = Field([], description="also log to: tensorboard, wandb, mlflow, trackio")
+    arguments: dict[str, Any] = Field({}, description="anything else for transformers' TrainingArguments")
+
+
+class PretrainSection(Section):
+    """Further pre-training on texts without labels: for `slugline pretrain`."""
+
+    objective: Literal["masked"] = Field("masked", description="masked: hidden tokens are to be found (BERT)")
+    texts: list[SourceSection] = Field(
+        [], description="[[pretrain.texts]] tables with name, path or hub; empty = the training texts of [data]"
+    )
+    mask_fraction: Annotated[float, Field(gt=0, lt=1)] = Field(0.15, description="share of the tokens to be found")
+    sequence_length: Positive = Field(128, description="tokens of a sequence; texts are packed end to end")
+
+
+class EvaluationSection(Section):
+    """What is measured after training."""
+
+    splits: list[Literal["train", "validation", "test"]] = Field(
+        ["validation", "test"], min_length=1, description="scored once, with the model chosen on validation"
+    )
+    calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
+    bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")
