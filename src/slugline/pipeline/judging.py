@@ -1,0 +1,70 @@
+"""What reads runs and models: `evaluate_on`, `compare_runs`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from slugline.data.dataset import load_dataset, load_rows
+from slugline.errors import DataError
+from slugline.evaluation.compare import Comparison, compare
+from slugline.evaluation.evaluate import Evaluation, evaluate
+from slugline.models.classifier import load, owner_of
+from slugline.recipe import section_of
+from slugline.run import Run
+
+
+def evaluate_on(
+    model: str, *, data: str = "", split: str = "test", text: Sequence[str] = (), label: str = ""
+) -> Evaluation:
+    """Score any model that `load` takes on any data whose labels it knows; nothing is written.
+
+    Args:
+        model: a run, a model folder, a checkpoint, or a Hub name.
+        data: a known set or a path; empty = the data of the run's own recipe.
+        split: of the data; data without given splits is scored whole.
+        text: text columns of the data; by default those of the run, or a guess.
+        label: label column of the data; a guess when empty.
+
+    Returns:
+        Predictions, metrics, timing.
+
+    Raises:
+        DataError: the data cannot be read, has changed since the run, or has labels that the model does not know.
+        RunError: no data is named, and the model is no run's.
+    """
+    classifier = load(model)
+    if data:
+        section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
+        rows = load_rows(section, classifier.labels, split=split, text=classifier.text_columns)
+    else:
+        run = owner_of(Path(model)) or Run(Path(model))
+        section = run.recipe.data
+        dataset = load_dataset(section)
+        if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
+            raise DataError(
+                f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
+                mend="Name the data with --data to score it whole.",
+            )
+        rows = dataset[split]
+    name = section.name or section.path or section.hub
+    return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
+
+
+def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
+    """Compare runs by the predictions in their folders.
+
+    Args:
+        paths: two runs or more, evaluated on the same rows.
+        split: which of their predictions.
+
+    Returns:
+        Intervals and paired tests.
+
+    Raises:
+        RunError: a folder is no run, or was not evaluated on the split.
+        DataError: the runs were not evaluated on the same rows.
+    """
+    names = [path.name for path in paths]
+    unique = len(set(names)) == len(names)
+    return compare({path.name if unique else str(path): Run(path).predictions(split) for path in paths})
