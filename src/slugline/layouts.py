@@ -124,6 +124,11 @@ class CheckpointLayout:
         return self.root / "seal.json"
 
     @property
+    def averaged(self) -> Path:
+        """Averaged weights, which are those that were evaluated; only where the recipe averages."""
+        return self.root / "averaged.safetensors"
+
+    @property
     def arguments(self) -> Path:
         """The pickle that ``Trainer`` leaves behind; never read, always deleted."""
         return self.root / "training_args.bin"

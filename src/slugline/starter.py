@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.data.tokens import tokenise
+from slugline.data.tokens import Reading, tokenise
 from slugline.errors import MissingExtra
 from slugline.models.build import EMBEDDED, load_tokenizer
 from slugline.recipe import Recipe, override, section_of, validate
@@ -56,7 +56,7 @@ def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
     lengths: dict[str, Any] = {"tokenizer": "all-MiniLM-L6-v2", "max_length": max_length}
     for split, rows in dataset.splits.items():
         key = f"{dataset.fingerprint}/{split}"
-        lengths[split] = tokenise(rows["text"][:], tokenizer, max_length=max_length, fingerprint=key).facts()
+        lengths[split] = tokenise(rows["text"][:], tokenizer, Reading(max_length), fingerprint=key).facts()
     return lengths
 
 

@@ -6,6 +6,7 @@ from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,35 +21,37 @@ from slugline.data.batches import (
     split,
     update_loader,
 )
-from slugline.data.tokens import tokenise
+from slugline.data.tokens import Reading, Tokens, tokenise
 from slugline.models.build import load_tokenizer
 
 TEXTS = [row["text"] for row in articles(40)]
+text_strategy = st.tuples(st.integers(1, 60), st.integers(1, 4))  # tokens of a piece, number of pieces
+texts_strategy = st.lists(text_strategy, min_size=1, max_size=200)
 lengths_strategy = st.lists(st.integers(1, 60), min_size=1, max_size=200)
 
 
-@given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
-def test_passes_cover_all_rows_within_their_budget(lengths: list[int], rows: int, tokens: int) -> None:
-    parts = cut(lengths, rows=rows, tokens=tokens)
+@given(texts_strategy, st.integers(1, 20), st.integers(1, 300))
+def test_passes_cover_all_rows_within_their_budget(texts: list[tuple[int, int]], rows: int, tokens: int) -> None:
+    lengths, pieces = map(list, zip(*texts, strict=True))
+    parts = cut(lengths, pieces, rows=rows, tokens=tokens)
     assert [parts[0].start, parts[-1].stop] == [0, len(lengths)]
     assert all(before.stop == after.start for before, after in pairwise(parts))
     for part in parts:
-        count, longest = part.stop - part.start, max(lengths[part])
-        assert count == 1 or (count <= rows and count * longest <= tokens)
+        count, longest = sum(pieces[part]), max(lengths[part])
+        assert part.stop - part.start == 1 or (count <= rows and count * longest <= tokens)
 
 
-@given(
-    st.lists(st.integers(1, 60), min_size=1, max_size=12), st.integers(1, 6), st.integers(1, 200), st.integers(0, 90)
-)
-def test_the_cheapest_cut_is_the_cheapest(lengths: list[int], rows: int, tokens: int, overhead: int) -> None:
+@given(st.lists(text_strategy, min_size=1, max_size=10), st.integers(1, 6), st.integers(1, 200), st.integers(0, 90))
+def test_the_cheapest_cut_is_the_cheapest(texts: list[tuple[int, int]], rows: int, tokens: int, overhead: int) -> None:
     """Against all cuts there are."""
+    lengths, pieces = map(list, zip(*texts, strict=True))
 
     def cost(parts: list[slice]) -> float:
         total = 0.0
         for part in parts:
-            count, longest = part.stop - part.start, max(lengths[part])
+            count, longest = sum(pieces[part]), max(lengths[part])
             total += count * longest + overhead
-            if count > 1 and (count > rows or count * longest > tokens):
+            if part.stop - part.start > 1 and (count > rows or count * longest > tokens):
                 return float("inf")
         return total
 
@@ -58,14 +61,15 @@ def test_the_cheapest_cut_is_the_cheapest(lengths: list[int], rows: int, tokens:
         for size in range(len(lengths))
         for cuts in combinations(inner, size)
     )
-    found = cheapest_cut(lengths, rows=rows, tokens=tokens, overhead=overhead)
+    found = cheapest_cut(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead)
     assert cost(found) == min(map(cost, every))
     assert [index for part in found for index in range(part.start, part.stop)] == list(range(len(lengths)))
 
 
 @given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
-def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, tokens: int) -> None:
-    passes = by_length(np.array(lengths), rows=rows, tokens=tokens)
+def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, budget: int) -> None:
+    tokens = Tokens(np.zeros(sum(lengths), np.int32), np.cumsum([0, *lengths]), (), (), Reading(64))
+    passes = by_length(tokens, rows=rows, budget=budget)
     assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
     assert lengths[passes[0][0]] == max(lengths)
 
@@ -106,24 +110,30 @@ def test_grouping_by_length_keeps_padding_low() -> None:
     assert 1 - lengths.sum() / padded < 0.08
 
 
-def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path) -> None:
+@pytest.mark.parametrize("reading", [Reading(32), Reading(8, "window", 2, 3)])
+def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path, reading: Reading) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
-    tokens = tokenise(TEXTS, tokenizer, max_length=32)
-    sampler = UpdateSampler(tokens.lengths, size=16, seed=0)
+    tokens = tokenise(TEXTS, tokenizer, reading)
+    sampler = UpdateSampler(tokens.lengths * tokens.pieces, size=16, seed=0)
     loader = update_loader(tokens, np.arange(len(TEXTS)), sampler=sampler, pad_id=0)
     for batch, rows in zip(loader, sampler, strict=True):
         parts = split(batch, rows=5, tokens=60, overhead=20)
         assert torch.cat([part["labels"] for part in parts]).tolist() == rows
-        found = [ids[mask.bool()].tolist() for part in parts for ids, mask in _rows(part)]
+        found = [text for part in parts for text in _texts(part)]
         assert found == [tokens[row] for row in rows]
         assert all(part["attention_mask"].sum(1).max() == part["input_ids"].shape[1] for part in parts)
 
 
-def _rows(part: dict[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return list(zip(part["input_ids"], part["attention_mask"], strict=True))
+def _texts(part: dict[str, torch.Tensor]) -> list[list[list[int]]]:
+    """The pieces of each text, without padding."""
+    texts: list[list[list[int]]] = [[] for _ in part["labels"]]
+    owners = part["window_of"].tolist() if "window_of" in part else range(len(texts))
+    for owner, ids, mask in zip(owners, part["input_ids"], part["attention_mask"], strict=True):
+        texts[owner].append(ids[mask.bool()].tolist())
+    return texts
 
 
 def test_padding_stands_on_the_right_and_is_masked() -> None:
-    batch = collate([[5, 6], [7, 8, 9]], pad_id=1)
+    batch = collate([[[5, 6]], [[7, 8, 9]]], pad_id=1)
     assert batch["input_ids"].tolist() == [[5, 6, 1], [7, 8, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]

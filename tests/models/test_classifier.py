@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from slugline import load
+from slugline.data.tokens import Reading
 from slugline.errors import ModelError, RunError
 from slugline.labels import Calibration, LabelSet
 from slugline.models.build import build_encoder, load_tokenizer, longest_input, pooling_of, save
@@ -70,7 +71,7 @@ def test_a_single_string_is_not_read_letter_by_letter() -> None:
 
 def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
     model = build_encoder(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
-    scorer = TransformerScorer(model, load_tokenizer(str(tiny_base)), max_length=16, rows=3, budget=40)
+    scorer = TransformerScorer(model, load_tokenizer(str(tiny_base)), Reading(16), rows=3, budget=40)
     texts = ["market", "the team won the match and the cup " * 5, "", "phone and chip"] * 3
     together = np.concatenate(list(scorer.logits(texts)))
     alone = np.concatenate([next(scorer.logits([text])) for text in texts])

@@ -12,7 +12,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from conftest import articles
 from slugline.data.batches import UpdateSampler, update_loader
-from slugline.data.tokens import tokenise
+from slugline.data.tokens import Reading, tokenise
 from slugline.errors import TrainingError
 from slugline.labels import LabelSet
 from slugline.models.build import build_encoder, load_tokenizer
@@ -57,7 +57,7 @@ def make(
         head_dropout=dropout,  # type: ignore[arg-type]
     )
     model = build_encoder(section, LABELS, "cpu")
-    tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), max_length=32)
+    tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), Reading(32))
     targets = LABELS.encode([row["label"] for row in ROWS]).astype(np.int64)
     recorder = Recorder()
     arguments = TrainingArguments(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -23,39 +24,42 @@ from slugline.data.tokens import Tokens
 WINDOW, SMALLEST_WINDOW = 32, 4
 
 
-def cut(lengths: Sequence[int] | NDArray[np.int64], *, rows: int, tokens: int) -> list[slice]:
+def cut(lengths: Sequence[int], pieces: Sequence[int], *, rows: int, tokens: int) -> list[slice]:
     """Cut consecutive texts into forward passes.
 
     Args:
-        lengths: (N,) tokens of each text, in the order in which they are taken.
-        rows: most texts in one pass.
-        tokens: most padded tokens in one pass: texts times the longest. A single text may exceed it.
+        lengths: (N,) tokens of each text's longest piece, in the order in which they are taken.
+        pieces: (N,) pieces of each text; they stay together.
+        rows: most pieces in one pass.
+        tokens: most padded tokens in one pass: pieces times the longest. A single text may exceed both.
 
     Returns:
         Slices that cover all N texts in order.
     """
     slices: list[slice] = []
-    start, longest = 0, 0
-    for index, length in enumerate(lengths):
-        grown = max(longest, int(length))
-        if index > start and (index - start >= rows or (index - start + 1) * grown > tokens):
+    start, longest, count = 0, 0, 0
+    for index, (length, some) in enumerate(zip(lengths, pieces, strict=True)):
+        longest, count = max(longest, length), count + some
+        if index > start and (count > rows or count * longest > tokens):
             slices.append(slice(start, index))
-            start, grown = index, int(length)
-        longest = grown
-    if len(lengths):
+            start, longest, count = index, length, some
+    if lengths:
         slices.append(slice(start, len(lengths)))
     return slices
 
 
-def cheapest_cut(lengths: Sequence[int], *, rows: int, tokens: int, overhead: int) -> list[slice]:
+def cheapest_cut(
+    lengths: Sequence[int], pieces: Sequence[int], *, rows: int, tokens: int, overhead: int
+) -> list[slice]:
     """Cut consecutive texts into the forward passes that cost least: padded tokens, and something for each pass.
 
     Where a pass costs little besides its tokens, as on a CPU, texts of different lengths are better kept apart.
 
     Args:
-        lengths: (N,) tokens of each text, ascending or descending for the best result.
-        rows: most texts in one pass.
-        tokens: most padded tokens in one pass. A single text may exceed it.
+        lengths: (N,) tokens of each text's longest piece, ascending or descending for the best result.
+        pieces: (N,) pieces of each text; they stay together.
+        rows: most pieces in one pass.
+        tokens: most padded tokens in one pass. A single text may exceed both.
         overhead: tokens that a pass costs besides its own.
 
     Returns:
@@ -64,10 +68,10 @@ def cheapest_cut(lengths: Sequence[int], *, rows: int, tokens: int, overhead: in
     # cost[end]: of the cheapest cut of the first `end` texts; begin[end]: where its last pass begins.
     cost, begin = [0.0] + [math.inf] * len(lengths), [0] * (len(lengths) + 1)
     for end in range(1, len(lengths) + 1):
-        longest = 0
+        longest = count = 0
         for start in range(end - 1, -1, -1):
-            longest, count = max(longest, lengths[start]), end - start
-            if count > 1 and (count > rows or count * longest > tokens):
+            longest, count = max(longest, lengths[start]), count + pieces[start]
+            if end - start > 1 and (count > rows or count * longest > tokens):
                 break
             if cost[start] + count * longest + overhead < cost[end]:
                 cost[end], begin[end] = cost[start] + count * longest + overhead, start
@@ -78,57 +82,72 @@ def cheapest_cut(lengths: Sequence[int], *, rows: int, tokens: int, overhead: in
     return slices[::-1]
 
 
-def by_length(lengths: NDArray[np.int64], *, rows: int, tokens: int) -> list[NDArray[np.int64]]:
+def by_length(tokens: Tokens, *, rows: int, budget: int) -> list[NDArray[np.int64]]:
     """Forward passes over texts in any order, longest first, so that memory runs out at once or never.
 
     Args:
-        lengths: (N,) tokens of each text.
-        rows: most texts in one pass.
-        tokens: most padded tokens in one pass.
+        tokens: N tokenised texts.
+        rows: most pieces in one pass.
+        budget: most padded tokens in one pass.
 
     Returns:
         Index arrays that cover all N texts.
     """
-    order = np.argsort(-lengths, kind="stable")
-    return [order[part] for part in cut(lengths[order], rows=rows, tokens=tokens)]
+    order = np.argsort(-tokens.lengths, kind="stable")
+    passes = cut(tokens.lengths[order].tolist(), tokens.pieces[order].tolist(), rows=rows, tokens=budget)
+    return [order[part] for part in passes]
 
 
-def collate(rows: Sequence[Sequence[int]], *, pad_id: int) -> dict[str, Tensor]:
-    """Pad on the right to the longest.
+def collate(texts: Sequence[Sequence[Sequence[int]]], *, pad_id: int) -> dict[str, Tensor]:
+    """Pad on the right to the longest piece.
 
     Args:
-        rows: B lists of token ids.
+        texts: B texts, each a list of pieces, each a list of token ids.
         pad_id: id of the padding token.
 
     Returns:
-        ``input_ids`` and ``attention_mask``, int64 (B, T), T the longest row.
+        ``input_ids`` and ``attention_mask``, int64 (P, T), T the longest of the P pieces; and, only where a text has
+        several pieces, ``window_of`` (P,): the text below B that each piece belongs to.
     """
-    longest = max(map(len, rows))
-    ids = torch.full((len(rows), longest), pad_id, dtype=torch.int64)
-    mask = torch.zeros((len(rows), longest), dtype=torch.int64)
-    for index, row in enumerate(rows):
-        ids[index, : len(row)] = torch.tensor(row, dtype=torch.int64)
-        mask[index, : len(row)] = 1
-    return {"input_ids": ids, "attention_mask": mask}
+    pieces = [piece for text in texts for piece in text]
+    longest = max(map(len, pieces))
+    ids = torch.full((len(pieces), longest), pad_id, dtype=torch.int64)
+    mask = torch.zeros((len(pieces), longest), dtype=torch.int64)
+    for index, piece in enumerate(pieces):
+        ids[index, : len(piece)] = torch.tensor(piece, dtype=torch.int64)
+        mask[index, : len(piece)] = 1
+    batch = {"input_ids": ids, "attention_mask": mask}
+    if len(pieces) > len(texts):
+        batch["window_of"] = torch.tensor([index for index, text in enumerate(texts) for _ in text])
+    return batch
 
 
 def split(batch: Mapping[str, Tensor], *, rows: int, tokens: int, overhead: int) -> list[dict[str, Tensor]]:
     """Cut an update into forward passes, each no wider than its longest text.
 
     Args:
-        batch: ``input_ids`` and ``attention_mask`` (B, T), padded on the right, and ``labels`` (B, ...).
-        rows: most texts in one pass.
+        batch: ``input_ids`` and ``attention_mask`` (P, T), padded on the right, ``labels`` (B, ...), and ``window_of``
+            (P,) where a text has several pieces.
+        rows: most pieces in one pass.
         tokens: most padded tokens in one pass.
         overhead: tokens that a pass costs besides its own.
 
     Returns:
-        Parts with the same keys that cover the B rows in order.
+        Parts with the same keys that cover the B texts in order.
     """
-    lengths = batch["attention_mask"].sum(dim=1).tolist()
+    count = len(batch["labels"])
+    owners = batch["window_of"].tolist() if "window_of" in batch else range(count)
+    lengths, pieces = [0] * count, [0] * count
+    for owner, length in zip(owners, batch["attention_mask"].sum(dim=1).tolist(), strict=True):
+        lengths[owner], pieces[owner] = max(lengths[owner], length), pieces[owner] + 1
+    begins = [0, *accumulate(pieces)]
     parts = []
-    for part in cheapest_cut(lengths, rows=rows, tokens=tokens, overhead=overhead):
-        width = max(lengths[part])
-        parts.append({key: value[part] if key == "labels" else value[part, :width] for key, value in batch.items()})
+    for part in cheapest_cut(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead):
+        own, width = slice(begins[part.start], begins[part.stop]), max(lengths[part])
+        cut_part = {key: value[own, :width] for key, value in batch.items() if key not in ("labels", "window_of")}
+        if "window_of" in batch:
+            cut_part["window_of"] = batch["window_of"][own] - part.start
+        parts.append(cut_part | {"labels": batch["labels"][part]})
     return parts
 
 
@@ -136,15 +155,26 @@ class UpdateSampler(Sampler[list[int]]):
     """The rows of each update: shuffled, then grouped by length within windows. A pure function of (seed, epoch).
 
     Args:
-        lengths: (N,) tokens of each text.
+        lengths: (N,) tokens of each text, those of all its pieces together.
         size: rows of an update over all ranks.
         seed: of the order.
+        weights: (N,) how often rows are drawn, with replacement, N of them an epoch; None = each of them once.
         rank: of this process.
         world: number of processes; each takes its share of every update.
     """
 
-    def __init__(self, lengths: NDArray[np.int64], *, size: int, seed: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        lengths: NDArray[np.int64],
+        *,
+        size: int,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.lengths, self.size, self.seed, self.rank, self.world = lengths, size, seed, rank, world
+        self.shares = None if weights is None else weights / weights.sum()
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -157,7 +187,8 @@ class UpdateSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(len(self.lengths))
+        count = len(self.lengths)
+        order = rng.permutation(count) if self.shares is None else rng.choice(count, count, p=self.shares)
         for window in self._windows(order):
             by_length = window[np.argsort(self.lengths[window], kind="stable")]
             updates = self._updates(by_length)
@@ -190,8 +221,12 @@ class UpdateLoader(DataLoader[Any]):
         self.batch_sampler.set_epoch(epoch)
 
 
-class _Rows(Dataset[tuple[list[int], int]]):
-    """Token ids and label of each row."""
+#: The pieces of a text, as token ids, and its label.
+Item = tuple[list[list[int]], int]
+
+
+class _Rows(Dataset[Item]):
+    """Pieces and label of each row."""
 
     def __init__(self, tokens: Tokens, targets: NDArray[np.int64]) -> None:
         self.tokens, self.targets = tokens, targets
@@ -199,7 +234,7 @@ class _Rows(Dataset[tuple[list[int], int]]):
     def __len__(self) -> int:
         return len(self.tokens)
 
-    def __getitem__(self, index: int) -> tuple[list[int], int]:
+    def __getitem__(self, index: int) -> Item:
         return self.tokens[index], int(self.targets[index])
 
 
@@ -209,8 +244,8 @@ class _Collator:
 
     pad_id: int
 
-    def __call__(self, rows: Sequence[tuple[list[int], int]]) -> dict[str, Tensor]:
-        batch = collate([ids for ids, _ in rows], pad_id=self.pad_id)
+    def __call__(self, rows: Sequence[Item]) -> dict[str, Tensor]:
+        batch = collate([pieces for pieces, _ in rows], pad_id=self.pad_id)
         batch["labels"] = torch.tensor([label for _, label in rows], dtype=torch.int64)
         return batch
 
@@ -228,7 +263,7 @@ def update_loader(
         workers: processes that prepare batches.
 
     Returns:
-        A loader whose batches hold ``input_ids``, ``attention_mask`` (B, T) and ``labels`` (B,).
+        A loader whose batches hold what `collate` gives, and ``labels`` (B,).
     """
     return UpdateLoader(
         _Rows(tokens, targets),

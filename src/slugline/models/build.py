@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from slugline.errors import MissingExtra, ModelError
 from slugline.hardware import Device
 from slugline.labels import LabelSet
-from slugline.layouts import ModelLayout
+from slugline.layouts import CheckpointLayout, ModelLayout
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -234,6 +234,21 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
             "or import `slugline.models.pooled` once before using the Auto classes.\n",
             encoding="utf-8",
         )
+
+
+def load_evaluated_weights(model: PreTrainedModel, checkpoint: CheckpointLayout) -> None:
+    """Give a model the weights that were evaluated at a checkpoint: the averaged ones where there are some.
+
+    Args:
+        model: of the checkpoint's architecture; changed in place.
+        checkpoint: whole.
+    """
+    from safetensors.torch import load_file
+
+    weights = load_file(checkpoint.weights)
+    if checkpoint.averaged.is_file():
+        weights |= load_file(checkpoint.averaged)
+    model.load_state_dict(weights)
 
 
 def _set_dropout(config: PretrainedConfig, section: ModelSection) -> None:

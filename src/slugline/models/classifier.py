@@ -19,11 +19,12 @@ from slugline.data.checks import clean
 from slugline.errors import ModelError
 from slugline.hardware import choose_precision, choose_profile, detect
 from slugline.labels import Calibration, LabelSet, probabilities
-from slugline.layouts import ModelLayout, RunLayout
+from slugline.layouts import CheckpointLayout, ModelLayout, RunLayout
 from slugline.run import Run
 
 if TYPE_CHECKING:
     from slugline.models.linear import LinearScorer
+    from slugline.sections import DataSection
 
 
 class Scorer(Protocol):
@@ -152,9 +153,7 @@ def _load_run(run: Run, model_dir: Path, precision: str) -> Classifier:
     if ModelLayout(model_dir).linear.is_file():
         linear = _load_linear(model_dir)
         return Classifier(linear.labels, linear, **facts)  # type: ignore[arg-type]
-    labels, scorer = _load_transformer(
-        str(model_dir), recipe.data.max_length, precision, rows=recipe.train.eval_batch_size
-    )
+    labels, scorer = _load_transformer(str(model_dir), recipe.data, precision, rows=recipe.train.eval_batch_size)
     return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
 
 
@@ -193,11 +192,18 @@ def _architecture(folder: Path) -> str:
     return " ".join(config.get("architectures") or [])
 
 
-def _load_transformer(place: str, max_length: int | None, precision: str, *, rows: int) -> tuple[LabelSet, Scorer]:
+def _load_transformer(place: str, data: DataSection | None, precision: str, *, rows: int) -> tuple[LabelSet, Scorer]:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from slugline.models.build import from_pretrained, load_config, load_tokenizer, longest_input
+    from slugline.data.tokens import Reading, reading_of
+    from slugline.models.build import (
+        from_pretrained,
+        load_config,
+        load_evaluated_weights,
+        load_tokenizer,
+        longest_input,
+    )
     from slugline.models.transformer import TransformerScorer, pre_cast
 
     hardware = detect()
@@ -205,6 +211,8 @@ def _load_transformer(place: str, max_length: int | None, precision: str, *, row
     chosen = choose_precision(hardware, precision, autocast=profile.autocast).precision
     tokenizer, config = load_tokenizer(place), load_config(place)
     model = from_pretrained(AutoModelForSequenceClassification.from_pretrained, place, dtype=torch.float32)
+    if CheckpointLayout(Path(place)).averaged.is_file():
+        load_evaluated_weights(model, CheckpointLayout(Path(place)))
     model.to(hardware.device).eval()
     pre_cast(model, chosen)
     names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
@@ -217,7 +225,7 @@ def _load_transformer(place: str, max_length: int | None, precision: str, *, row
     scorer = TransformerScorer(
         model,
         tokenizer,
-        max_length=min(max_length or longest, longest),
+        reading=reading_of(data, longest) if data else Reading(longest),
         precision=chosen,
         rows=rows,
         budget=profile.micro_batch_tokens,

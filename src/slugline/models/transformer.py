@@ -5,7 +5,7 @@ The trainer's evaluation and every prediction go through `forward`, so that both
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from slugline.data.batches import by_length, collate
-from slugline.data.tokens import Tokens, tokenise
+from slugline.data.tokens import Reading, Tokens, tokenise
 from slugline.hardware import Precision
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def forward(
         tokens: N texts.
         pad_id: id of the padding token.
         precision: of the matrix products.
-        rows: most texts in a forward pass.
+        rows: most pieces in a forward pass.
         budget: most padded tokens in a forward pass.
 
     Returns:
@@ -57,12 +58,32 @@ def forward(
     was_training = model.training
     model.train(False)
     with torch.inference_mode(), autocast(device, precision):
-        for indices in by_length(tokens.lengths, rows=rows, tokens=budget):
+        for indices in by_length(tokens, rows=rows, budget=budget):
             batch = collate([tokens[index] for index in indices], pad_id=pad_id)
-            output = model(**{key: value.to(device) for key, value in batch.items()})
-            logits[indices] = output.logits.float().cpu().numpy()
+            some = text_logits(model, {key: value.to(device) for key, value in batch.items()}, len(indices))
+            logits[indices] = some.float().cpu().numpy()
     model.train(was_training)
     return logits
+
+
+def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int) -> Tensor:
+    """What a model says of texts: of each the mean over its pieces.
+
+    Args:
+        model: any sequence classifier.
+        batch: as `slugline.data.batches.collate` gives it, without labels.
+        count: B, the number of texts.
+
+    Returns:
+        (B, K).
+    """
+    inputs = dict(batch)
+    window_of = inputs.pop("window_of", None)
+    logits: Tensor = model(**inputs).logits
+    if window_of is None:
+        return logits
+    sums = logits.new_zeros(count, logits.shape[1]).index_add(0, window_of, logits)
+    return sums / window_of.bincount(minlength=count).unsqueeze(1)
 
 
 def pre_cast(model: PreTrainedModel, precision: Precision) -> None:
@@ -89,7 +110,7 @@ class TransformerScorer:
     Args:
         model: in evaluation mode, on its device.
         tokenizer: the model's.
-        max_length: tokens of a text that the model reads.
+        reading: what of a long text is read.
         precision: of the matrix products.
         rows: most texts in a forward pass.
         budget: most padded tokens in a forward pass.
@@ -97,7 +118,7 @@ class TransformerScorer:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    max_length: int
+    reading: Reading
     precision: Precision = "fp32"
     rows: int = 64
     budget: int = 8_192
@@ -113,7 +134,7 @@ class TransformerScorer:
         """
         remaining = iter(texts)
         while window := list(islice(remaining, PREDICT_AT_ONCE)):
-            tokens = tokenise(window, self.tokenizer, max_length=self.max_length)
+            tokens = tokenise(window, self.tokenizer, self.reading)
             yield forward(
                 self.model,
                 tokens,

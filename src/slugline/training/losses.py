@@ -80,7 +80,12 @@ LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "foc
 
 
 def build_loss(
-    name: str, *, gamma: float = 2.0, weights: NDArray[np.float64] | None = None, smoothing: float = 0.0
+    name: str,
+    *,
+    gamma: float = 2.0,
+    weights: NDArray[np.float64] | None = None,
+    smoothing: float = 0.0,
+    adjustment: NDArray[np.float64] | None = None,
 ) -> Loss:
     """The loss that a recipe asks for.
 
@@ -89,6 +94,7 @@ def build_loss(
         gamma: focusing strength of the focal loss.
         weights: (K,), as `class_weights` gives them, or None for equal classes.
         smoothing: share of the target that is spread over all classes.
+        adjustment: (K,), as `logit_adjustment` gives it, added to the logits; or None.
 
     Returns:
         Logits (B, K) and targets (B,) to losses (B,), on the logits' device.
@@ -102,14 +108,31 @@ def build_loss(
         )
     function = partial(focal_loss, gamma=gamma) if name == "focal" else LOSSES[name]
     table = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
+    priors = None if adjustment is None else torch.as_tensor(adjustment, dtype=torch.float32)
 
     def loss(logits: Tensor, targets: Tensor) -> Tensor:
-        nonlocal table
+        nonlocal table, priors
         # Moved once: the model's device is known only when it speaks.
         table = None if table is None else table.to(logits.device)
-        return function(logits, targets, weights=table, smoothing=smoothing)
+        priors = None if priors is None else priors.to(logits.device)
+        adjusted = logits if priors is None else logits + priors
+        return function(adjusted, targets, weights=table, smoothing=smoothing)
 
     return loss
+
+
+def logit_adjustment(counts: NDArray[np.int64], *, tau: float) -> NDArray[np.float64] | None:
+    """What is added to the logits in training only, so that rare classes are favoured (Menon et al. 2021, eq. 10).
+
+    Args:
+        counts: (K,), training rows of each class; a class without rows counts as one row.
+        tau: strength; 1 makes the model fit for classes that are equally frequent.
+
+    Returns:
+        (K,), tau times the logarithm of each class's share; None where tau is 0.
+    """
+    present = np.maximum(counts, 1)
+    return tau * np.log(present / present.sum()) if tau else None
 
 
 def class_weights(

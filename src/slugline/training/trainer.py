@@ -24,7 +24,11 @@ from transformers.trainer_utils import SchedulerType
 from slugline.data.batches import UpdateLoader, split
 from slugline.errors import TrainingError
 from slugline.metrics import confusion_matrix
+from slugline.models.transformer import text_logits
 from slugline.training.checkpoints import Progress
+from slugline.training.losses import Loss
+from slugline.training.mixing import Mixing, mixed_loss
+from slugline.training.parameters import parameter_groups
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
@@ -47,14 +51,18 @@ class Method:
     Args:
         loss: logits (B, K) and targets (B,) to losses (B,).
         head_learning_rate: of the layers that are not the base's; 0 = the same rate.
+        layer_decay: rate of a block of the base, as a share of that of the block above.
         one_cycle: whether the schedule is torch's ``OneCycleLR``.
         pass_overhead: tokens that a forward pass costs besides its own; the default makes as few as possible.
+        mixing: of the texts of a forward pass with one another, or None.
     """
 
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Loss
     head_learning_rate: float = 0.0
+    layer_decay: float = 1.0
     one_cycle: bool = False
     pass_overhead: int = 2**31
+    mixing: Mixing | None = None
 
 
 class Tally:
@@ -134,20 +142,23 @@ class ClassifierTrainer(Trainer):
 
         Args:
             model: as prepared by accelerate.
-            inputs: ``input_ids``, ``attention_mask`` (B, T), ``labels`` (B,).
-            return_outputs: also return what the model said.
+            inputs: ``input_ids``, ``attention_mask`` (P, T), ``labels`` (B,), and ``window_of`` (P,) where texts have
+                several pieces.
+            return_outputs: also return the logits.
             num_items_in_batch: examples of the update on all ranks.
 
         Returns:
-            A scalar, or that and the outputs.
+            A scalar, or that and the logits.
         """
-        inputs = dict(inputs)
+        inputs, mixing = dict(inputs), self.method.mixing
         labels = inputs.pop("labels")
-        outputs = model(**inputs)
-        self.tally.add(outputs.logits, labels)
+        mix = mixing.draw(inputs["attention_mask"]) if mixing else None
+        logits = text_logits(model, inputs, len(labels))
+        self.tally.add(logits, labels)
+        losses = mixed_loss(self.method.loss, logits, labels, mix) if mix else self.method.loss(logits, labels)
         # Gradients are averaged over ranks, hence the factor.
-        loss = self.method.loss(outputs.logits, labels).sum() / num_items_in_batch * self.accelerator.num_processes
-        return (loss, outputs) if return_outputs else loss
+        loss = losses.sum() / num_items_in_batch * self.accelerator.num_processes
+        return (loss, logits) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Forward and backward passes of one update; again with halved passes when memory runs out.
@@ -217,7 +228,7 @@ class ClassifierTrainer(Trainer):
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """AdamW with a rate of its own for the head, and no decay on biases and norms.
+        """AdamW with rates of their own for the head and each block, and no decay on biases and norms.
 
         Args:
             model: instead of the trainer's own.
@@ -232,20 +243,15 @@ class ClassifierTrainer(Trainer):
         return self.optimizer
 
     def _parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        decaying = set(self.get_decay_parameter_names(model))
-        base_prefix = f"{self.network.base_model_prefix}."
-        head_rate = self.method.head_learning_rate or self.args.learning_rate
-        groups = []
-        for in_base, rate in ((True, self.args.learning_rate), (False, head_rate)):
-            for decays, weight_decay in ((True, self.args.weight_decay), (False, 0.0)):
-                parameters = [
-                    parameter
-                    for name, parameter in model.named_parameters()
-                    if parameter.requires_grad and (base_prefix in name) == in_base and (name in decaying) == decays
-                ]
-                if parameters:
-                    groups.append({"params": parameters, "lr": rate, "weight_decay": weight_decay})
-        return groups
+        return parameter_groups(
+            model,
+            base_prefix=f"{self.network.base_model_prefix}.",
+            decaying=set(self.get_decay_parameter_names(model)),
+            learning_rate=self.args.learning_rate,
+            head_learning_rate=self.method.head_learning_rate or self.args.learning_rate,
+            layer_decay=self.method.layer_decay,
+            weight_decay=self.args.weight_decay,
+        )
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """One-cycle (Smith 2018), or transformers' schedules.

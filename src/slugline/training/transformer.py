@@ -8,22 +8,30 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from transformers import PrinterCallback, set_seed
 
 from slugline.data.batches import UpdateLoader, UpdateSampler, update_loader
 from slugline.data.dataset import TextDataset
-from slugline.data.tokens import Tokens, tokenise
+from slugline.data.tokens import Tokens, reading_of, tokenise
 from slugline.errors import RunError, TrainingError
 from slugline.layouts import CheckpointLayout
 from slugline.metrics import METRICS, metric, summary
-from slugline.models.build import BUILD, load_tokenizer, longest_input, quietly, save, size_of
+from slugline.models.build import (
+    BUILD,
+    load_evaluated_weights,
+    load_tokenizer,
+    longest_input,
+    quietly,
+    save,
+    size_of,
+)
 from slugline.models.classifier import Classifier, load
 from slugline.models.transformer import forward
 from slugline.progress import track
@@ -32,6 +40,7 @@ from slugline.run import Run
 from slugline.sections import TrainSection
 from slugline.storage import disk_errors, replacing_folder
 from slugline.training.arguments import training_arguments
+from slugline.training.averaging import WeightAverage, ema_share, swa_share
 from slugline.training.callbacks import Cadence, Historian, updates_between
 from slugline.training.checkpoints import (
     CheckpointKeeper,
@@ -42,8 +51,9 @@ from slugline.training.checkpoints import (
     last_complete,
     step_of,
 )
-from slugline.training.losses import Loss, build_loss, class_weights
+from slugline.training.losses import Loss, build_loss, class_weights, logit_adjustment
 from slugline.training.machine import Machine, prepare_machine
+from slugline.training.mixing import Mixing
 from slugline.training.trainer import ClassifierTrainer, Method, Tally
 
 if TYPE_CHECKING:
@@ -69,6 +79,7 @@ class Parts:
         tokens: of train and validation.
         progress: at the checkpoint that is gone on from, or at the beginning.
         tally: of the answers on training rows.
+        start: the checkpoint that is gone on from, or None.
     """
 
     recipe: Recipe
@@ -80,6 +91,17 @@ class Parts:
     tokens: dict[str, Tokens]
     progress: Progress
     tally: Tally
+    start: Path | None
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """(N,) classes of the training rows."""
+        return np.array(self.dataset["train"]["label"][:], dtype=np.int64)
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """(K,) training rows of each class."""
+        return np.bincount(self.targets, minlength=len(self.dataset.labels))
 
     @property
     def pad_id(self) -> int:
@@ -147,9 +169,12 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
     set_seed(recipe.seed)
     tokenizer = load_tokenizer(recipe.model.base)
     model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device)
+    if recipe.model.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
     tokens = _tokenise(recipe, dataset, run, model, tokenizer)
     progress = Progress.read(start) if start else _first_progress(recipe.train, machine)
-    return Parts(recipe, dataset, run, machine, tokenizer, model, tokens, progress, Tally(len(dataset.labels)))
+    tally = Tally(len(dataset.labels))
+    return Parts(recipe, dataset, run, machine, tokenizer, model, tokens, progress, tally, start)
 
 
 def _tokenise(
@@ -157,16 +182,16 @@ def _tokenise(
 ) -> dict[str, Tokens]:
     """Tokens of train and validation; what was seen of their lengths goes into ``data.json``."""
     longest = longest_input(model.config, tokenizer)
-    max_length = min(recipe.data.max_length, longest)
-    if max_length < recipe.data.max_length:
+    reading = reading_of(recipe.data, longest)
+    if reading.max_length < recipe.data.max_length:
         logger.warning("data.max_length = %d, but the model reads %d tokens.", recipe.data.max_length, longest)
     tokens, facts = {}, {}
     for split in ("train", "validation"):
         texts = dataset[split]["text"][:]
         key = f"{dataset.fingerprint}/{split}"
-        tokens[split] = tokenise(texts, tokenizer, max_length=max_length, fingerprint=key)
+        tokens[split] = tokenise(texts, tokenizer, reading, fingerprint=key)
         facts[split] = tokens[split].facts()
-    run.write_json(run.layout.data, run.data | {"tokens": {"max_length": max_length, **facts}})
+    run.write_json(run.layout.data, run.data | {"tokens": {"max_length": reading.max_length, **facts}})
     return tokens
 
 
@@ -181,37 +206,62 @@ def _first_progress(section: TrainSection, machine: Machine) -> Progress:
 def _trainer(parts: Parts, advance: Callable[[int], None]) -> ClassifierTrainer:
     section, progress = parts.recipe.train, parts.progress
     arguments = training_arguments(parts.recipe, parts.machine, parts.run.layout.checkpoints)
-    targets = np.array(parts.dataset["train"]["label"][:], dtype=np.int64)
-    loader = _loader(parts, targets, rank=arguments.process_index, world=arguments.world_size)
+    loader = _loader(parts, rank=arguments.process_index, world=arguments.world_size)
+    average = _average(parts)
     trainer = ClassifierTrainer(
         parts.model,
         arguments,
         loader=loader,
         method=Method(
-            loss=_loss(section, targets, parts.dataset.labels.names),
+            loss=_loss(section, parts.class_counts, parts.dataset.labels.names),
             head_learning_rate=section.head_learning_rate,
+            layer_decay=section.layer_decay,
             one_cycle=section.schedule == "one_cycle",
             pass_overhead=parts.machine.profile.pass_overhead,
+            mixing=_mixing(section, parts.model),
         ),
         progress=progress,
         tally=parts.tally,
-        score=_scoring(parts),
-        callbacks=_callbacks(parts, advance, updates_per_epoch=len(loader)),
+        score=_scoring(parts, average),
+        callbacks=_callbacks(parts, average, advance, updates_per_epoch=len(loader)),
         tokenizer=parts.tokenizer,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _loader(parts: Parts, targets: NDArray[np.int64], *, rank: int, world: int) -> UpdateLoader:
+def _loader(parts: Parts, *, rank: int, world: int) -> UpdateLoader:
     recipe, tokens = parts.recipe, parts.tokens["train"]
-    sampler = UpdateSampler(tokens.lengths, size=recipe.train.batch_size, seed=recipe.seed, rank=rank, world=world)
+    sampler = UpdateSampler(
+        tokens.lengths * tokens.pieces,
+        size=recipe.train.batch_size,
+        seed=recipe.seed,
+        weights=1 / parts.class_counts[parts.targets] if recipe.data.sampling == "balanced" else None,
+        rank=rank,
+        world=world,
+    )
     workers = parts.machine.profile.workers
-    return update_loader(tokens, targets, sampler=sampler, pad_id=parts.pad_id, workers=workers)
+    return update_loader(tokens, parts.targets, sampler=sampler, pad_id=parts.pad_id, workers=workers)
 
 
-def _callbacks(parts: Parts, advance: Callable[[int], None], *, updates_per_epoch: int) -> list[TrainerCallback]:
-    """Those that watch; the keeper is last, for it seals what the others have added."""
+def _average(parts: Parts) -> WeightAverage | None:
+    section = parts.recipe.train
+    if section.average == "none":
+        return None
+    share = ema_share(section.ema_decay) if section.average == "ema" else swa_share(parts.updates)
+    return WeightAverage(parts.model, share, parts.start)
+
+
+def _mixing(section: TrainSection, model: PreTrainedModel) -> Mixing | None:
+    if section.mixup:
+        return Mixing(model, "mixup", section.mixup)
+    return Mixing(model, "cutmix", section.cutmix) if section.cutmix else None
+
+
+def _callbacks(
+    parts: Parts, average: WeightAverage | None, advance: Callable[[int], None], *, updates_per_epoch: int
+) -> list[TrainerCallback]:
+    """The average first, for the others may evaluate it; the keeper last, for it seals what the others have added."""
     section, progress = parts.recipe.train, parts.progress
     cadence = Cadence(
         progress,
@@ -222,30 +272,37 @@ def _callbacks(parts: Parts, advance: Callable[[int], None], *, updates_per_epoc
         min_delta=section.min_delta,
     )
     return [
+        *([average] if average else []),
         cadence,
         Historian(parts.run, progress, parts.tally, advance),
         CheckpointKeeper(progress, keep=section.keep_checkpoints),
     ]
 
 
-def _loss(section: TrainSection, targets: NDArray[np.int64], names: tuple[str, ...]) -> Loss:
-    counts = np.bincount(targets, minlength=len(names))
+def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ...]) -> Loss:
     weights = class_weights(counts, scheme=section.class_weights, bounds=section.class_weight_bounds, names=names)
-    return build_loss(section.loss, gamma=section.gamma, weights=weights, smoothing=section.label_smoothing)
+    return build_loss(
+        section.loss,
+        gamma=section.gamma,
+        weights=weights,
+        smoothing=section.label_smoothing,
+        adjustment=logit_adjustment(counts, tau=section.logit_adjustment),
+    )
 
 
-def _scoring(parts: Parts) -> Callable[[PreTrainedModel], dict[str, float]]:
-    """A function that scores a model on validation: every metric that is a single number."""
+def _scoring(parts: Parts, average: WeightAverage | None) -> Callable[[PreTrainedModel], dict[str, float]]:
+    """A function that scores a model on validation, with its averaged weights where there are some."""
 
     def score(model: PreTrainedModel) -> dict[str, float]:
-        logits = forward(
-            model,
-            parts.tokens["validation"],
-            pad_id=parts.pad_id,
-            precision=parts.machine.precision.precision,
-            rows=parts.recipe.train.eval_batch_size,
-            budget=parts.progress.tokens,
-        )
+        with average.lent() if average else nullcontext():
+            logits = forward(
+                model,
+                parts.tokens["validation"],
+                pad_id=parts.pad_id,
+                precision=parts.machine.precision.precision,
+                rows=parts.recipe.train.eval_batch_size,
+                budget=parts.progress.tokens,
+            )
         if not np.isfinite(logits).all():
             raise TrainingError(
                 "the model's validation logits are not finite; the last checkpoint is intact.",
@@ -263,7 +320,7 @@ def _restore_best(parts: Parts) -> None:
     best = parts.run.layout.checkpoints / f"checkpoint-{progress.best_step}"
     if not is_sealed(best):
         raise RunError(f"{best}, which holds the best weights, is damaged.", mend="Train again with --force.")
-    parts.model.load_state_dict(load_file(CheckpointLayout(best).weights))
+    load_evaluated_weights(parts.model, CheckpointLayout(best))
     selected = parts.recipe.train.select_by
     logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)
 
