@@ -126,7 +126,7 @@ def test_plain_transformers_gives_the_same_logits_with_native_pooling(
     script = (
         "import json, torch\n"
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
-        f"folder = {str(run.model_dir)!r}\n"
+        f"folder = {str(run.model_dirs[0])!r}\n"
         "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()\n"
         "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
         f"batch = tokenizer({TEXTS!r}, padding=True, truncation=True, max_length=32, return_tensors='pt')\n"
@@ -144,10 +144,10 @@ def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tm
     run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
     expected = load(run.path, precision="fp32")
     best = Progress.read(in_order(run.layout.checkpoints)[-1]).best_step
-    for path in (run.model_dir, run.layout.checkpoints / f"checkpoint-{best}"):
+    for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
         assert load(path, precision="fp32").predict(TEXTS) == expected.predict(TEXTS)
     foreign = tmp_path / "somebody-elses"
-    run.model_dir.rename(foreign)
+    run.model_dirs[0].rename(foreign)
     found = load(foreign, precision="fp32")
     assert found.calibration is None
     assert found.predict(TEXTS) == expected.predict(TEXTS)
@@ -267,7 +267,7 @@ def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, A
     assert best in kept
     assert len(kept) <= 3
     assert max(kept) == 28
-    restored = load_file(run.model_dir / "model.safetensors")
+    restored = load_file(run.model_dirs[0] / "model.safetensors")
     at_best = load_file(run.layout.checkpoints / f"checkpoint-{best}" / "model.safetensors")
     assert all(torch.equal(restored[name], at_best[name]) for name in restored)
 

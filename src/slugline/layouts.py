@@ -71,6 +71,16 @@ class RunLayout:
         """Curves and confusion matrix, PNG and SVG."""
         return self.root / "plots"
 
+    def fold(self, number: int) -> Path:
+        """Run folder of one fold of a cross-validation, counted from 1."""
+        return self.root / "folds" / str(number)
+
+    @property
+    def folds(self) -> list[Path]:
+        """Folders of the folds that have begun, in order."""
+        begun = (path for path in (self.root / "folds").glob("*") if path.name.isdigit())
+        return sorted(begun, key=lambda path: int(path.name))
+
     def predictions(self, split: str) -> Path:
         """Every prediction of one split."""
         return self.root / "predictions" / f"{split}.parquet"

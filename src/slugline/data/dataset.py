@@ -10,7 +10,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -60,6 +60,7 @@ class TextDataset:
         text: the columns that make the text, joined by a blank.
         label: the column of the labels.
         clean: cleaning steps that were taken.
+        clusters: ids of train rows that nearly repeat each other and belong on one side of any further cut.
     """
 
     splits: Mapping[Split, datasets.Dataset]
@@ -70,6 +71,7 @@ class TextDataset:
     text: tuple[str, ...] = ("text",)
     label: str = "label"
     clean: tuple[str, ...] = ()
+    clusters: tuple[tuple[str, ...], ...] = ()
 
     def __getitem__(self, split: str) -> datasets.Dataset:
         if split not in self.splits:
@@ -176,12 +178,14 @@ def load_dataset(section: DataSection) -> TextDataset:
         parts = noting(examples.drop_repetitions(parts))
     clusters, near = examples.find_near_duplicates(parts)
     findings += near
+    together = tuple(tuple(parts["train"].ids_of(cluster)) for cluster in clusters)
     if fractions:
         parts = noting(examples.cut_splits(parts, fractions=fractions, seed=section.split_seed, clusters=clusters))
     parts = noting(examples.take_subset(parts, size=section.max_train_examples, seed=section.split_seed))
     for finding in findings[len(raw.findings) :]:  # those of reading were logged when they were made
         logger.log(logging.WARNING if finding.is_warning else logging.INFO, "%s: %s", raw.source.name, finding.message)
-    return _assemble(parts, order, raw.source, tuple(findings), columns=columns, clean=section.clean)
+    dataset = _assemble(parts, order, raw.source, tuple(findings), columns=columns, clean=section.clean)
+    return replace(dataset, clusters=together)
 
 
 def load_rows(section: DataSection, labels: LabelSet, *, split: str, text: Sequence[str] = ()) -> datasets.Dataset:

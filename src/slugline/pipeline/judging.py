@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from slugline.data.dataset import load_dataset, load_rows
+from slugline.data.dataset import load_rows
 from slugline.errors import DataError
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.evaluate import Evaluation, evaluate
 from slugline.models.classifier import load, owner_of
+from slugline.pipeline.steps import dataset_of
 from slugline.recipe import section_of
 from slugline.run import Run
 
@@ -40,7 +41,7 @@ def evaluate_on(
     else:
         run = owner_of(Path(model)) or Run(Path(model))
         section = run.recipe.data
-        dataset = load_dataset(section)
+        dataset = dataset_of(run.recipe)
         if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
             raise DataError(
                 f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
