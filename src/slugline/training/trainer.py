@@ -217,11 +217,11 @@ class ClassifierTrainer(Trainer):
         model.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        largest = max(len(part["labels"]) for part in self._parts(inputs))
+        largest = max(len(part["input_ids"]) for part in self._parts(inputs))
         self.progress.rows = max(1, min(self.progress.rows, largest) // 2)
         self.progress.tokens = max(1, self.progress.tokens // 2)
         logger.warning(
-            "out of memory at update %d: going on with at most %d examples and %d tokens a forward pass.",
+            "out of memory at update %d: going on with at most %d texts or windows and %d tokens a forward pass.",
             self.state.global_step + 1,
             self.progress.rows,
             self.progress.tokens,

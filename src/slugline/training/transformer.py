@@ -20,7 +20,7 @@ from transformers import PrinterCallback, set_seed
 from slugline.data.batches import UpdateLoader, UpdateSampler, update_loader
 from slugline.data.dataset import TextDataset
 from slugline.data.tokens import Tokens, reading_of, tokenise
-from slugline.errors import RunError, TrainingError
+from slugline.errors import ModelError, RunError, TrainingError
 from slugline.layouts import CheckpointLayout
 from slugline.metrics import METRICS, metric, summary
 from slugline.models.build import (
@@ -175,11 +175,22 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
     tokenizer = load_tokenizer(recipe.model.base)
     model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device)
     if recipe.model.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        _checkpoint_activations(model)
     tokens = _tokenise(recipe, dataset, run, model, tokenizer)
     progress = Progress.read(start) if start else _first_progress(recipe.train, machine)
     tally = Tally(len(dataset.labels))
     return Parts(recipe, dataset, run, machine, tokenizer, model, tokens, progress, tally, start)
+
+
+def _checkpoint_activations(model: PreTrainedModel) -> None:
+    """Compute states a second time in the backward pass rather than keep them."""
+    try:
+        model.activation_checkpointing_enable()
+    except ValueError as error:
+        raise ModelError(
+            f"{model.config.model_type} cannot compute its states twice: {error}",
+            mend="Leave model.gradient_checkpointing at false; train.micro_batch_size saves memory, too.",
+        ) from error
 
 
 def _tokenise(
