@@ -128,13 +128,18 @@ class Run:
 
     @property
     def folds(self) -> list[Run]:
-        """Runs of a cross-validation's folds, in order; empty for other runs."""
-        return [Run(path) for path in self.layout.folds]
+        """Runs of a cross-validation's folds that have begun, in order; empty for other runs."""
+        return [Run(path) for path in self.layout.folds[: self.recipe.train.folds]]
 
     @property
     def model_dirs(self) -> list[Path]:
         """The trained model, or those of the folds, which form an ensemble."""
         owners = self.folds or [self]
+        if self.folds and len(owners) < self.recipe.train.folds:
+            raise RunError(
+                f"{self.path} has only {len(owners)} of {self.recipe.train.folds} folds: the run is {self.state}.",
+                mend="Finish it with: slugline train RECIPE --resume",
+            )
         for owner in owners:
             owner._require(owner.layout.model)
         return [owner.layout.model for owner in owners]

@@ -41,7 +41,7 @@ def evaluate_on(
     else:
         run = owner_of(Path(model)) or Run(Path(model))
         section = run.recipe.data
-        dataset = dataset_of(run.recipe)
+        dataset = dataset_of(run.recipe, fold=run.manifest.get("fold", 0))
         if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
             raise DataError(
                 f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
