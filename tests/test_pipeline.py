@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import SHARED_DATA, articles, write_csv
+from conftest import SHARED_DATA, articles, everything, interrupted_after, linear, with_changes, write_csv
 from slugline import load, train
 from slugline.errors import DataError, RecipeError, RunError, TrainingError
 from slugline.pipeline import compare_runs, evaluate_on
-from slugline.recipe import Recipe, validate
+from slugline.recipe import validate
 from slugline.run import Run
-from slugline.training.callbacks import Historian
 from slugline.training.checkpoints import Progress, in_order, step_of
 
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
-
-
-def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
-    changed = deepcopy(values)
-    for section, keys in changes.items():
-        changed[section] |= keys
-    return validate(changed)
-
-
-def linear(values: dict[str, Any]) -> Recipe:
-    return validate({**values, "model": {"kind": "linear"}, "train": {}})
-
-
-def everything(path: Path) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads((path / "metrics.json").read_text())
-    del metrics["timing"]
-    return metrics
 
 
 def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: Path) -> None:
@@ -153,29 +134,15 @@ def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tm
     assert found.predict(TEXTS) == expected.predict(TEXTS)
 
 
-class Stop(Historian):
-    """Presses Ctrl-C after some updates."""
-
-    after = 0
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        super().on_step_end(args, state, control, **options)
-        if state.global_step == type(self).after:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("after", [3, 7, 8, 9, 13])
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(
-    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    recipe_values: dict[str, Any], tmp_path: Path, after: int
 ) -> None:
     """Seven updates an epoch, a checkpoint every four: stops before, at and between checkpoints and epochs."""
     recipe = with_changes(recipe_values, train={"save_every": 4, "logging_steps": 4, "keep_checkpoints": 0})
     whole = train(recipe, run_dir=tmp_path / "whole")
-    Stop.after = after
-    with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer.Historian", Stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, run_dir=tmp_path / "stopped")
+    with interrupted_after(after):
+        train(recipe, run_dir=tmp_path / "stopped")
     assert Run(tmp_path / "stopped").state == "interrupted"
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
 
@@ -233,16 +200,13 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
 
 
 def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
-    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe_values: dict[str, Any], tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path / "news.csv", articles(150))
     recipe = with_changes(recipe_values, data={"path": str(path)})
     finished = train(recipe, run_dir=tmp_path / "finished")
-    Stop.after = 9
-    with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer.Historian", Stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, run_dir=tmp_path / "stopped")
+    with interrupted_after(9):
+        train(recipe, run_dir=tmp_path / "stopped")
     write_csv(path, articles(150, seed=7))
     with pytest.raises(RunError, match="data has changed"):
         train(recipe, run_dir=tmp_path / "stopped", resume=True)

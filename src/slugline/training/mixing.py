@@ -50,7 +50,7 @@ class Mixing:
         self.beta = torch.distributions.Beta(alpha, alpha)
         self.mix: Mix | None = None
         blocks = blocks_of(model)
-        # After the last block nothing is exchanged: a head that reads one token would see all of the partner or nothing.
+        # Nothing is exchanged after the last block: a head that reads one token would see all or nothing of it.
         self.blocks = blocks if kind == "mixup" else blocks[:-1] or blocks
         for index, block in enumerate(self.blocks):
             block.register_forward_hook(self._hook(index))
