@@ -195,8 +195,8 @@ class Run:
             RunError: the folder is no run, is complete, is running, was interrupted and neither ``resume`` nor
                 ``force`` is given, or its recipe has changed.
         """
-        run = Run(path)
-        run._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
+        Run(path)._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
+        run = Run(path)  # a new view: that one may remember the recipe as it was
         is_new = not path.exists()
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
