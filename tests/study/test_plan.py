@@ -150,6 +150,8 @@ STEP = '[[step]]\nname = "s"\n'
         (HEAD + STEP + STEP, "step has s twice"),
         (HEAD + STEP + '[[step]]\nname = "S"\n', "step has s twice"),
         (HEAD, "step is missing"),
+        (HEAD + STEP.replace("[[step]]", "[step]"), "step has {'name': 's'}; steps are tables of their own: [[step]]"),
+        (HEAD + 'step = ["s"]\n', "step has 's'; steps are tables of their own: [[step]]"),
         (HEAD + "step = []\n", "step is []"),
         (HEAD + STEP + 'grid = { "train.epochs" = [] }\n', "step 's': grid.train.epochs is []"),
         (HEAD + STEP + "grid = {}\n", "step 's': grid is empty"),

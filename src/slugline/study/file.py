@@ -118,6 +118,8 @@ def _explain(item: Any, path: Path, values: Mapping[str, Any]) -> str:
     """One pydantic error as one line: file, step, key, found, allowed, nearest known name."""
     location, place = list(item["loc"]), f"{path}: "
     section: type[Section] = StudyFile
+    if location[:1] == ["step"] and item["type"] in ("list_type", "model_type") and len(location) <= 2:
+        return f"{place}step has {item['input']!r}; steps are tables of their own: [[step]]."
     if location[:1] == ["step"] and len(location) > 1:
         step = values["step"][location[1]]
         named = repr(step["name"]) if isinstance(step, Mapping) and "name" in step else location[1] + 1
