@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from slugline.demo import DemoResult
     from slugline.evaluation.compare import Comparison
+    from slugline.study.results import StudyResult
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -153,3 +154,30 @@ def print_demo(result: DemoResult) -> None:
     typer.echo("  slugline data inspect my.csv")
     typer.echo("  slugline recipe new my.csv > my.toml && slugline train my.toml")
     typer.echo("  slugline predict runs/my --input new.csv --output labelled.csv")
+
+
+def print_study(result: StudyResult) -> None:
+    """A line for each setting, the chosen one, whether it is shown to be better than the next, its test figures."""
+    metric = result.study.chosen_by
+    shown = list(dict.fromkeys(["accuracy", "f1_macro", "f1_weighted", metric.name]))
+    rows = [
+        [setting.setting.step, setting.setting.changes, len(setting.members)]
+        + [str(setting.spread(name) or "") for name in shown]
+        + [setting.state]
+        for setting in result.settings
+    ]
+    print_table(["step", "overrides", "seeds", *shown, "state"], rows)
+    typer.echo(f"Figures are on validation; {result.study.layout.summary} holds more.")
+    chosen = result.chosen
+    if chosen is None:
+        typer.echo("No setting is complete with all its seeds, so none is chosen.")
+        return
+    typer.echo(f"\n{chosen.setting.title} scored best: {metric.title} {chosen.spread(metric.name)}")
+    for seed, comparison in result.comparisons.items():
+        typer.echo(f"seed {seed}: {comparison.summary[0]}")
+    if not result.test:
+        return
+    typer.echo()
+    print_metrics({f"test, seed {seed}": metrics for seed, metrics in result.test.items()})
+    if len(result.test) > 1:
+        typer.echo("over the seeds: " + ", ".join(f"{name} {result.test_spread(name)}" for name in shown))

@@ -1,14 +1,16 @@
-"""What reads runs and models: `evaluate_on`, `compare_runs`."""
+"""What reads runs and models: `evaluate_on`, `score_split`, `compare_runs`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from slugline.data.dataset import load_rows
-from slugline.errors import DataError
+from slugline.data.dataset import TextDataset, load_rows
+from slugline.errors import DataError, RunError
 from slugline.evaluation.compare import Comparison, compare
-from slugline.evaluation.evaluate import Evaluation, evaluate
+from slugline.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions, predict
 from slugline.models.classifier import load, owner_of
 from slugline.pipeline.steps import dataset_of
 from slugline.recipe import section_of
@@ -41,15 +43,52 @@ def evaluate_on(
     else:
         run = owner_of(Path(model)) or Run(Path(model))
         section = run.recipe.data
-        dataset = dataset_of(run.recipe)
-        if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
-            raise DataError(
-                f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
-                mend="Name the data with --data to score it whole.",
-            )
-        rows = dataset[split]
+        rows = _own_data(run)[split]
     name = section.name or section.path or section.hub
     return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
+
+
+def score_split(path: Path, split: str) -> dict[str, Any]:
+    """Add the figures of one more split to a complete run, as training would have written them; once.
+
+    Args:
+        path: the run's folder.
+        split: of the run's own data: ``test``.
+
+    Returns:
+        What ``metrics.json`` holds of the split. Its predictions are kept as well.
+
+    Raises:
+        RunError: the run is not complete, or the disk is full.
+        DataError: the data has changed since the run, or lacks the split.
+    """
+    run = Run(path)
+    if run.state != "complete":
+        raise RunError(f"{path} is {run.state}; only a complete run is scored.", mend="Finish it first.")
+    if split in run.metrics:
+        known: dict[str, Any] = run.metrics[split]
+        return known
+    dataset, recipe = _own_data(run), run.recipe
+    # The precision of the training: another one would give other figures.
+    classifier = load(path, precision=run.manifest.get("precision", recipe.train.precision))
+    predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
+    evaluation = evaluate_predictions(
+        replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap
+    )
+    run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
+    run.write_json(run.layout.metrics, run.metrics | {split: evaluation.metrics})
+    return evaluation.metrics
+
+
+def _own_data(run: Run) -> TextDataset:
+    """The data that a run was trained on, where they are still the same."""
+    dataset = dataset_of(run.recipe)
+    if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
+        raise DataError(
+            f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
+            mend="Name the data with --data to score it whole.",
+        )
+    return dataset
 
 
 def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
