@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from slugline.data.artefacts import remove_artefacts
 from slugline.errors import RunError
 from slugline.labels import Split
 from slugline.progress import track
@@ -104,6 +105,7 @@ STEPS: dict[str, Callable[[str], str]] = {
     "encoding": _mend_encoding,
     "whitespace": _collapse_whitespace,
     "lowercase": str.lower,
+    "artefacts": remove_artefacts,
 }
 
 
