@@ -5,6 +5,7 @@ All defaults stand here, once; `docs/recipe.md`, `slugline recipe new` and the J
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -47,14 +48,17 @@ class SourceSection(Section):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         given = [key for key in ("name", "path", "hub") if getattr(self, key)]
-        if len(given) != self._places():
+        if len(given) != 1 and self._is_one_place():
             found = " and ".join(given) if given else "none of them"
             raise ValueError(f"give exactly one of name, path and hub; found {found}")
         return self
 
-    def _places(self) -> int:
-        """How many of name, path and hub are to be given."""
-        return 1
+    def _is_one_place(self) -> bool:
+        return True
+
+
+#: Keys of [data] that speak of the rows of one place.
+ONE_PLACE_KEYS = ("id", "test_path", "validation_path", "split")
 
 
 class DataSection(SourceSection):
@@ -96,8 +100,22 @@ class DataSection(SourceSection):
         "shuffle", description="balanced: every class is drawn equally often, small ones repeatedly"
     )
 
-    def _places(self) -> int:
-        return 0 if self.sources else 1
+    def places(self) -> Sequence[SourceSection]:
+        """Where rows come from: the sources, or this section itself where it has none."""
+        return self.sources or [self]
+
+    def _is_one_place(self) -> bool:
+        return not self.sources
+
+    @model_validator(mode="after")
+    def _sources_speak_for_themselves(self) -> Self:
+        beside = [key for key in (*SourceSection.model_fields, *ONE_PLACE_KEYS) if getattr(self, key)]
+        if self.sources and beside:
+            told = f"{', '.join(SourceSection.model_fields)} belong into each [[data.sources]] table"
+            raise ValueError(
+                f"{' and '.join(beside)} cannot stand beside sources; {told}, splits and ids come from there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rows_remain(self) -> Self:

@@ -15,7 +15,10 @@ from slugline.data.checks import Finding, clean, same_text_key
 
 STEPS = ["encoding", "whitespace", "lowercase", "artefacts"]
 LETTERS = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("&;<>#3amplt9 \t\n\r\x1b[£Ã©â€™“”ﬁİßＡ")))
-PIECES = "& &amp; amp; amp;amp; #38; #39; #36; #x61;mp; #035; quot; lt; gt; nbsp; ; # \\ \\\\ \\n \\$ C:\\ [UNK] [ PAD] <s> </s> <pad >"
+PIECES = (
+    "& &amp; amp; amp;amp; #38; #39; #36; #x61;mp; #035; quot; lt; gt; nbsp; ; # "
+    "\\ \\\\ \\n \\$ C:\\ [UNK] [ PAD] <s> </s> <pad >"
+)
 MESSY = st.one_of(LETTERS, st.lists(st.sampled_from([*PIECES.split(), *"aGT $1.(\"' \n"])).map("".join))
 
 
@@ -48,7 +51,10 @@ def test_default_cleaning(text: str, expected: str) -> None:
         ("[cls] Oil prices [MASK] . [SEP]", "Oil prices ."),
         ("<s>Oil <unk> prices</s></s><s>rise</s><pad><PAD>", "Oil prices rise"),
         ("Shaquille O #39;Neal and Indonesia #39;s", "Shaquille O'Neal and Indonesia's"),
-        ("the  quot;spam host quot; of  #39;El Gato #39;, players #39; union", "the \"spam host\" of 'El Gato', players' union"),
+        (
+            "the  quot;spam host quot; of  #39;El Gato #39;, players #39; union",
+            "the \"spam host\" of 'El Gato', players' union",
+        ),
         ("AT amp;T, Marsh  amp; McLennan, M amp;amp;T, women amp;apos;s", "AT&T, Marsh & McLennan, M&T, women's"),
         ("US #36;13 billion  #151; a nbsp;loss #133;", "US $13 billion — a loss…"),
         ("Suzuki  lt;7269.T gt; said", "Suzuki <7269.T > said"),

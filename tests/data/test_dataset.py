@@ -16,8 +16,9 @@ import pytest
 from conftest import SHARED_DATA, articles, write_csv
 from slugline.data import sources
 from slugline.data.checks import same_text_key
-from slugline.data.dataset import TextDataset, load_dataset, write_dataset
+from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.paths import RawData
+from slugline.data.prepared import write_dataset
 from slugline.errors import DataError
 from slugline.sections import DataSection
 

@@ -1,7 +1,7 @@
-"""What machines left behind in texts: special tokens of tokenizers, entities without their ampersand, backslashes.
+r"""What machines left behind in texts: special tokens of tokenizers, entities without their ampersand, backslashes.
 
 The cleaning step ``artefacts``. Newswire sets have all of them: AG News writes ``O #39;Neal`` for ``O&#39;Neal`` and
-``dwindling\\band`` for two lines. What might be meant as it stands, such as a path, stays.
+``dwindling\band`` for two lines. What might be meant as it stands, such as a path, stays.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ENTITIES = re.compile(
     r"|#0{0,2}(?:34|36(?=;\d)|38(?!;#?\w+;)|39|133|14[5-9]|15[01]|160|163|8211|8212|8216|8217|8220|8221|8230));"
 )
 APOSTROPHES = "'’"
-CLOSING_QUOTES = "\"”"
+CLOSING_QUOTES = '"”'
 AFTER_A_QUOTATION = re.compile(r"[\s.,;:!?)-]|$")
 CONTRACTED = re.compile(r"(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
 NAME_PREFIX = re.compile(r"(?<!\w)[dlo]", re.IGNORECASE)
@@ -45,11 +45,11 @@ LINE_BREAKS = re.compile(
 
 
 def remove_artefacts(text: str) -> str:
-    """Remove what is no part of a text, conservatively.
+    r"""Remove what is no part of a text, conservatively.
 
     Special tokens (``[UNK]``, ``[PAD]``, ``<unk>``, ``</s>`` ...) become a blank; entities that lost their ampersand
-    (``#39;``, ``quot;``, ``amp;`` ...) become their characters; a backslash in place of a line break becomes a blank, and
-    the one of ``\\$`` goes.
+    (``#39;``, ``quot;``, ``amp;`` ...) become their characters; a backslash in place of a line break becomes a blank,
+    and the one of ``\$`` goes.
 
     Args:
         text: as read, or cleaned by other steps.
@@ -70,7 +70,9 @@ def _character(entity: re.Match[str]) -> str:
     """What the entity stood for, with the blank in front of it unless that is the ampersand's."""
     blank, name = entity.groups()
     character = html.unescape(f"&{name};").replace("\xa0", " ")
-    return character if blank and _is_glued(character, entity.string, entity.start(), entity.end()) else blank + character
+    return (
+        character if blank and _is_glued(character, entity.string, entity.start(), entity.end()) else blank + character
+    )
 
 
 def _is_glued(character: str, text: str, start: int, end: int) -> bool:

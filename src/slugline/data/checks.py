@@ -120,6 +120,11 @@ def empty_texts(texts: Sequence[str]) -> list[int]:
     return [index for index, text in enumerate(texts) if not text.strip()]
 
 
+def short_texts(texts: Sequence[str], smallest: int) -> list[int]:
+    """Indices of texts of fewer words than that, as white space parts them; empty texts among them."""
+    return [index for index, text in enumerate(texts) if len(text.split()) < smallest] if smallest else []
+
+
 def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
     """Rows that say the same thing twice.
 
