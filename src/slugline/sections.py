@@ -37,7 +37,9 @@ class SourceSection(Section):
     label: str = Field("", description="label column; guessed when empty")
     label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
     label_map: dict[str, str] = Field(
-        {}, description='renames and merges classes: { sport = "Sports" }; must have an entry for every label'
+        {},
+        description='renames and merges classes: { sport = "Sports" }; has an entry for every label, '
+        "and its values are the label order",
     )
 
     @field_validator("text", mode="before")
@@ -79,7 +81,9 @@ class DataSection(SourceSection):
     max_train_examples: Count | Fraction = Field(
         0, description="stratified subset of train: a number, or a share below 1; 0 = all"
     )
-    min_class_examples: Count = Field(0, description="classes with fewer rows in train leave every split")
+    min_class_examples: Count = Field(
+        0, description="classes with fewer rows in train leave every split; counted before any other drop or split"
+    )
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
     leaks: Literal["drop", "keep", "refuse"] = Field(
@@ -87,9 +91,11 @@ class DataSection(SourceSection):
     )
     clean: list[CleaningStep] = Field(
         ["encoding", "whitespace"],
-        description="steps, in this order: encoding (ftfy), whitespace, lowercase, artefacts",
+        description="steps, in this order: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
     )
-    min_tokens: Count = Field(0, description="texts of fewer words leave train and validation; 0 = none")
+    min_tokens: Count = Field(
+        0, description="texts of fewer words leave train and validation, never a given test split; 0 = none"
+    )
     max_length: Positive = Field(256, description="tokens that the model reads at a time, special tokens included")
     long: Literal["head", "tail", "head_tail", "window"] = Field(
         "head", description="what is read of longer texts; window: all of it, in overlapping windows"
