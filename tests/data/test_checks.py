@@ -83,6 +83,13 @@ def test_what_may_be_meant_is_no_artefact(text: str) -> None:
     assert clean(text, ["artefacts"]) == text
 
 
+def test_steps_do_not_feed_each_other_for_ever() -> None:
+    """An ampersand given back must not begin an entity that `encoding` turns into the next one."""
+    for text in ("amp;" + "#x61;mp;" * 15, "#38;" + "#x23;38;" * 15, "<s>" * 15, "[PAD]<s>" * 15):
+        once = clean(text, ["artefacts", "encoding"])
+        assert clean(once, ["artefacts", "encoding"]) == once
+
+
 def test_no_steps_leave_the_text_alone() -> None:
     assert clean("  AT&amp;T\r\n", []) == "  AT&amp;T\r\n"
 
