@@ -393,6 +393,29 @@ def test_a_split_is_scored_once_and_only_on_the_data_of_a_complete_run(
         score_split(run.path, "test")
 
 
+def test_a_run_on_mapped_labels_is_evaluated_on_labels_as_they_were(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    names = {"business": "Business", "sport": "Sports", "tech": "Business"}
+    other = {"business": "1", "sport": "2", "tech": "1"}
+    numbers = [{**row, "label": other[row["label"]]} for row in articles(60, seed=5)]
+    numbered = write_csv(tmp_path / "numbers.csv", numbers)
+    sources = [
+        {"path": recipe_values["data"]["path"], "label_map": names},
+        {"path": str(numbered), "label_offset": -1, "label_map": {"0": "Business", "1": "Sports"}},
+    ]
+    run = train(linear(recipe_values | {"data": {"sources": sources}}), run_dir=tmp_path / "run")
+    assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    again = evaluate_on(str(run.path), data=str(numbered))
+    assert again.predictions.labels.names == ("Business", "Sports")
+    assert again.metrics["accuracy"] > 0.9
+    new = write_csv(tmp_path / "new.csv", articles(30, seed=6))
+    assert evaluate_on(str(run.path), data=str(new)).metrics["accuracy"] > 0.8
+    mapped = [{**row, "label": names[row["label"]]} for row in articles(30, seed=6)]
+    same = evaluate_on(str(run.path), data=str(write_csv(tmp_path / "mapped.csv", mapped)))
+    assert same.metrics["confusion_matrix"] == evaluate_on(str(run.path), data=str(new)).metrics["confusion_matrix"]
+
+
 def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     one = train(linear(recipe_values), run_dir=tmp_path / "linear")
     two = train(validate(recipe_values), run_dir=tmp_path / "encoder")

@@ -97,13 +97,7 @@ def print_description(described: Mapping[str, Any]) -> None:
     splits = list(described["rows"])
     source = described["name"] + (f" ({described['licence']})" if described["licence"] else "")
     typer.echo(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}\n")
-    print_table(
-        ["class", *splits],
-        [
-            *([name, *(described["classes"][split][name] for split in splits)] for name in described["labels"]),
-            ["all", *(described["rows"][split] for split in splits)],
-        ],
-    )
+    _print_classes(described, splits)
     _print_lengths(described, splits)
     typer.echo("\nfindings")
     for finding in described["findings"]:
@@ -111,6 +105,21 @@ def print_description(described: Mapping[str, Any]) -> None:
     typer.echo("\nexamples from train")
     for row in described["examples"]["train"]:
         typer.echo(f"  [{row['label']}] {row['text']}")
+
+
+def _print_classes(described: Mapping[str, Any], splits: Sequence[str]) -> None:
+    """Rows by class and split; where some were let go, those of train before as well."""
+    before = described.get("classes_before", {})
+    names = [*described["labels"], *(name for name in before if name not in described["labels"])]
+    rows = [[name, *(described["classes"][split].get(name, 0) for split in splits)] for name in names]
+    rows.append(["all", *(described["rows"][split] for split in splits)])
+    headers = ["class", *splits]
+    if before:
+        headers.append("before")
+        rows = [[*row, count] for row, count in zip(rows, [*map(before.get, names), sum(before.values())], strict=True)]
+    print_table(headers, rows)
+    if before:
+        typer.echo("before: rows of train before any filter or split")
 
 
 def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:

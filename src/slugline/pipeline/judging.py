@@ -15,6 +15,7 @@ from slugline.models.classifier import load, owner_of
 from slugline.pipeline.steps import dataset_of
 from slugline.recipe import section_of
 from slugline.run import Run
+from slugline.sections import DataSection
 
 
 def evaluate_on(
@@ -27,7 +28,9 @@ def evaluate_on(
         data: a known set or a path; empty = the data of the run's own recipe.
         split: of the data; data without given splits is scored whole.
         text: text columns of the data; by default those of the run, or a guess.
-        label: label column of the data; a guess when empty.
+        label: label column of the data; a guess when empty. A set or file that a run was trained on is read with the
+            columns, ``label_offset`` and ``label_map`` that its recipe gives for it; labels of other data that the
+            model does not know are looked up in the recipe's label maps.
 
     Returns:
         Predictions, metrics, timing.
@@ -37,14 +40,21 @@ def evaluate_on(
         RunError: no data is named, and the model is no run's.
     """
     classifier = load(model)
+    run = owner_of(Path(model)) or Run(Path(model))
     if data:
         section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
-        rows = load_rows(section, classifier.labels, split=split, text=classifier.text_columns)
+        trained = run.recipe.data if run.layout.is_run() else section
+        rows = load_rows(
+            _as_in(trained, section),
+            classifier.labels,
+            split=split,
+            text=classifier.text_columns,
+            label_map=_label_maps(trained),
+        )
     else:
-        run = owner_of(Path(model)) or Run(Path(model))
         section = run.recipe.data
         rows = _own_data(run)[split]
-    name = section.name or section.path or section.hub
+    name = " + ".join(place.name or place.path or place.hub for place in section.places())
     return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
 
 
@@ -89,6 +99,22 @@ def _own_data(run: Run) -> TextDataset:
             mend="Name the data with --data to score it whole.",
         )
     return dataset
+
+
+def _as_in(trained: DataSection, section: DataSection) -> DataSection:
+    """A place that the run was trained on is read as it was then, where the user does not say otherwise."""
+    for place in trained.places():
+        if (place.name, place.path, place.hub) == (section.name, section.path, section.hub):
+            keys = {"label_offset": place.label_offset, "label_map": place.label_map}
+            keys |= {"text": section.text or place.text, "label": section.label or place.label}
+            return section.model_copy(update=keys)
+    return section
+
+
+def _label_maps(trained: DataSection) -> dict[str, str]:
+    """The label maps of all sources as one, without the labels that they map differently."""
+    entries = [entry for place in trained.places() for entry in place.label_map.items()]
+    return {name: new for name, new in entries if all(other == new for known, other in entries if known == name)}
 
 
 def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
