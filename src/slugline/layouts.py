@@ -91,6 +91,26 @@ class RunLayout:
 
 
 @dataclass(frozen=True)
+class StudyLayout:
+    """Where everything lies in the folder of a study.
+
+    >>> StudyLayout(Path("runs/rates")).member("warm", "warmup=0.1,seed=13").as_posix()
+    'runs/rates/warm/warmup=0.1,seed=13'
+    """
+
+    root: Path
+
+    @property
+    def summary(self) -> Path:
+        """What became of every member, figures over the seeds, the chosen setting."""
+        return self.root / "study.json"
+
+    def member(self, step: str, name: str) -> Path:
+        """The run folder of one member."""
+        return self.root / step / name
+
+
+@dataclass(frozen=True)
 class ModelLayout:
     """Where things lie in a model folder."""
 
