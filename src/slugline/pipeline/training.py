@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.errors import DataError, RunError
+from slugline.evaluation.diagnosis import diagnose
 from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
 from slugline.evaluation.mistakes import mistakes
 from slugline.evaluation.plots import plot_confusion, plot_curves
@@ -59,6 +61,7 @@ def train(
         for split in recipe.evaluation.splits:
             evaluations[split] = evaluations[split].calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         _record_evaluations(run, dataset, {split: evaluations[split] for split in recipe.evaluation.splits})
+        _diagnose(run)
     return run
 
 
@@ -104,6 +107,14 @@ def _record_evaluations(run: Run, dataset: TextDataset, evaluations: dict[str, E
         if run.history:
             plot_curves(run.history, folder / "curves")
         plot_confusion(reported.metrics["confusion_matrix"], dataset.labels.names, folder / "confusion")
+
+
+def _diagnose(run: Run) -> None:
+    """Write what the run shows, and say it."""
+    found = diagnose(run.recipe, history=run.history, metrics=run.metrics, data=run.data, manifest=run.manifest)
+    run.write_json(run.layout.diagnosis, {"diagnosis": [asdict(diagnosis) for diagnosis in found]})
+    for diagnosis in found:
+        logger.log(logging.WARNING if diagnosis.is_warning else logging.INFO, "%s", diagnosis.line)
 
 
 def _bytes_in(folder: Path) -> int:
