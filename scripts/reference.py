@@ -49,6 +49,7 @@ COMMANDS = (
     "recipe show",
     "recipe schema",
     "train",
+    "study",
     "evaluate",
     "predict",
     "compare",

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from conftest import SHARED_DATA, articles, write_csv
 from slugline import load, train
 from slugline.errors import DataError, RecipeError, RunError, TrainingError
-from slugline.pipeline import compare_runs, evaluate_on
+from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe import Recipe, validate
 from slugline.run import Run
 from slugline.training.callbacks import Historian
@@ -126,7 +126,7 @@ def test_plain_transformers_gives_the_same_logits_with_native_pooling(
     script = (
         "import json, torch\n"
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
-        f"folder = {str(run.model_dir)!r}\n"
+        f"folder = {str(run.model_dirs[0])!r}\n"
         "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()\n"
         "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
         f"batch = tokenizer({TEXTS!r}, padding=True, truncation=True, max_length=32, return_tensors='pt')\n"
@@ -144,10 +144,10 @@ def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tm
     run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
     expected = load(run.path, precision="fp32")
     best = Progress.read(in_order(run.layout.checkpoints)[-1]).best_step
-    for path in (run.model_dir, run.layout.checkpoints / f"checkpoint-{best}"):
+    for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
         assert load(path, precision="fp32").predict(TEXTS) == expected.predict(TEXTS)
     foreign = tmp_path / "somebody-elses"
-    run.model_dir.rename(foreign)
+    run.model_dirs[0].rename(foreign)
     found = load(foreign, precision="fp32")
     assert found.calibration is None
     assert found.predict(TEXTS) == expected.predict(TEXTS)
@@ -267,7 +267,7 @@ def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, A
     assert best in kept
     assert len(kept) <= 3
     assert max(kept) == 28
-    restored = load_file(run.model_dir / "model.safetensors")
+    restored = load_file(run.model_dirs[0] / "model.safetensors")
     at_best = load_file(run.layout.checkpoints / f"checkpoint-{best}" / "model.safetensors")
     assert all(torch.equal(restored[name], at_best[name]) for name in restored)
 
@@ -354,6 +354,66 @@ def test_a_run_is_evaluated_on_data_that_it_never_saw(recipe_values: dict[str, A
     strange = write_csv(tmp_path / "strange.csv", [*articles(30, seed=5), {"text": "rain", "label": "weather"}])
     with pytest.raises(DataError, match=r"'weather' \(1 rows\)"):
         evaluate_on(str(run.path), data=str(strange))
+
+
+@pytest.mark.parametrize("kind", ["encoder", "linear"])
+def test_a_split_scored_later_has_the_figures_that_training_would_have_given(
+    recipe_values: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    both = validate(recipe_values) if kind == "encoder" else linear(recipe_values)
+    alone = both.model_copy(update={"evaluation": both.evaluation.model_copy(update={"splits": ["validation"]})})
+    at_once, later = train(both, run_dir=tmp_path / "both"), train(alone, run_dir=tmp_path / "alone")
+    assert "test" not in later.metrics
+    assert score_split(later.path, "test") == at_once.metrics["test"]
+    assert everything(later.path) == everything(at_once.path)
+    one, two = (run.predictions("test") for run in (at_once, later))
+    assert (one.logits == two.logits).all()
+    assert one.calibration == two.calibration
+    assert (later.state, later.recipe) == ("complete", alone)
+
+
+def test_a_split_is_scored_once_and_only_on_the_data_of_a_complete_run(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "news.csv", articles(150))
+    values = recipe_values | {"data": {"path": str(path)}, "evaluation": {"splits": ["validation"], "bootstrap": 0}}
+    run = train(linear(values), run_dir=tmp_path / "run")
+    rows = path.read_text()
+    write_csv(path, articles(150, seed=7))
+    with pytest.raises(DataError, match="has changed since it was trained"):
+        score_split(run.path, "test")
+    assert "test" not in run.metrics
+    path.write_text(rows)
+    figures = score_split(run.path, "test")
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.pipeline.judging.load", None)
+        assert score_split(run.path, "test") == figures
+    run.record({"state": "failed"})
+    with pytest.raises(RunError, match="only a complete run"):
+        score_split(run.path, "test")
+
+
+def test_a_run_on_mapped_labels_is_evaluated_on_labels_as_they_were(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    names = {"business": "Business", "sport": "Sports", "tech": "Business"}
+    other = {"business": "1", "sport": "2", "tech": "1"}
+    numbers = [{**row, "label": other[row["label"]]} for row in articles(60, seed=5)]
+    numbered = write_csv(tmp_path / "numbers.csv", numbers)
+    sources = [
+        {"path": recipe_values["data"]["path"], "label_map": names},
+        {"path": str(numbered), "label_offset": -1, "label_map": {"0": "Business", "1": "Sports"}},
+    ]
+    run = train(linear(recipe_values | {"data": {"sources": sources}}), run_dir=tmp_path / "run")
+    assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    again = evaluate_on(str(run.path), data=str(numbered))
+    assert again.predictions.labels.names == ("Business", "Sports")
+    assert again.metrics["accuracy"] > 0.9
+    new = write_csv(tmp_path / "new.csv", articles(30, seed=6))
+    assert evaluate_on(str(run.path), data=str(new)).metrics["accuracy"] > 0.8
+    mapped = [{**row, "label": names[row["label"]]} for row in articles(30, seed=6)]
+    same = evaluate_on(str(run.path), data=str(write_csv(tmp_path / "mapped.csv", mapped)))
+    assert same.metrics["confusion_matrix"] == evaluate_on(str(run.path), data=str(new)).metrics["confusion_matrix"]
 
 
 def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_path: Path) -> None:

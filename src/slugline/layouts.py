@@ -81,6 +81,16 @@ class RunLayout:
         """Curves and confusion matrix, PNG and SVG."""
         return self.root / "plots"
 
+    def fold(self, number: int) -> Path:
+        """Run folder of one fold of a cross-validation, counted from 1."""
+        return self.root / "folds" / str(number)
+
+    @property
+    def folds(self) -> list[Path]:
+        """Folders of the folds that have begun, in order."""
+        begun = (path for path in (self.root / "folds").glob("*") if path.name.isdigit())
+        return sorted(begun, key=lambda path: int(path.name))
+
     def predictions(self, split: str) -> Path:
         """Every prediction of one split."""
         return self.root / "predictions" / f"{split}.parquet"
@@ -88,6 +98,26 @@ class RunLayout:
     def is_run(self) -> bool:
         """Whether the folder is a run at all, in whatever state."""
         return self.manifest.is_file() and self.recipe.is_file()
+
+
+@dataclass(frozen=True)
+class StudyLayout:
+    """Where everything lies in the folder of a study.
+
+    >>> StudyLayout(Path("runs/rates")).member("warm", "warmup=0.1,seed=13").as_posix()
+    'runs/rates/warm/warmup=0.1,seed=13'
+    """
+
+    root: Path
+
+    @property
+    def summary(self) -> Path:
+        """What became of every member, figures over the seeds, the chosen setting."""
+        return self.root / "study.json"
+
+    def member(self, step: str, name: str) -> Path:
+        """The run folder of one member."""
+        return self.root / step / name
 
 
 @dataclass(frozen=True)

@@ -109,6 +109,11 @@ class Run:
         return self._read_json(self.layout.metrics)
 
     @property
+    def scored_splits(self) -> list[str]:
+        """Names under which `metrics` holds scores; the first is what choices are made on."""
+        return [name for name in ("validation", "out_of_fold", "train", "test") if name in self.metrics]
+
+    @property
     def data(self) -> dict[str, Any]:
         """Description of the data that the run saw."""
         return self._read_json(self.layout.data)
@@ -128,10 +133,17 @@ class Run:
         return Calibration(temperature=values["temperature"], fitted_on=values["fitted_on"])
 
     @property
-    def model_dir(self) -> Path:
-        """The trained model."""
-        self._require(self.layout.model)
-        return self.layout.model
+    def folds(self) -> list[Run]:
+        """Runs of a cross-validation's folds, in order; empty for other runs."""
+        return [Run(path) for path in self.layout.folds]
+
+    @property
+    def model_dirs(self) -> list[Path]:
+        """The trained model, or those of the folds, which form an ensemble."""
+        owners = self.folds or [self]
+        for owner in owners:
+            owner._require(owner.layout.model)
+        return [owner.layout.model for owner in owners]
 
     def predictions(self, split: str) -> Predictions:
         """Every prediction of one split.
@@ -316,7 +328,7 @@ class Run:
     def _is_begun(self) -> bool:
         """Whether there is anything that took time to make."""
         layout = self.layout
-        return any(path.exists() for path in (layout.model, layout.checkpoints, layout.history))
+        return bool(layout.folds) or any(path.exists() for path in (layout.model, layout.checkpoints, layout.history))
 
     def _admit_changes(self, recipe: Recipe, *, accept_changes: bool) -> None:
         changes = changed_keys(self.recipe, recipe)

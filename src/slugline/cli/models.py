@@ -25,6 +25,7 @@ def train(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="With --resume: although the recipe has changed.")
     ] = False,
+    folds: Annotated[int, typer.Option(help="Cross-validate with this many folds: short for train.folds=K.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Delete what stands in the folder and begin anew.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -32,7 +33,7 @@ def train(
     from slugline import pipeline
     from slugline.recipe import read
 
-    resolved = read(recipe, overrides or [])
+    resolved = read(recipe, [*(overrides or []), *([f"train.folds={folds}"] if folds else [])])
     run_dir = run_dir or Path("runs") / resolved.name
     try:
         run = pipeline.train(
@@ -44,7 +45,7 @@ def train(
     if as_json:
         print_json({"run": str(run.path), **run.metrics, "diagnosis": run.diagnosis})
         return
-    print_metrics({split: run.metrics[split] for split in resolved.evaluation.splits if split in run.metrics})
+    print_metrics({split: run.metrics[split] for split in run.scored_splits})
     typer.echo(f'{run.path} is complete; ask it: slugline predict {run.path} "a text"')
 
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +20,13 @@ from slugline.errors import ModelError
 from slugline.hardware import choose_precision, choose_profile, detect
 from slugline.labels import Calibration, LabelSet, probabilities
 from slugline.layouts import CheckpointLayout, ModelLayout, RunLayout
+from slugline.models.ensemble import EnsembleScorer
+from slugline.models.scorer import Scorer
 from slugline.run import Run
 
 if TYPE_CHECKING:
     from slugline.models.linear import LinearScorer
     from slugline.sections import DataSection
-
-
-class Scorer(Protocol):
-    """Whatever turns texts into logits."""
-
-    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-        """Logits (b, K) for the next b texts, in order, in constant memory."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -112,7 +106,7 @@ def load(path: str | Path, *, precision: str = "auto") -> Classifier:
     """A classifier from whatever holds one.
 
     Args:
-        path: a run; its ``model`` folder or one of its checkpoints; a folder that
+        path: a run, whose folds answer as one; its ``model`` folder or one of its checkpoints; a folder that
             ``AutoModelForSequenceClassification`` loads; or the Hub name of such a model.
         precision: of the matrix products: ``fp32``, ``bf16``, ``fp16``, or ``auto``, the one that the hardware has
             natively.
@@ -126,10 +120,10 @@ def load(path: str | Path, *, precision: str = "auto") -> Classifier:
     """
     folder = Path(path)
     if RunLayout(folder).is_run():
-        return _load_run(Run(folder), Run(folder).model_dir, precision)
+        return _load_run(Run(folder), Run(folder).model_dirs, precision)
     owner = owner_of(folder)
     if owner is not None:
-        return _load_run(owner, folder, precision)
+        return _load_run(owner, [folder], precision)
     return _load_foreign(str(path), precision)
 
 
@@ -142,7 +136,8 @@ def owner_of(folder: Path) -> Run | None:
     return None
 
 
-def _load_run(run: Run, model_dir: Path, precision: str) -> Classifier:
+def _load_run(run: Run, folders: Sequence[Path], precision: str) -> Classifier:
+    """A run's model, or the ensemble of several."""
     recipe = run.recipe
     facts = {
         "calibration": run.calibration,
@@ -150,11 +145,18 @@ def _load_run(run: Run, model_dir: Path, precision: str) -> Classifier:
         "text_columns": tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
         "name": recipe.name,
     }
-    if ModelLayout(model_dir).linear.is_file():
-        linear = _load_linear(model_dir)
-        return Classifier(linear.labels, linear, **facts)  # type: ignore[arg-type]
-    labels, scorer = _load_transformer(str(model_dir), recipe.data, precision, rows=recipe.train.eval_batch_size)
+    loaded = [_load_folder(folder, recipe.data, precision, rows=recipe.train.eval_batch_size) for folder in folders]
+    labels, scorer = loaded[0]
+    if len(loaded) > 1:
+        scorer = EnsembleScorer([scorer for _, scorer in loaded], recipe.train.ensemble)
     return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
+
+
+def _load_folder(folder: Path, data: DataSection, precision: str, *, rows: int) -> tuple[LabelSet, Scorer]:
+    if ModelLayout(folder).linear.is_file():
+        linear = _load_linear(folder)
+        return linear.labels, linear
+    return _load_transformer(str(folder), data, precision, rows=rows)
 
 
 def _load_linear(folder: Path) -> LinearScorer:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,15 +19,13 @@ from numpy.typing import NDArray
 from slugline.errors import TrainingError
 from slugline.labels import LabelSet
 from slugline.layouts import ModelLayout
+from slugline.models.scorer import windows
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
 #: Everything that decides how a text becomes a vector; written into ``linear.json``.
 SETTINGS: dict[str, Any] = {"lowercase": True, "ngram_range": [1, 2], "sublinear_tf": True, "norm": "l2"}
-
-#: Texts vectorised together when predicting.
-PREDICT_AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -67,8 +64,7 @@ class LinearScorer:
         Yields:
             (b, K) for the next b texts.
         """
-        remaining = iter(texts)
-        while window := list(islice(remaining, PREDICT_AT_ONCE)):
+        for window in windows(texts):
             yield np.asarray(self.vectorizer.transform(window) @ self.weights + self.bias, dtype=np.float32)
 
     @property

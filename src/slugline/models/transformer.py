@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +18,12 @@ from torch import Tensor
 from slugline.data.batches import by_length, collate
 from slugline.data.tokens import Reading, Tokens, tokenise
 from slugline.hardware import Precision
+from slugline.models.scorer import windows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-
-#: Texts that are sorted by length together when predicting; memory is bounded by them.
-PREDICT_AT_ONCE = 4_096
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -132,8 +129,7 @@ class TransformerScorer:
         Yields:
             (b, K) for the next b texts.
         """
-        remaining = iter(texts)
-        while window := list(islice(remaining, PREDICT_AT_ONCE)):
+        for window in windows(texts):
             tokens = tokenise(window, self.tokenizer, self.reading)
             yield forward(
                 self.model,

@@ -112,8 +112,12 @@ class Parts:
     @property
     def updates(self) -> int:
         """Updates of the whole training."""
-        per_epoch = -(-len(self.tokens["train"]) // self.recipe.train.batch_size)
-        return math.ceil(per_epoch * self.recipe.train.epochs)
+        return math.ceil(self.updates_per_epoch * self.recipe.train.epochs)
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Updates in which every training row is seen once."""
+        return -(-len(self.tokens["train"]) // self.recipe.train.batch_size)
 
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> Classifier:
@@ -142,7 +146,8 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
     _restore_best(parts)
     with replacing_folder(run.layout.model) as folder:
         save(parts.model, parts.tokenizer, folder)
-    run.record({"size": size_of(parts.model), "training": _training_facts(parts.progress, len(dataset["train"]))})
+    facts = _training_facts(parts.progress, len(dataset["train"]))
+    run.record({"size": size_of(parts.model), "training": facts, "chosen": _chosen(parts)})
     return load(run.path, precision=parts.machine.precision.precision)
 
 
@@ -325,6 +330,17 @@ def _restore_best(parts: Parts) -> None:
     load_evaluated_weights(parts.model, CheckpointLayout(best))
     selected = parts.recipe.train.select_by
     logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)
+
+
+def _chosen(parts: Parts) -> dict[str, float | str | None]:
+    """What validation chose."""
+    step = parts.progress.best_step
+    return {
+        "step": step,
+        "epoch": round(step / parts.updates_per_epoch, 4),
+        "by": parts.recipe.train.select_by,
+        "value": parts.progress.best_value,
+    }
 
 
 def _training_facts(progress: Progress, examples: int) -> dict[str, float]:

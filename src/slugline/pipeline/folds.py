@@ -1,0 +1,183 @@
+"""Cross-validation: a run for each fold, and the ensemble of their models.
+
+Each fold is a run of its own under ``folds/``, resumed or passed over like any run. Where the machine has several GPUs,
+or many cores, folds are trained side by side, each in a process with its share.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from slugline.data.dataset import TextDataset
+from slugline.data.folds import folds_of
+from slugline.evaluation.evaluate import calibrate, evaluate_predictions
+from slugline.hardware import Hardware, detect
+from slugline.labels import Predictions
+from slugline.models.classifier import load
+from slugline.pipeline.steps import evaluate_splits, fit_and_evaluate, record_evaluations
+from slugline.recipe import Recipe
+from slugline.run import Run
+
+logger = logging.getLogger("slugline")
+
+#: Name under which the predictions on the held-out rows of all folds are kept.
+OUT_OF_FOLD = "out_of_fold"
+
+#: Cores that one training keeps busy; with fewer for each, folds are faster one after the other.
+CORES_A_FOLD = 8
+
+
+def train_folds(recipe: Recipe, dataset: TextDataset, run: Run, *, accept_changes: bool = False) -> None:
+    """Train a model for each fold, score all held-out rows, and the ensemble on what else the recipe names.
+
+    Args:
+        recipe: complete, with ``train.folds``.
+        dataset: without a validation split of its own making.
+        run: open for writing; folds that are complete in it are not trained again.
+        accept_changes: go on with folds although the recipe has changed.
+
+    Raises:
+        DataError: a class has fewer rows than there are folds.
+        TrainingError: training cannot go on.
+    """
+    datasets = folds_of(dataset, recipe.train.folds, seed=recipe.data.split_seed)
+    jobs = [
+        (recipe, part, run.layout.fold(number), accept_changes, f"fold {number} of {recipe.train.folds}")
+        for number, part in enumerate(datasets, start=1)
+    ]
+    at_once = min(folds_at_once(detect()), len(jobs))
+    if at_once > 1:
+        logger.info("%d folds at a time, each in a process of its own", at_once)
+        _side_by_side(jobs, at_once)
+    else:
+        for job in jobs:
+            train_fold(*job)
+    _evaluate_ensemble(recipe, dataset, run)
+
+
+def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes: bool, name: str) -> None:
+    """Train one fold, or go on with it; a complete one is passed over.
+
+    Args:
+        recipe: of the whole.
+        dataset: the fold's.
+        path: the fold's own run folder.
+        accept_changes: go on although the recipe has changed.
+        name: for the log.
+    """
+    state = Run(path).state
+    if state == "complete":
+        logger.info("%s is complete.", name)
+        return
+    logger.info("%s: %s texts to learn from, %s held out", name, len(dataset["train"]), len(dataset["validation"]))
+    with Run.open(path, recipe, resume=state != "new", accept_changes=accept_changes) as run:
+        run.record({"data": dataset.facts(), "fold": name})
+        run.write_json(run.layout.data, dataset.describe())
+        fit_and_evaluate(recipe, dataset, run, splits=["validation"])
+
+
+def folds_at_once(hardware: Hardware) -> int:
+    """How many folds are trained side by side: one a GPU, or one for every `CORES_A_FOLD` cores.
+
+    Args:
+        hardware: as `detect` gives it.
+
+    Returns:
+        At least 1.
+    """
+    if hardware.device == "cpu":
+        return max(1, hardware.cores // CORES_A_FOLD)
+    return max(1, hardware.devices)
+
+
+def _side_by_side(jobs: Sequence[tuple[Any, ...]], count: int, work: Callable[..., None] = train_fold) -> None:
+    context = multiprocessing.get_context("spawn")
+    slots = context.Queue()
+    for slot in range(count):
+        slots.put(slot)
+    with ProcessPoolExecutor(count, context, initializer=_take_share, initargs=(slots, count)) as pool:
+        for future in [pool.submit(work, *job) for job in jobs]:
+            future.result()
+
+
+def _take_share(slots: Any, count: int) -> None:
+    """Restrict this process to its GPU, or to its share of the cores. Runs before torch looks at either."""
+    slot = slots.get()
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[slot::count])
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    devices = visible.split(",") if visible else [str(index) for index in range(count)]
+    os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
+
+
+def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
+    folds = run.folds
+    trackers = [name for name in folds[0].manifest["trackers"] if all(name in f.manifest["trackers"] for f in folds)]
+    run.record({"tracked": bool(trackers), "trackers": trackers})
+    out_of_fold = join_predictions([fold.predictions("validation") for fold in folds])
+    calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate)
+    run.write_json(run.layout.calibration, vars(calibration) | {"fitted_on": OUT_OF_FOLD})
+    others = [split for split in recipe.evaluation.splits if split != "validation"]
+    evaluations = {OUT_OF_FOLD: evaluate_predictions(out_of_fold, bootstrap=0)}
+    evaluations |= evaluate_splits(load(run.path), dataset, others) if others else {}
+    scored = {
+        split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
+        for split, evaluation in evaluations.items()
+    }
+    record_evaluations(
+        run,
+        dataset,
+        scored,
+        training=_together([fold.manifest["training"] for fold in folds]),
+        size=_sum([fold.manifest["size"] for fold in folds]),
+        further={"folds": [_fold_row(number, fold) for number, fold in enumerate(folds, start=1)]},
+    )
+
+
+def join_predictions(folds: Sequence[Predictions]) -> Predictions:
+    """Predictions on the held-out rows of all folds as one.
+
+    Args:
+        folds: with the same labels and no row in common.
+
+    Returns:
+        All rows, those of the first fold first.
+    """
+    first = folds[0]
+    return Predictions(
+        ids=np.concatenate([fold.ids for fold in folds]),
+        targets=np.concatenate([fold.targets for fold in folds]),
+        logits=np.concatenate([fold.logits for fold in folds]),
+        labels=first.labels,
+        split=OUT_OF_FOLD,
+        dataset=first.dataset,
+    )
+
+
+def _fold_row(number: int, fold: Run) -> dict[str, Any]:
+    manifest = fold.manifest
+    return {
+        "fold": number,
+        "best_epoch": manifest["chosen"].get("epoch"),
+        "seconds": manifest["training"]["train_seconds"],
+        "validation": fold.metrics["validation"],
+    }
+
+
+def _together(folds: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Training of all folds: their seconds are added up, what is a rate or a share is averaged."""
+    sums = {key: sum(fold[key] for fold in folds) for key in folds[0]}
+    return {key: value if key == "train_seconds" else value / len(folds) for key, value in sums.items()}
+
+
+def _sum(folds: Sequence[dict[str, int]]) -> dict[str, int]:
+    return {key: sum(fold[key] for fold in folds) for key in folds[0]}
