@@ -52,6 +52,16 @@ class RunLayout:
         return self.root / "errors.json"
 
     @property
+    def diagnosis(self) -> Path:
+        """In plain words what the run shows, and which setting to change."""
+        return self.root / "diagnosis.json"
+
+    @property
+    def tracking(self) -> Path:
+        """What trackers write, where the user sends them nowhere else."""
+        return self.root / "tracking"
+
+    @property
     def log(self) -> Path:
         """What the terminal said, without bars."""
         return self.root / "log.txt"

@@ -119,6 +119,12 @@ class Run:
         return self._read_json(self.layout.data)
 
     @property
+    def diagnosis(self) -> list[dict[str, Any]]:
+        """In plain words what the run shows, the most telling first."""
+        found: list[dict[str, Any]] = self._read_json(self.layout.diagnosis)["diagnosis"]
+        return found
+
+    @property
     def calibration(self) -> Calibration | None:
         """What turns logits into probabilities; None before it was fitted."""
         if not self.layout.calibration.is_file():

@@ -139,6 +139,8 @@ def _end_with_parent() -> None:
 
 def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     folds = run.folds
+    trackers = [name for name in folds[0].manifest["trackers"] if all(name in f.manifest["trackers"] for f in folds)]
+    run.record({"tracked": bool(trackers), "trackers": trackers})
     out_of_fold = join_predictions([fold.predictions("validation") for fold in folds])
     calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate)
     run.write_json(run.layout.calibration, vars(calibration))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +12,11 @@ from slugline.metrics import metric
 from slugline.models.classifier import Classifier
 from slugline.recipe import Recipe
 from slugline.run import Run
+from slugline.sections import Tracker
 from slugline.training.arguments import check_arguments
+from slugline.training.tracking import check_trackers, tracking
+
+logger = logging.getLogger("slugline")
 
 Fit = Callable[[Recipe, TextDataset, Run, Path | None], Classifier]
 
@@ -31,9 +36,11 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: ``train.select_by`` is no metric, or ``[train.arguments]`` names what does not exist or what the
             recipe owns.
+        MissingExtra: a tracker of ``train.track`` is not installed.
     """
     metric(recipe.train.select_by)
     check_arguments(recipe.train.arguments)
+    check_trackers(_trackers(recipe))
 
 
 def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> Classifier:
@@ -54,4 +61,13 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
     """
     module, _, name = FIT[recipe.model.kind].partition(":")
     fit_kind: Fit = getattr(import_module(module), name)
-    return fit_kind(recipe, dataset, run, checkpoint)
+    trackers = _trackers(recipe)
+    if len(trackers) < len(recipe.train.track):
+        logger.info("train.track is left alone: the %s kind trains in one go.", recipe.model.kind)
+    with tracking(run, trackers):
+        return fit_kind(recipe, dataset, run, checkpoint)
+
+
+def _trackers(recipe: Recipe) -> list[Tracker]:
+    """Those that there is something to tell: the linear kind has no updates."""
+    return [] if recipe.model.kind == "linear" else list(dict.fromkeys(recipe.train.track))

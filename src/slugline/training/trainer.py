@@ -185,7 +185,7 @@ class ClassifierTrainer(Trainer):
                 if self.progress.rows == 1:
                     raise TrainingError(
                         "a single example does not fit into memory.",
-                        mend="Choose a smaller data.max_length or model.base.",
+                        mend="Choose a smaller data.max_length or model.base, or model.gradient_checkpointing=true.",
                     ) from error
             del self.tally.cells[counted:]
             self._halve(model, inputs)  # after the except clause: its traceback held the tensors
@@ -193,7 +193,8 @@ class ClassifierTrainer(Trainer):
             raise TrainingError(
                 f"the loss is {loss.item()} at update {self.state.global_step + 1}; the last checkpoint is intact.",
                 mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower, "
-                "more train.warmup, or train.precision=fp32.",
+                "train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a shorter data.max_length, "
+                "or train.precision=fp32.",
             )
         return loss
 

@@ -54,6 +54,7 @@ from slugline.training.checkpoints import (
 from slugline.training.losses import Loss, build_loss, class_weights, logit_adjustment
 from slugline.training.machine import Machine, prepare_machine
 from slugline.training.mixing import Mixing
+from slugline.training.reporting import Trackers
 from slugline.training.trainer import ClassifierTrainer, Method, Tally
 
 if TYPE_CHECKING:
@@ -291,6 +292,7 @@ def _callbacks(
         *([average] if average else []),
         cadence,
         Historian(parts.run, progress, parts.tally, advance),
+        *([Trackers(parts.run, section.track)] if section.track else []),
         CheckpointKeeper(progress, keep=section.keep_checkpoints),
     ]
 
