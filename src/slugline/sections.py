@@ -195,7 +195,9 @@ class TrainSection(Section):
         "auto", description="hardware profile: micro-batch, workers, precision; never batch_size"
     )
     threads: Count = Field(0, description="CPU threads; 0 = all cores that this process may use")
-    track: list[Tracker] = Field([], description="also log to: tensorboard, wandb, mlflow, trackio")
+    track: list[Tracker] = Field(
+        [], description="trackers told as well, on this machine by default: tensorboard, wandb, mlflow, trackio"
+    )
     arguments: dict[str, Any] = Field({}, description="anything else for transformers' TrainingArguments")
 
 
