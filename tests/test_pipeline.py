@@ -173,7 +173,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     whole = train(recipe, run_dir=tmp_path / "whole")
     Stop.after = after
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer.Historian", Stop)
+        patched.setattr("slugline.training.course.Historian", Stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     assert Run(tmp_path / "stopped").state == "interrupted"
@@ -202,7 +202,7 @@ def test_early_stopping_is_remembered_over_a_resume(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer._restore_best", stop)
+        patched.setattr("slugline.training.course._restore_best", stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -224,7 +224,7 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer._restore_best", stop)
+        patched.setattr("slugline.training.course._restore_best", stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
@@ -240,7 +240,7 @@ def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
     finished = train(recipe, run_dir=tmp_path / "finished")
     Stop.after = 9
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer.Historian", Stop)
+        patched.setattr("slugline.training.course.Historian", Stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     write_csv(path, articles(150, seed=7))
