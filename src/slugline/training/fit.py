@@ -7,10 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 from slugline.data.dataset import TextDataset
+from slugline.errors import RecipeError
 from slugline.metrics import metric
 from slugline.models.classifier import Classifier
 from slugline.recipe import Recipe
 from slugline.run import Run
+from slugline.sections import TrainSection
 from slugline.training.arguments import check_arguments
 
 Fit = Callable[[Recipe, TextDataset, Run, Path | None], Classifier]
@@ -21,6 +23,9 @@ FIT = {
     "linear": "slugline.training.linear:fit_linear",
 }
 
+#: Keys of [train] that speak of classes.
+OF_CLASSES = ("loss", "class_weights", "label_smoothing", "logit_adjustment", "mixup", "cutmix", "folds")
+
 
 def check(recipe: Recipe) -> None:
     """Refuse what could only fail after the data has been read.
@@ -29,10 +34,45 @@ def check(recipe: Recipe) -> None:
         recipe: about to be executed.
 
     Raises:
-        RecipeError: ``train.select_by`` is no metric, or ``[train.arguments]`` names what does not exist or what the
-            recipe owns.
+        RecipeError: the recipe is one of pre-training, ``train.select_by`` is no metric, or ``[train.arguments]`` names
+            what does not exist or what the recipe owns.
     """
+    if recipe.pretrain:
+        raise RecipeError(
+            f"{recipe.name}: a recipe with a [pretrain] section is for pre-training.",
+            mend="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
+        )
     metric(recipe.train.select_by)
+    check_arguments(recipe.train.arguments)
+
+
+def check_pretraining(recipe: Recipe) -> None:
+    """Refuse what could only fail after texts have been read, and keys that pre-training would pass over.
+
+    Args:
+        recipe: about to be executed.
+
+    Raises:
+        RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]``
+            names what does not exist or what the recipe owns.
+    """
+    if not recipe.pretrain:
+        raise RecipeError(
+            f"{recipe.name}: there is no [pretrain] section.",
+            mend="Add one, or train a classifier with: slugline train RECIPE",
+        )
+    if recipe.model.kind != "encoder":
+        raise RecipeError(
+            f"model.kind is {recipe.model.kind!r}, which cannot be pre-trained.", mend='Choose model.kind = "encoder".'
+        )
+    if recipe.train.select_by != "loss":
+        raise RecipeError(
+            f"train.select_by is {recipe.train.select_by!r}, but there are no classes to score.",
+            mend='Leave it out: pre-training selects by "loss".',
+        )
+    for key in OF_CLASSES:
+        if getattr(recipe.train, key) != TrainSection.model_fields[key].default:
+            raise RecipeError(f"train.{key} has no meaning in pre-training.", mend="Leave it out.")
     check_arguments(recipe.train.arguments)
 
 
