@@ -55,6 +55,7 @@ COMMANDS = (
     "recipe schema",
     "train",
     "pretrain",
+    "study",
     "evaluate",
     "predict",
     "compare",

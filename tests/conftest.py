@@ -11,16 +11,21 @@ os.environ["TOKENIZERS_PARALLELISM"] = "true"
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import csv
+import json
 import logging
 import random
+import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slugline import progress
+from slugline.recipe import Recipe, validate
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -139,8 +144,6 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def masked_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny BERT with a mask token, which says of itself that it is pooled by the mean, and has dropout."""
-    import json
-
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     folder = tmp_path_factory.mktemp("models") / "tiny-masked-bert"
@@ -154,6 +157,86 @@ def masked_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     (folder / "1_Pooling").mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
     return folder
+
+
+#: BERT's names for two layers of width 32.
+SMALL = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4}
+
+#: Small configurations by model type.
+FAMILIES: dict[str, dict[str, Any]] = {
+    "bert": SMALL,
+    "roberta": SMALL,
+    "deberta-v2": SMALL
+    | {"relative_attention": True, "position_buckets": 8, "pos_att_type": ["p2c", "c2p"], "share_att_key": True}
+    | {"norm_rel_ebd": "layer_norm", "position_biased_input": False, "type_vocab_size": 0},
+    "distilbert": {"n_layers": 2, "dim": 32, "hidden_dim": 64, "n_heads": 4},
+    "gpt2": {"n_layer": 2, "n_embd": 32, "n_head": 4},
+    "albert": SMALL | {"embedding_size": 16},
+}
+
+
+@pytest.fixture(scope="session")
+def family_base(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Callable[[str], Path]:
+    """From a model type to the folder of such a base, with random weights and the tokenizer of `tiny_base`."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    root = tmp_path_factory.mktemp("families")
+
+    def base(family: str) -> Path:
+        folder = root / family
+        if not folder.exists():
+            words = len(json.loads((tiny_base / "tokenizer.json").read_text())["model"]["vocab"])
+            positions = {"n_positions": 64} if family == "gpt2" else {"max_position_embeddings": 64}
+            # GPT-2's own would be beyond so small a vocabulary.
+            facts = {"vocab_size": words, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, **positions}
+            torch.manual_seed(0)
+            config = AutoConfig.for_model(family, initializer_range=0.2, **facts, **FAMILIES[family])
+            AutoModel.from_config(config).save_pretrained(folder)
+            for path in tiny_base.glob("tokenizer*"):
+                shutil.copy(path, folder)
+        return folder
+
+    return base
+
+
+def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
+    """A recipe with some keys of its sections changed."""
+    changed = deepcopy(values)
+    for section, keys in changes.items():
+        changed[section] = changed.get(section, {}) | keys
+    return validate(changed)
+
+
+def linear(values: dict[str, Any], **train: Any) -> Recipe:
+    """The linear kind on the same data."""
+    return validate({**values, "model": {"kind": "linear"}, "train": train})
+
+
+def everything(path: Path) -> dict[str, Any]:
+    """All metrics of a run that repeat."""
+    metrics: dict[str, Any] = json.loads((path / "metrics.json").read_text())
+    del metrics["timing"]
+    for fold in metrics.get("folds", []):
+        del fold["seconds"]
+    return metrics
+
+
+@contextmanager
+def interrupted_after(updates: int) -> Iterator[None]:
+    """Somebody presses Ctrl-C after some updates of the training inside."""
+    from slugline.training.callbacks import Historian
+
+    class Stop(Historian):
+        def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+            super().on_step_end(args, state, control, **options)
+            if state.global_step == updates:
+                raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("slugline.training.course.Historian", Stop)
+        with pytest.raises(KeyboardInterrupt):
+            yield
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from conftest import SHARED_DATA, articles, write_csv
+from conftest import SHARED_DATA, articles, everything, interrupted_after, linear, with_changes, write_csv
 from slugline import load, train
 from slugline.errors import DataError, RecipeError, RunError, TrainingError
-from slugline.pipeline import compare_runs, evaluate_on
-from slugline.recipe import Recipe, validate
+from slugline.pipeline import compare_runs, evaluate_on, score_split
+from slugline.recipe import validate
 from slugline.run import Run
-from slugline.training.callbacks import Historian
 from slugline.training.checkpoints import Progress, in_order, step_of
 
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
-
-
-def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
-    changed = deepcopy(values)
-    for section, keys in changes.items():
-        changed[section] |= keys
-    return validate(changed)
-
-
-def linear(values: dict[str, Any]) -> Recipe:
-    return validate({**values, "model": {"kind": "linear"}, "train": {}})
-
-
-def everything(path: Path) -> dict[str, Any]:
-    metrics: dict[str, Any] = json.loads((path / "metrics.json").read_text())
-    del metrics["timing"]
-    return metrics
 
 
 def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: Path) -> None:
@@ -153,29 +134,15 @@ def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tm
     assert found.predict(TEXTS) == expected.predict(TEXTS)
 
 
-class Stop(Historian):
-    """Presses Ctrl-C after some updates."""
-
-    after = 0
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        super().on_step_end(args, state, control, **options)
-        if state.global_step == type(self).after:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("after", [3, 7, 8, 9, 13])
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(
-    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+    recipe_values: dict[str, Any], tmp_path: Path, after: int
 ) -> None:
     """Seven updates an epoch, a checkpoint every four: stops before, at and between checkpoints and epochs."""
     recipe = with_changes(recipe_values, train={"save_every": 4, "logging_steps": 4, "keep_checkpoints": 0})
     whole = train(recipe, run_dir=tmp_path / "whole")
-    Stop.after = after
-    with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.course.Historian", Stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, run_dir=tmp_path / "stopped")
+    with interrupted_after(after):
+        train(recipe, run_dir=tmp_path / "stopped")
     assert Run(tmp_path / "stopped").state == "interrupted"
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
 
@@ -233,16 +200,13 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
 
 
 def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
-    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe_values: dict[str, Any], tmp_path: Path
 ) -> None:
     path = write_csv(tmp_path / "news.csv", articles(150))
     recipe = with_changes(recipe_values, data={"path": str(path)})
     finished = train(recipe, run_dir=tmp_path / "finished")
-    Stop.after = 9
-    with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.course.Historian", Stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(recipe, run_dir=tmp_path / "stopped")
+    with interrupted_after(9):
+        train(recipe, run_dir=tmp_path / "stopped")
     write_csv(path, articles(150, seed=7))
     with pytest.raises(RunError, match="data has changed"):
         train(recipe, run_dir=tmp_path / "stopped", resume=True)
@@ -354,6 +318,66 @@ def test_a_run_is_evaluated_on_data_that_it_never_saw(recipe_values: dict[str, A
     strange = write_csv(tmp_path / "strange.csv", [*articles(30, seed=5), {"text": "rain", "label": "weather"}])
     with pytest.raises(DataError, match=r"'weather' \(1 rows\)"):
         evaluate_on(str(run.path), data=str(strange))
+
+
+@pytest.mark.parametrize("kind", ["encoder", "linear"])
+def test_a_split_scored_later_has_the_figures_that_training_would_have_given(
+    recipe_values: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    both = validate(recipe_values) if kind == "encoder" else linear(recipe_values)
+    alone = both.model_copy(update={"evaluation": both.evaluation.model_copy(update={"splits": ["validation"]})})
+    at_once, later = train(both, run_dir=tmp_path / "both"), train(alone, run_dir=tmp_path / "alone")
+    assert "test" not in later.metrics
+    assert score_split(later.path, "test") == at_once.metrics["test"]
+    assert everything(later.path) == everything(at_once.path)
+    one, two = (run.predictions("test") for run in (at_once, later))
+    assert (one.logits == two.logits).all()
+    assert one.calibration == two.calibration
+    assert (later.state, later.recipe) == ("complete", alone)
+
+
+def test_a_split_is_scored_once_and_only_on_the_data_of_a_complete_run(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "news.csv", articles(150))
+    values = recipe_values | {"data": {"path": str(path)}, "evaluation": {"splits": ["validation"], "bootstrap": 0}}
+    run = train(linear(values), run_dir=tmp_path / "run")
+    rows = path.read_text()
+    write_csv(path, articles(150, seed=7))
+    with pytest.raises(DataError, match="has changed since it was trained"):
+        score_split(run.path, "test")
+    assert "test" not in run.metrics
+    path.write_text(rows)
+    figures = score_split(run.path, "test")
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.pipeline.judging.load", None)
+        assert score_split(run.path, "test") == figures
+    run.record({"state": "failed"})
+    with pytest.raises(RunError, match="only a complete run"):
+        score_split(run.path, "test")
+
+
+def test_a_run_on_mapped_labels_is_evaluated_on_labels_as_they_were(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    names = {"business": "Business", "sport": "Sports", "tech": "Business"}
+    other = {"business": "1", "sport": "2", "tech": "1"}
+    numbers = [{**row, "label": other[row["label"]]} for row in articles(60, seed=5)]
+    numbered = write_csv(tmp_path / "numbers.csv", numbers)
+    sources = [
+        {"path": recipe_values["data"]["path"], "label_map": names},
+        {"path": str(numbered), "label_offset": -1, "label_map": {"0": "Business", "1": "Sports"}},
+    ]
+    run = train(linear(recipe_values | {"data": {"sources": sources}}), run_dir=tmp_path / "run")
+    assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    again = evaluate_on(str(run.path), data=str(numbered))
+    assert again.predictions.labels.names == ("Business", "Sports")
+    assert again.metrics["accuracy"] > 0.9
+    new = write_csv(tmp_path / "new.csv", articles(30, seed=6))
+    assert evaluate_on(str(run.path), data=str(new)).metrics["accuracy"] > 0.8
+    mapped = [{**row, "label": names[row["label"]]} for row in articles(30, seed=6)]
+    same = evaluate_on(str(run.path), data=str(write_csv(tmp_path / "mapped.csv", mapped)))
+    assert same.metrics["confusion_matrix"] == evaluate_on(str(run.path), data=str(new)).metrics["confusion_matrix"]
 
 
 def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_path: Path) -> None:

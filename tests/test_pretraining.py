@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import tomllib
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModel
 
-from conftest import TOPICS, articles, write_csv
+from conftest import TOPICS, articles, everything, interrupted_after, with_changes, write_csv
 from slugline import load, train
 from slugline.cli.app import run as command_line
 from slugline.data import packing
@@ -25,7 +24,6 @@ from slugline.pipeline import evaluate_on, pretrain
 from slugline.recipe import Recipe, commented, read, validate, write
 from slugline.run import Run
 from slugline.training import pretraining
-from slugline.training.callbacks import Historian
 from slugline.training.checkpoints import in_order, step_of
 
 
@@ -46,19 +44,6 @@ def values(masked_base: Path, tmp_path: Path) -> dict[str, Any]:
             "threads": 1,
         },
     }
-
-
-def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
-    changed = deepcopy(values)
-    for section, keys in changes.items():
-        changed[section] = changed.get(section, {}) | keys
-    return validate(changed)
-
-
-def everything(run: Run) -> dict[str, Any]:
-    metrics: dict[str, Any] = deepcopy(run.metrics)
-    del metrics["timing"]
-    return metrics
 
 
 def test_a_run_leaves_its_evidence_and_a_backbone(values: dict[str, Any], tmp_path: Path) -> None:
@@ -99,30 +84,16 @@ def test_the_loss_goes_down_where_texts_repeat_themselves(values: dict[str, Any]
     assert run.metrics["validation"]["accuracy"] > 0.5  # one in eight, for whoever looks at no neighbour
 
 
-class Stop(Historian):
-    """Presses Ctrl-C after some updates."""
-
-    after = 0
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
-        super().on_step_end(args, state, control, **options)
-        if state.global_step == type(self).after:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize(("after", "average"), [(2, "none"), (4, "none"), (11, "none"), (7, "ema")])
 def test_an_interrupted_run_ends_as_if_nothing_had_happened(
-    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, average: str
+    values: dict[str, Any], tmp_path: Path, after: int, average: str
 ) -> None:
     """A checkpoint every three updates: stops before the first, between checkpoints, within epochs."""
     keys = {"save_every": 3, "logging_steps": 3, "keep_checkpoints": 0, "average": average}
     recipe = with_changes(values, train=keys)
     whole = pretrain(recipe, run_dir=tmp_path / "whole")
-    Stop.after = after
-    with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.course.Historian", Stop)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(recipe, run_dir=tmp_path / "stopped")
+    with interrupted_after(after):
+        pretrain(recipe, run_dir=tmp_path / "stopped")
     assert Run(tmp_path / "stopped").state == "interrupted"
     with pytest.raises(RunError, match="--resume"):
         pretrain(recipe, run_dir=tmp_path / "stopped")
@@ -133,7 +104,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     for one, other in (last, [run.layout.model for run in (whole, resumed)]):
         weights = [load_file(path / "model.safetensors") for path in (one, other)]
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert everything(resumed) == everything(whole)
+    assert everything(resumed.path) == everything(whole.path)
     timeless = [[{**line, "examples_per_second": 0} for line in run.history] for run in (whole, resumed)]
     assert timeless[0] == timeless[1]
 
@@ -150,7 +121,8 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
         patched.setattr("slugline.training.course._restore_best", stop)
         with pytest.raises(KeyboardInterrupt):
             pretrain(validate(values), run_dir=tmp_path / "stopped")
-    assert everything(pretrain(validate(values), run_dir=tmp_path / "stopped", resume=True)) == everything(whole)
+    resumed = pretrain(validate(values), run_dir=tmp_path / "stopped", resume=True)
+    assert everything(resumed.path) == everything(whole.path)
 
 
 def test_accumulation_is_exact(values: dict[str, Any], tmp_path: Path) -> None:
@@ -285,15 +257,10 @@ def test_a_diverging_run_stops_and_says_why(values: dict[str, Any], tmp_path: Pa
         pretrain(recipe, run_dir=tmp_path / "run")
 
 
-def test_texts_that_changed_are_not_gone_on_with(
-    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_that_changed_are_not_gone_on_with(values: dict[str, Any], tmp_path: Path) -> None:
     recipe = validate(values)
-    Stop.after = 6
-    with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.course.Historian", Stop)
-        with pytest.raises(KeyboardInterrupt):
-            pretrain(recipe, run_dir=tmp_path / "run")
+    with interrupted_after(6):
+        pretrain(recipe, run_dir=tmp_path / "run")
     write_csv(Path(values["pretrain"]["texts"][0]["path"]), [{"text": row["text"]} for row in articles(150, seed=4)])
     with pytest.raises(RunError, match="data has changed"):
         pretrain(recipe, run_dir=tmp_path / "run", resume=True)

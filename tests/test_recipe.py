@@ -47,6 +47,45 @@ def test_one_source_is_needed(tmp_path: Path) -> None:
         read(written(tmp_path, THREE_LINES + 'path = "news.csv"\n'))
 
 
+SEVERAL = """
+name = "joint"
+[[data.sources]]
+name = "ag_news"
+[[data.sources]]
+path = "bbc.csv"
+label_map = { sport = "Sports", "sci tech" = "Sci/Tech" }
+[data]
+"""
+
+
+def test_several_sources_are_read_and_written(tmp_path: Path) -> None:
+    recipe = read(written(tmp_path, SEVERAL))
+    assert [place.name or place.path for place in recipe.data.places()] == ["ag_news", "bbc.csv"]
+    assert list(recipe.data.places()[1].label_map) == ["sport", "sci tech"]
+    for text in (write(recipe), commented(recipe)):
+        assert read(written(tmp_path, text)) == recipe
+    assert [place.name for place in read(written(tmp_path, THREE_LINES)).data.places()] == ["ag_news"]
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('name = "ag_news"', "name"),
+        ('text = "title"\nlabel_offset = -1', "text and label_offset"),
+        ('label_map = { a = "b" }', "label_map"),
+        ('split = "part"', "split"),
+    ],
+)
+def test_sources_speak_for_themselves(tmp_path: Path, line: str, found: str) -> None:
+    with pytest.raises(RecipeError, match=rf"data: {found} cannot stand beside sources; name, path, hub, text"):
+        read(written(tmp_path, SEVERAL.replace("[data]", f"[data]\n{line}")))
+
+
+def test_every_source_is_one_place(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"data\.sources: give exactly one of name, path and hub; found none"):
+        read(written(tmp_path, SEVERAL.replace('path = "bbc.csv"', "")))
+
+
 @pytest.mark.parametrize(
     ("override", "value"),
     [

@@ -48,6 +48,12 @@ def test_a_run_goes_from_new_through_running_to_complete(tmp_path: Path) -> None
     assert run.manifest["seconds"] >= 0
 
 
+def test_a_resumed_run_has_the_recipe_that_it_is_resumed_with(tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    with Run.open(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
+        assert run.recipe == recipe(epochs=9)
+
+
 def test_what_goes_wrong_is_recorded(tmp_path: Path) -> None:
     with pytest.raises(TrainingError), Run.open(tmp_path / "run", recipe()) as run:
         raise TrainingError("the loss is nan")

@@ -52,6 +52,16 @@ class RunLayout:
         return self.root / "errors.json"
 
     @property
+    def diagnosis(self) -> Path:
+        """In plain words what the run shows, and which setting to change."""
+        return self.root / "diagnosis.json"
+
+    @property
+    def tracking(self) -> Path:
+        """What trackers write, where the user sends them nowhere else."""
+        return self.root / "tracking"
+
+    @property
     def log(self) -> Path:
         """What the terminal said, without bars."""
         return self.root / "log.txt"
@@ -88,6 +98,26 @@ class RunLayout:
     def is_run(self) -> bool:
         """Whether the folder is a run at all, in whatever state."""
         return self.manifest.is_file() and self.recipe.is_file()
+
+
+@dataclass(frozen=True)
+class StudyLayout:
+    """Where everything lies in the folder of a study.
+
+    >>> StudyLayout(Path("runs/rates")).member("warm", "warmup=0.1,seed=13").as_posix()
+    'runs/rates/warm/warmup=0.1,seed=13'
+    """
+
+    root: Path
+
+    @property
+    def summary(self) -> Path:
+        """What became of every member, figures over the seeds, the chosen setting."""
+        return self.root / "study.json"
+
+    def member(self, step: str, name: str) -> Path:
+        """The run folder of one member."""
+        return self.root / step / name
 
 
 @dataclass(frozen=True)

@@ -163,16 +163,31 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
             f"{path}: there is no such recipe.",
             mend="Write one with: slugline recipe new FILE_OR_SET > my.toml",
         )
+    values, text = read_toml(path)
+    for given in overrides:
+        override(values, given)
+    return validate(values, where=str(path), text=text, overrides=overrides)
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """Read a TOML file that a user wrote, a recipe or a study.
+
+    Args:
+        path: an existing file.
+
+    Returns:
+        Its nested tables, and its text.
+
+    Raises:
+        RecipeError: it is no TOML, or not in UTF-8.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
-        values = tomllib.loads(text)
+        return tomllib.loads(text), text
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: not UTF-8: {error.reason}.", mend="Save the file as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML: {error}.", mend='Strings need quotes: name = "agnews".') from error
-    for given in overrides:
-        override(values, given)
-    return validate(values, where=str(path), text=text, overrides=overrides)
 
 
 def section_of(source: str, **keys: Any) -> DataSection:

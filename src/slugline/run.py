@@ -119,6 +119,12 @@ class Run:
         return self._read_json(self.layout.data)
 
     @property
+    def diagnosis(self) -> list[dict[str, Any]]:
+        """In plain words what the run shows, the most telling first."""
+        found: list[dict[str, Any]] = self._read_json(self.layout.diagnosis)["diagnosis"]
+        return found
+
+    @property
     def calibration(self) -> Calibration | None:
         """What turns logits into probabilities; None before it was fitted."""
         if not self.layout.calibration.is_file():
@@ -128,13 +134,18 @@ class Run:
 
     @property
     def folds(self) -> list[Run]:
-        """Runs of a cross-validation's folds, in order; empty for other runs."""
-        return [Run(path) for path in self.layout.folds]
+        """Runs of a cross-validation's folds that have begun, in order; empty for other runs."""
+        return [Run(path) for path in self.layout.folds[: self.recipe.train.folds]]
 
     @property
     def model_dirs(self) -> list[Path]:
         """The trained model, or those of the folds, which form an ensemble."""
         owners = self.folds or [self]
+        if self.folds and len(owners) < self.recipe.train.folds:
+            raise RunError(
+                f"{self.path} has only {len(owners)} of {self.recipe.train.folds} folds: the run is {self.state}.",
+                mend="Finish it with: slugline train RECIPE --resume",
+            )
         for owner in owners:
             owner._require(owner.layout.model)
         return [owner.layout.model for owner in owners]
@@ -190,8 +201,8 @@ class Run:
             RunError: the folder is no run, is complete, is running, was interrupted and neither ``resume`` nor
                 ``force`` is given, or its recipe has changed.
         """
-        run = Run(path)
-        run._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
+        Run(path)._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
+        run = Run(path)  # a new view: that one may remember the recipe as it was
         is_new = not path.exists()
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ All defaults stand here, once; `docs/recipe.md`, `slugline recipe new` and the J
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -36,7 +37,9 @@ class SourceSection(Section):
     label: str = Field("", description="label column; guessed when empty")
     label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
     label_map: dict[str, str] = Field(
-        {}, description='renames and merges classes: { sport = "Sports" }; must have an entry for every label'
+        {},
+        description='renames and merges classes: { sport = "Sports" }; has an entry for every label, '
+        "and its values are the label order",
     )
 
     @field_validator("text", mode="before")
@@ -47,14 +50,17 @@ class SourceSection(Section):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         given = [key for key in ("name", "path", "hub") if getattr(self, key)]
-        if len(given) != self._places():
+        if len(given) != 1 and self._is_one_place():
             found = " and ".join(given) if given else "none of them"
             raise ValueError(f"give exactly one of name, path and hub; found {found}")
         return self
 
-    def _places(self) -> int:
-        """How many of name, path and hub are to be given."""
-        return 1
+    def _is_one_place(self) -> bool:
+        return True
+
+
+#: Keys of [data] that speak of the rows of one place.
+ONE_PLACE_KEYS = ("id", "test_path", "validation_path", "split")
 
 
 class DataSection(SourceSection):
@@ -75,7 +81,9 @@ class DataSection(SourceSection):
     max_train_examples: Count | Fraction = Field(
         0, description="stratified subset of train: a number, or a share below 1; 0 = all"
     )
-    min_class_examples: Count = Field(0, description="classes with fewer rows in train leave every split")
+    min_class_examples: Count = Field(
+        0, description="classes with fewer rows in train leave every split; counted before any other drop or split"
+    )
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
     leaks: Literal["drop", "keep", "refuse"] = Field(
@@ -83,9 +91,11 @@ class DataSection(SourceSection):
     )
     clean: list[CleaningStep] = Field(
         ["encoding", "whitespace"],
-        description="steps, in this order: encoding (ftfy), whitespace, lowercase, artefacts",
+        description="steps, in this order: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
     )
-    min_tokens: Count = Field(0, description="texts of fewer words leave train and validation; 0 = none")
+    min_tokens: Count = Field(
+        0, description="texts of fewer words leave train and validation, never a given test split; 0 = none"
+    )
     max_length: Positive = Field(256, description="tokens that the model reads at a time, special tokens included")
     long: Literal["head", "tail", "head_tail", "window"] = Field(
         "head", description="what is read of longer texts; window: all of it, in overlapping windows"
@@ -96,8 +106,22 @@ class DataSection(SourceSection):
         "shuffle", description="balanced: every class is drawn equally often, small ones repeatedly"
     )
 
-    def _places(self) -> int:
-        return 0 if self.sources else 1
+    def places(self) -> Sequence[SourceSection]:
+        """Where rows come from: the sources, or this section itself where it has none."""
+        return self.sources or [self]
+
+    def _is_one_place(self) -> bool:
+        return not self.sources
+
+    @model_validator(mode="after")
+    def _sources_speak_for_themselves(self) -> Self:
+        beside = [key for key in (*SourceSection.model_fields, *ONE_PLACE_KEYS) if getattr(self, key)]
+        if self.sources and beside:
+            told = f"{', '.join(SourceSection.model_fields)} belong into each [[data.sources]] table"
+            raise ValueError(
+                f"{' and '.join(beside)} cannot stand beside sources; {told}, splits and ids come from there"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rows_remain(self) -> Self:

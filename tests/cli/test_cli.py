@@ -79,6 +79,8 @@ def test_inspect_shows_counts_lengths_findings_and_examples(folder: Path, capsys
     assert "business" in out
     assert "exact repetitions" in out
     assert "examples from train" in out
+    assert out.splitlines()[2].split() == ["class", "train", "validation", "test", "before"]
+    assert out.splitlines()[6].split() == ["all", "42", "6", "12", "65"]
 
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])

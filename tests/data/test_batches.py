@@ -103,6 +103,26 @@ def test_the_order_follows_from_seed_and_epoch_alone() -> None:
     assert order(1, 0) != order(2, 0)
 
 
+def test_weights_draw_every_class_equally_often() -> None:
+    """450, 40 and 10 rows of three classes: each fills a third of every epoch, small ones repeatedly."""
+    targets = np.repeat([0, 1, 2], [450, 40, 10])
+    weights = 1 / np.bincount(targets)[targets]
+
+    def drawn(epoch: int, *, rank: int = 0, world: int = 1) -> list[list[int]]:
+        sampler = UpdateSampler(np.full(500, 9), size=20, seed=3, weights=weights, rank=rank, world=world)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    rows = [row for epoch in range(20) for update in drawn(epoch) for row in update]
+    assert len(rows) == 20 * 500
+    assert np.bincount(targets[rows]) / len(rows) == pytest.approx([1 / 3] * 3, abs=0.02)
+    assert drawn(1) == drawn(1) != drawn(2)
+    assert set(rows) == set(range(500))
+    ranks = [drawn(4, rank=rank, world=2) for rank in range(2)]
+    for whole, *parts in zip(drawn(4), *ranks, strict=True):
+        assert sorted(whole) == sorted(row for part in parts for row in part)
+
+
 def test_grouping_by_length_keeps_padding_low() -> None:
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(3.9, 0.5, 20_000), 5, 256).astype(np.int64)

@@ -13,8 +13,13 @@ from hypothesis import strategies as st
 from slugline.data import checks
 from slugline.data.checks import Finding, clean, same_text_key
 
-STEPS = ["encoding", "whitespace", "lowercase"]
-MESSY = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("&;<>#3amplt9 \t\n\r\x1b[£Ã©â€™“”ﬁİßＡ")))
+STEPS = ["encoding", "whitespace", "lowercase", "artefacts"]
+LETTERS = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("&;<>#3amplt9 \t\n\r\x1b[£Ã©â€™“”ﬁİßＡ")))
+PIECES = (
+    "& &amp; amp; amp;amp; #38; #39; #36; #x61;mp; #035; quot; lt; gt; nbsp; ; # "
+    "\\ \\\\ \\n \\$ C:\\ [UNK] [ PAD] <s> </s> <pad >"
+)
+MESSY = st.one_of(LETTERS, st.lists(st.sampled_from([*PIECES.split(), *"aGT $1.(\"' \n"])).map("".join))
 
 
 @settings(deadline=None)  # the first call imports ftfy
@@ -37,6 +42,52 @@ def test_cleaning_a_clean_text_changes_nothing(text: str, steps: list[str]) -> N
 )
 def test_default_cleaning(text: str, expected: str) -> None:
     assert clean(text, ["encoding", "whitespace"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[START] oil [UNK] [unused7][PAD][PAD]", "oil"),
+        ("[cls] Oil prices [MASK] . [SEP]", "Oil prices ."),
+        ("<s>Oil <unk> prices</s></s><s>rise</s><pad><PAD>", "Oil prices rise"),
+        ("Shaquille O #39;Neal and Indonesia #39;s", "Shaquille O'Neal and Indonesia's"),
+        (
+            "the  quot;spam host quot; of  #39;El Gato #39;, players #39; union",
+            "the \"spam host\" of 'El Gato', players' union",
+        ),
+        ("AT amp;T, Marsh  amp; McLennan, M amp;amp;T, women amp;apos;s", "AT&T, Marsh & McLennan, M&T, women's"),
+        ("US #36;13 billion  #151; a nbsp;loss #133;", "US $13 billion — a loss…"),
+        ("Suzuki  lt;7269.T gt; said", "Suzuki <7269.T > said"),
+        (r"dwindling\band of ultra-cynics,\they said.\\How so", "dwindling band of ultra-cynics, they said. How so"),
+        (r"a \$1.32 million (US\$49) on\$5, \$4-\$8", "a $1.32 million (US$49) on $5, $4-$8"),
+        (r"on Tamra\nKelly\n\nme. the end.\\", "on Tamra Kelly me. the end."),
+    ],
+)
+def test_artefacts_are_removed(text: str, expected: str) -> None:
+    for steps in (["artefacts", "whitespace"], ["whitespace", "artefacts", "encoding"]):
+        cleaned = clean(text, steps)
+        assert cleaned.replace(" …", "…").strip() == expected
+        assert clean(cleaned, steps) == cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"open C:\Windows\System32 or D:\new, \\server\share, src\main\data, docs\report.pdf and my_name\x",
+        r"relationship\nme, either \/ or, don\'t, \alpha, \o/, said \"so\", ¯\_(ツ)_/¯, /\/\/\ ",
+        "Roebuck and Co <S> posted a gain; put on a [mask]ed face, x[start], [UNKNOWN], [1] and <b>",
+        "Hamas Camp; 13 are killed; DoD#39; saw #12; &lt;b&gt; &#39; AMP; at 5; [a; b]",
+    ],
+)
+def test_what_may_be_meant_is_no_artefact(text: str) -> None:
+    assert clean(text, ["artefacts"]) == text
+
+
+def test_steps_do_not_feed_each_other_for_ever() -> None:
+    """An ampersand given back must not begin an entity that `encoding` turns into the next one."""
+    for text in ("amp;" + "#x61;mp;" * 15, "#38;" + "#x23;38;" * 15, "<s>" * 15, "[PAD]<s>" * 15):
+        once = clean(text, ["artefacts", "encoding"])
+        assert clean(once, ["artefacts", "encoding"]) == once
 
 
 def test_no_steps_leave_the_text_alone() -> None:

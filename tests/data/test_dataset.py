@@ -13,11 +13,12 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 import pytest
 
-from conftest import SHARED_DATA, articles, write_csv
+from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.data import sources
 from slugline.data.checks import same_text_key
-from slugline.data.dataset import TextDataset, load_dataset, write_dataset
+from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.paths import RawData
+from slugline.data.prepared import write_dataset
 from slugline.errors import DataError
 from slugline.sections import DataSection
 
@@ -174,6 +175,56 @@ def test_classes_are_counted_before_anything_is_dropped(tmp_path: Path) -> None:
     assert sum(dataset.class_counts(split)["weather"] for split in dataset.splits) == 3
 
 
+def test_labels_are_mapped_before_classes_are_counted_and_filtered(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", articles(60))
+    merged = {"tech": "News", "sport": "Sports", "business": "News"}
+    dataset = load(path, label_map=merged)
+    assert dataset.labels.names == ("News", "Sports")
+    assert sum(dataset.class_counts(split)["News"] for split in dataset.splits) == 40
+    with pytest.raises(DataError, match="only one class, 'News'"):
+        load(path, label_map=merged, min_class_examples=21)
+    apart = {"tech": "tech", "sport": "Sports", "business": "b"}
+    assert load(path, label_map=apart, keep_classes=["Sports", "b"]).labels.names == ("Sports", "b")
+    with pytest.raises(DataError, match=r"a\.csv: labels without an entry in label_map: 'tech' \(20 rows\)"):
+        load(path, label_map={"sport": "Sports", "business": "b"})
+
+
+def test_numbers_are_mapped_after_the_offset(tmp_path: Path) -> None:
+    numbers = {"business": "1", "sport": "2", "tech": "3"}
+    path = write_csv(tmp_path / "a.csv", [{**row, "label": numbers[row["label"]]} for row in articles(60)])
+    dataset = load(path, label_offset=-1, label_map={"2": "tech", "0": "business", "1": "sport"})
+    assert dataset.labels.names == ("tech", "business", "sport")
+    names = dataset.labels.decode(dataset["train"]["label"][:])
+    assert all(set(TOPICS[name]) & set(text.split()) for name, text in zip(names, texts(dataset, "train"), strict=True))
+
+
+def test_short_texts_are_dropped_but_not_from_test(tmp_path: Path) -> None:
+    short = rows((" two  words ", "sport"), ("one", "tech"))
+    splits = {"train": articles(30), "validation": articles(9, seed=1), "test": articles(9, seed=2)}
+    (tmp_path / "given").mkdir()
+    folder = given(tmp_path / "given", **{split: [*some, *short] for split, some in splits.items()})
+    dataset = load(folder, min_tokens=3, leaks="keep")
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 9, "test": 11}
+    assert [finding.message for finding in dataset.findings if finding.kind == "short text"] == [
+        "texts of fewer than 3 words in train: 2 (dropped)",
+        "texts of fewer than 3 words in validation: 2 (dropped)",
+        "texts of fewer than 3 words in test: 2 (kept)",
+    ]
+    assert len(load(folder, min_tokens=2, leaks="keep")["train"]) == 31
+    whole = load(write_csv(tmp_path / "a.csv", [*articles(60), *short]), min_tokens=3)
+    assert sum(map(len, whole.splits.values())) == 60
+
+
+def test_classes_are_shown_as_they_were_before_rows_were_let_go(tmp_path: Path) -> None:
+    rare = rows(*[(f"rare text {n}", "weather") for n in range(4)], ("short", "weather"), ("rare text 1", "weather"))
+    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rare]), min_tokens=2)
+    assert dataset.describe()["classes_before"] == {"business": 20, "sport": 20, "tech": 20, "weather": 6}
+    assert sum(dataset.class_counts(split)["weather"] for split in dataset.splits) == 4
+    filtered = load(write_csv(tmp_path / "b.csv", [*articles(60), *rare]), min_class_examples=7)
+    assert filtered.describe()["classes_before"]["weather"] == 6
+    assert "classes_before" not in load(write_csv(tmp_path / "c.csv", articles(60)), max_train_examples=9).describe()
+
+
 def test_small_classes(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [*articles(60), *rows(("alone", "weather"))])
     dataset = load(path)
@@ -299,6 +350,10 @@ def test_sets_as_they_are(monkeypatch: pytest.MonkeyPatch, name: str, keys: dict
     if name == "reuters_r52":
         counts = pq.read_table(SHARED_DATA / name / "train.parquet")["label"].to_pylist()
         assert set(dataset.labels.names) == {classes[c] for c in set(counts) if counts.count(c) >= 50}
+        assert len(dataset.labels.names) == 13
+        assert all(set(dataset.class_counts(split)) == set(dataset.labels.names) for split in dataset.splits)
+        assert dataset.text == ("text",)
+        assert len(dataset.classes_before) == len(classes)
 
 
 @needs_shared

@@ -152,6 +152,15 @@ def test_too_few_rows_in_a_class() -> None:
     split_rows(*rows_of([10, 2]), fractions={"validation": 0.1}, seed=1)
 
 
+def test_strata_are_cut_one_by_one() -> None:
+    ids, labels = rows_of([40, 2])
+    strata = [*["a"] * 18, *["b"] * 2, *[None] * 22]
+    splits = split_rows(ids, labels, fractions=FRACTIONS, seed=1, strata=strata, clusters=[[0, 18], [1, 20]])
+    assert {split: len(some) for split, some in splits.items()} == {"train": 36, "validation": 2, "test": 4}
+    assert {strata[index] for split in ("validation", "test") for index in splits[split]} == {"a"}
+    assert {0, 1} <= set(splits["train"])
+
+
 def test_only_one_class() -> None:
     with pytest.raises(DataError, match="only one class, 'class0'"):
         split_rows(*rows_of([10]), fractions=FRACTIONS, seed=1)

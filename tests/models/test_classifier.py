@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,16 @@ def test_dropout_is_set_under_the_names_of_each_family(tiny_base: Path) -> None:
     assert config.hidden_dropout_prob == 0.3
     assert config.attention_probs_dropout_prob == 0.0
     assert config.classifier_dropout == 0.4
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "albert"])
+def test_the_heads_dropout_reaches_the_head(family_base: Callable[[str], Path], family: str) -> None:
+    import torch
+
+    section = ModelSection(base=str(family_base(family)), pooling="native", dropout=0.0, head_dropout=0.4)
+    model = build_encoder(section, LABELS, "cpu")
+    rates = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+    assert 0.4 in rates
 
 
 def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None:

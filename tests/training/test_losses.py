@@ -16,7 +16,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from slugline.errors import DataError, RecipeError
-from slugline.training.losses import EFFECTIVE_BETA, LOSSES, build_loss, class_weights, cross_entropy, focal_loss
+from slugline.training.losses import (
+    EFFECTIVE_BETA,
+    LOSSES,
+    build_loss,
+    class_weights,
+    cross_entropy,
+    focal_loss,
+    logit_adjustment,
+)
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "reuters18.json").read_text(encoding="utf-8"))
 WEIGHTS = torch.tensor([0.2, 1.0, 3.0, 0.7])
@@ -184,3 +192,39 @@ def test_unknown_schemes_and_empty_training_sets_are_refused() -> None:
         class_weights(np.array([1, 2]), scheme="balancd")
     with pytest.raises(DataError, match="no training rows"):
         class_weights(np.array([0, 0]), scheme="inverse")
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0, 2.0])
+def test_logit_adjustment_is_that_of_the_paper(tau: float) -> None:
+    """Menon et al. 2021, eq. 10: cross entropy of the logits plus tau times the logarithm of the priors."""
+    logits, targets = batch()
+    counts = np.array([600, 300, 90, 10])
+    priors = torch.tensor([0.6, 0.3, 0.09, 0.01])
+    loss = build_loss("cross_entropy", adjustment=logit_adjustment(counts, tau=tau))
+    expected = functional.cross_entropy(logits + tau * priors.log(), targets, reduction="none")
+    torch.testing.assert_close(loss(logits, targets), expected)
+    # The same as a pairwise margin: log(1 + sum over the others of (their prior / ours)^tau * e^(their logit - ours)).
+    others = (priors / priors[targets].unsqueeze(1)) ** tau * (logits - logits.gather(1, targets.unsqueeze(1))).exp()
+    torch.testing.assert_close(loss(logits, targets), others.sum(dim=1).log())
+
+
+def test_without_strength_or_with_equal_classes_adjustment_changes_nothing() -> None:
+    logits, targets = batch()
+    assert logit_adjustment(np.array([5, 50]), tau=0.0) is None
+    even = build_loss("focal", adjustment=logit_adjustment(np.array([7, 7, 7, 7]), tau=1.0))
+    torch.testing.assert_close(even(logits, targets), focal_loss(logits, targets, gamma=2.0))
+
+
+def test_a_class_without_rows_is_adjusted_by_a_finite_amount() -> None:
+    adjustment = logit_adjustment(np.array([99, 0]), tau=1.0)
+    assert adjustment is not None
+    assert adjustment == pytest.approx(np.log([0.99, 0.01]))
+
+
+def test_adjustment_joins_weights_and_smoothing() -> None:
+    logits, targets = batch()
+    adjustment = logit_adjustment(np.array([4, 3, 2, 1]), tau=1.0)
+    weights = WEIGHTS.double().numpy()
+    found = build_loss("focal", gamma=0.5, weights=weights, smoothing=0.05, adjustment=adjustment)(logits, targets)
+    shifted = logits + torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
+    torch.testing.assert_close(found, focal_loss(shifted, targets, gamma=0.5, weights=WEIGHTS, smoothing=0.05))

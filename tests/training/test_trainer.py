@@ -23,6 +23,8 @@ from slugline.training.trainer import SCHEDULES, ClassifierTrainer, Method, Tall
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(96)
+WHOLE = Reading(32)
+WINDOWS = Reading(12, "window", 3, 4)
 
 
 class Recorder(TrainerCallback):
@@ -47,6 +49,8 @@ def make(
     head_rate: float = 0.0,
     dropout: float = 0.0,
     pooling: str = "native",
+    reading: Reading = WHOLE,
+    is_checkpointed: bool = False,
 ) -> tuple[ClassifierTrainer, Recorder]:
     torch.manual_seed(0)
     section = ModelSection(
@@ -57,8 +61,11 @@ def make(
         head_dropout=dropout,  # type: ignore[arg-type]
     )
     model = build_encoder(section, LABELS, "cpu")
-    tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), Reading(32))
+    if is_checkpointed:
+        model.activation_checkpointing_enable()
+    tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), reading)
     targets = LABELS.encode([row["label"] for row in ROWS]).astype(np.int64)
+    sampler = UpdateSampler(tokenised.lengths * tokenised.pieces, size=32, seed=0)
     recorder = Recorder()
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -77,7 +84,7 @@ def make(
     trainer = ClassifierTrainer(
         model,
         arguments,
-        loader=update_loader(tokenised, targets, sampler=UpdateSampler(tokenised.lengths, size=32, seed=0), pad_id=0),
+        loader=update_loader(tokenised, targets, sampler=sampler, pad_id=0),
         method=Method(build_loss("cross_entropy"), head_learning_rate=head_rate, one_cycle=schedule == "one_cycle"),
         progress=Progress(rows=rows, tokens=tokens),
         tally=Tally(3),
@@ -102,6 +109,28 @@ def test_accumulation_is_exact(tiny_base: Path, tmp_path: Path, passes: dict[str
     assert len(whole) == 6
     for name in ("loss", "grad_norm"):
         np.testing.assert_allclose([line[name] for line in cut], [line[name] for line in whole], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("passes", [{"rows": 5}, {"rows": 1}, {"tokens": 100}])
+def test_accumulation_is_exact_over_windows(tiny_base: Path, tmp_path: Path, passes: dict[str, int]) -> None:
+    """The windows of a text stay together, and it counts as one text however many it has."""
+    trainer, whole = trained(tiny_base, tmp_path, reading=WINDOWS)
+    assert any("window_of" in update for update in trainer.loader)
+    _, cut = trained(tiny_base, tmp_path, reading=WINDOWS, **passes)
+    for name in ("loss", "grad_norm"):
+        np.testing.assert_allclose([line[name] for line in cut], [line[name] for line in whole], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["native", "mean"])
+def test_states_computed_twice_change_no_result(tiny_base: Path, tmp_path: Path, pooling: str) -> None:
+    kept, expected = trained(tiny_base, tmp_path, pooling=pooling)
+    again, found = trained(tiny_base, tmp_path, pooling=pooling, is_checkpointed=True)
+    assert again.model.is_activation_checkpointing
+    assert [line["loss"] for line in found] == pytest.approx([line["loss"] for line in expected], abs=1e-6)
+    for (name, one), two in zip(kept.model.named_parameters(), again.model.parameters(), strict=True):
+        if name.endswith("key.bias"):
+            continue  # its gradient is nothing but rounding, of which Adam makes steps of full size
+        torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-5)
 
 
 def test_the_logged_loss_is_the_mean_over_the_examples(tiny_base: Path, tmp_path: Path) -> None:
@@ -150,6 +179,15 @@ def test_exhausted_memory_halves_the_passes_and_changes_no_result(tiny_base: Pat
     for found, wanted in zip(trainer.model.parameters(), undisturbed.model.parameters(), strict=True):
         # Adam makes steps of full size out of gradients that are nothing but rounding.
         torch.testing.assert_close(found, wanted, atol=5e-4, rtol=1e-4)
+
+
+def test_exhausted_memory_halves_windows_not_texts(tiny_base: Path, tmp_path: Path) -> None:
+    """Passes of 32 texts hold about 80 windows: what does not fit is halved from there."""
+    trainer, _ = make(tiny_base, tmp_path, reading=WINDOWS)
+    trouble = OutOfMemory(trainer.model, rows=45, late=False)
+    trainer.train()
+    assert trouble.happened >= 1
+    assert 16 < trainer.progress.rows <= 45
 
 
 def test_a_single_example_that_does_not_fit_ends_with_a_remedy(tiny_base: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from slugline import __version__
-from slugline.cli import data, models, pretraining, recipes, system
+from slugline.cli import data, models, pretraining, recipes, studies, system
 from slugline.errors import SluglineError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipe")
 app.command("train")(models.train)
 app.command("pretrain")(pretraining.pretrain)
+app.command("study")(studies.study)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)
 app.command("compare")(models.compare)

@@ -70,7 +70,8 @@ def prepare(
     format: Annotated[Format, typer.Option(help="Of the split files.")] = Format.JSONL,
 ) -> None:
     """Clean, split, and write train, validation, test and metadata.json."""
-    from slugline.data.dataset import load_dataset, write_dataset
+    from slugline.data.dataset import load_dataset
+    from slugline.data.prepared import write_dataset
     from slugline.starter import data_section
 
     dataset = load_dataset(data_section(source, overrides or []))

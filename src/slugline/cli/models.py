@@ -43,7 +43,7 @@ def train(
         sys.stderr.write(f"\nInterrupted; {run_dir} keeps what is done. Go on with the same command and --resume.\n")
         raise
     if as_json:
-        print_json({"run": str(run.path), **run.metrics})
+        print_json({"run": str(run.path), **run.metrics, "diagnosis": run.diagnosis})
         return
     print_metrics({split: run.metrics[split] for split in run.scored_splits})
     typer.echo(f'{run.path} is complete; ask it: slugline predict {run.path} "a text"')

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from slugline.demo import DemoResult
     from slugline.evaluation.compare import Comparison
+    from slugline.study.results import StudyResult
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -96,13 +97,7 @@ def print_description(described: Mapping[str, Any]) -> None:
     splits = list(described["rows"])
     source = described["name"] + (f" ({described['licence']})" if described["licence"] else "")
     typer.echo(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}\n")
-    print_table(
-        ["class", *splits],
-        [
-            *([name, *(described["classes"][split][name] for split in splits)] for name in described["labels"]),
-            ["all", *(described["rows"][split] for split in splits)],
-        ],
-    )
+    _print_classes(described, splits)
     _print_lengths(described, splits)
     typer.echo("\nfindings")
     for finding in described["findings"]:
@@ -110,6 +105,21 @@ def print_description(described: Mapping[str, Any]) -> None:
     typer.echo("\nexamples from train")
     for row in described["examples"]["train"]:
         typer.echo(f"  [{row['label']}] {row['text']}")
+
+
+def _print_classes(described: Mapping[str, Any], splits: Sequence[str]) -> None:
+    """Rows by class and split; where some were let go, those of train before as well."""
+    before = described.get("classes_before", {})
+    names = [*described["labels"], *(name for name in before if name not in described["labels"])]
+    rows = [[name, *(described["classes"][split].get(name, 0) for split in splits)] for name in names]
+    rows.append(["all", *(described["rows"][split] for split in splits)])
+    headers = ["class", *splits]
+    if before:
+        headers.append("before")
+        rows = [[*row, count] for row, count in zip(rows, [*map(before.get, names), sum(before.values())], strict=True)]
+    print_table(headers, rows)
+    if before:
+        typer.echo("before: rows of train before any filter or split")
 
 
 def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:
@@ -153,3 +163,30 @@ def print_demo(result: DemoResult) -> None:
     typer.echo("  slugline data inspect my.csv")
     typer.echo("  slugline recipe new my.csv > my.toml && slugline train my.toml")
     typer.echo("  slugline predict runs/my --input new.csv --output labelled.csv")
+
+
+def print_study(result: StudyResult) -> None:
+    """A line for each setting, the chosen one, whether it is shown to be better than the next, its test figures."""
+    metric = result.study.chosen_by
+    shown = list(dict.fromkeys(["accuracy", "f1_macro", "f1_weighted", metric.name]))
+    rows = [
+        [setting.setting.step, setting.setting.changes, len(setting.members)]
+        + [str(setting.spread(name) or "") for name in shown]
+        + [setting.state]
+        for setting in result.settings
+    ]
+    print_table(["step", "overrides", "seeds", *shown, "state"], rows)
+    typer.echo(f"Figures are on validation; {result.study.layout.summary} holds more.")
+    chosen = result.chosen
+    if chosen is None:
+        typer.echo("No setting is complete with all its seeds, so none is chosen.")
+        return
+    typer.echo(f"\n{chosen.setting.title} scored best: {metric.title} {chosen.spread(metric.name)}")
+    for seed, comparison in result.comparisons.items():
+        typer.echo(f"seed {seed}: {comparison.summary[0]}")
+    if not result.test:
+        return
+    typer.echo()
+    print_metrics({f"test, seed {seed}": metrics for seed, metrics in result.test.items()})
+    if len(result.test) > 1:
+        typer.echo("over the seeds: " + ", ".join(f"{name} {result.test_spread(name)}" for name in shown))

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from slugline.data.artefacts import remove_artefacts
 from slugline.errors import RunError
 from slugline.labels import Split
 from slugline.progress import track
@@ -104,6 +105,7 @@ STEPS: dict[str, Callable[[str], str]] = {
     "encoding": _mend_encoding,
     "whitespace": _collapse_whitespace,
     "lowercase": str.lower,
+    "artefacts": remove_artefacts,
 }
 
 
@@ -116,6 +118,11 @@ def same_text_key(text: str) -> str:
 def empty_texts(texts: Sequence[str]) -> list[int]:
     """Indices of texts of nothing but white space."""
     return [index for index, text in enumerate(texts) if not text.strip()]
+
+
+def short_texts(texts: Sequence[str], smallest: int) -> list[int]:
+    """Indices of texts of fewer words than that, as white space parts them; empty texts among them."""
+    return [index for index, text in enumerate(texts) if len(text.split()) < smallest] if smallest else []
 
 
 def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:

@@ -102,7 +102,7 @@ def load_corpus(places: Sequence[SourceSection], data: DataSection | None) -> Co
     else:
         gathered = []
         for place in places:
-            raw = sources.read(DataSection(name=place.name, path=place.path, hub=place.hub))
+            raw = sources.read(place)
             read, theirs = _read_texts(raw, place, steps, _ids_held_out(place, raw, data, dataset))
             gathered.append((raw.source, read))
             held_out += theirs
@@ -136,7 +136,7 @@ def _ids_held_out(
 
 
 def _is_part_of(place: SourceSection, data: DataSection) -> bool:
-    return any((place.name, place.path, place.hub) == (one.name, one.path, one.hub) for one in data.sources or [data])
+    return any((place.name, place.path, place.hub) == (one.name, one.path, one.hub) for one in data.places())
 
 
 def _read_texts(

@@ -1,34 +1,30 @@
 """`TextDataset`: texts with labels in splits, and everything a run must know about where they came from.
 
-`load_dataset` is the story: read, find the columns, name the rows, filter classes, clean, check, split, take a part. A
-data section goes in; `facts` go into a run's manifest.json, `describe` into its data.json.
+`load_dataset` is the story: read the sources, filter classes, check, let rows go, split, take a part. A data section
+goes in; `facts` go into a run's manifest.json, `describe` into its data.json.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.data import checks, examples, sources
+from slugline.data import checks, cutting, examples
 from slugline.data.checks import Finding
-from slugline.data.columns import choose_columns, join_text, name_labels
-from slugline.data.examples import ORDER, Examples
-from slugline.data.paths import METADATA, SPLIT_NAMES, RawData, SourceInfo, class_files, read_metadata
-from slugline.data.splits import fingerprint, row_ids
+from slugline.data.examples import Examples
+from slugline.data.joining import Joined, read_examples
+from slugline.data.paths import SourceInfo
+from slugline.data.splits import fingerprint
 from slugline.errors import DataError, nearest
 from slugline.labels import LabelSet, Predictions, Split
-from slugline.progress import track
 from slugline.sections import DataSection
-from slugline.storage import replacing
 
 if TYPE_CHECKING:
     import datasets
@@ -38,13 +34,6 @@ logger = logging.getLogger("slugline")
 #: Rows of each split in `describe`, and how much of their texts.
 SHOWN_ROWS = 3
 SHOWN_CHARACTERS = 300
-
-
-class Columns(NamedTuple):
-    """The columns that were used, given or guessed."""
-
-    text: tuple[str, ...]
-    label: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +50,7 @@ class TextDataset:
         label: the column of the labels.
         clean: cleaning steps that were taken.
         clusters: ids of train rows that nearly repeat each other and belong on one side of any further cut.
+        classes_before: rows of train by class before any filter or split; empty where no row was let go.
     """
 
     splits: Mapping[Split, datasets.Dataset]
@@ -72,6 +62,7 @@ class TextDataset:
     label: str = "label"
     clean: tuple[str, ...] = ()
     clusters: tuple[tuple[str, ...], ...] = ()
+    classes_before: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, split: str) -> datasets.Dataset:
         if split not in self.splits:
@@ -114,6 +105,7 @@ class TextDataset:
         return {
             **self.facts(),
             "classes": {split: self.class_counts(split) for split in self.splits},
+            **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
             "imbalance": round(checks.imbalance(self._names("train")), 3),
             "lengths": {split: checks.length_quantiles(part["text"][:]) for split, part in self.splits.items()},
             "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
@@ -152,9 +144,8 @@ def load_dataset(section: DataSection) -> TextDataset:
         DataError: the data cannot be had, read, or used as they are.
         MissingExtra: the embedded set was asked for and is not installed.
     """
-    raw = sources.read(section)
-    parts, order, columns = _read_examples(raw, section)
-    findings = list(raw.findings)
+    joined = read_examples(section)
+    parts, findings = joined.parts, list(joined.findings)
 
     def noting(step: tuple[dict[Split, Examples], list[Finding]]) -> dict[Split, Examples]:
         findings.extend(step[1])
@@ -163,32 +154,50 @@ def load_dataset(section: DataSection) -> TextDataset:
     parts = noting(
         examples.filter_classes(
             parts,
-            order,
+            joined.order,
             smallest=section.min_class_examples,
             keep=section.keep_classes,
             drop=section.drop_classes,
         )
     )
-    parts = noting(examples.drop_untrained_classes(parts, is_known=raw.is_known))
+    parts = noting(examples.drop_untrained_classes(parts, is_known=joined.is_known))
     parts = noting(examples.drop_empty(parts))
+    parts = noting(examples.drop_short(parts, smallest=section.min_tokens))
     parts = noting(examples.handle_leaks(parts, policy=section.leaks))
     findings += examples.report_conflicts(parts)
-    fractions = _own_fractions(parts, section)
-    if fractions:
+    fractions = _own_fractions(joined, section)
+    if any(fractions):
         parts = noting(examples.drop_repetitions(parts))
     clusters, near = examples.find_near_duplicates(parts)
     findings += near
     together = tuple(tuple(parts["train"].ids_of(cluster)) for cluster in clusters)
-    if fractions:
-        parts = noting(examples.cut_splits(parts, fractions=fractions, seed=section.split_seed, clusters=clusters))
-    parts = noting(examples.take_subset(parts, size=section.max_train_examples, seed=section.split_seed))
-    for finding in findings[len(raw.findings) :]:  # those of reading were logged when they were made
-        logger.log(logging.WARNING if finding.is_warning else logging.INFO, "%s: %s", raw.source.name, finding.message)
-    dataset = _assemble(parts, order, raw.source, tuple(findings), columns=columns, clean=section.clean)
-    return replace(dataset, clusters=together)
+    let_go = len(parts["train"]) < len(joined.parts["train"])
+    if any(fractions):
+        parts = noting(cutting.cut_splits(parts, fractions=fractions, seed=section.split_seed, clusters=clusters))
+    parts = noting(cutting.take_subset(parts, size=section.max_train_examples, seed=section.split_seed))
+    findings += cutting.report_sources(parts, [raw.source.name for raw in joined.raws])
+    for finding in findings[len(joined.findings) :]:  # those of reading were logged when they were made
+        level = logging.WARNING if finding.is_warning else logging.INFO
+        logger.log(level, "%s: %s", joined.source.name, finding.message)
+    before = Counter(joined.parts["train"].labels) if let_go else Counter[str]()
+    return _assemble(
+        parts,
+        joined,
+        tuple(findings),
+        clean=section.clean,
+        clusters=together,
+        classes_before={name: before[name] for name in joined.order if before[name]},
+    )
 
 
-def load_rows(section: DataSection, labels: LabelSet, *, split: str, text: Sequence[str] = ()) -> datasets.Dataset:
+def load_rows(
+    section: DataSection,
+    labels: LabelSet,
+    *,
+    split: str,
+    text: Sequence[str] = (),
+    label_map: Mapping[str, str] | None = None,
+) -> datasets.Dataset:
     """Rows on which a trained model is to be scored: cleaned, but none dropped, moved or split off.
 
     Args:
@@ -196,6 +205,7 @@ def load_rows(section: DataSection, labels: LabelSet, *, split: str, text: Seque
         labels: that the model knows.
         split: of the source; a source without given splits is taken whole.
         text: columns that the model was trained on, taken where the source has them and the section names none.
+        label_map: what labels that the model does not know were called in its training.
 
     Returns:
         Columns ``id``, ``text``, ``label``, the last as indices into ``labels``.
@@ -203,24 +213,23 @@ def load_rows(section: DataSection, labels: LabelSet, *, split: str, text: Seque
     Raises:
         DataError: the source cannot be read, lacks the split, or has labels that the model does not know.
     """
-    raw = sources.read(section)
-    if not section.text and text and set(text) <= set(raw.rows["train"][0]):
-        section = section.model_copy(update={"text": list(text)})
-    parts, _, _ = _read_examples(raw, section)
+    joined = read_examples(section, text=text)
+    parts = joined.parts
     chosen = split if len(parts) > 1 else "train"
     if chosen not in parts:
         raise DataError(
-            f"{raw.source.name} has no split {split!r}, only {', '.join(parts)}.", mend="Choose with --split."
+            f"{joined.source.name} has no split {split!r}, only {', '.join(parts)}.", mend="Choose with --split."
         )
-    examples_ = parts[chosen]
-    unknown = Counter(label for label in examples_.labels if label not in labels.names)
+    names = {name: name for name in labels.names}
+    renamed = {**(label_map or {}), **names}
+    unknown = Counter(label for label in parts[chosen].labels if renamed.get(label) not in names)
     if unknown:
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
         raise DataError(
-            f"{raw.file(chosen)}: {len(unknown)} labels that the model does not know: {found}.",
+            f"{joined.file(chosen)}: {len(unknown)} labels that the model does not know: {found}.",
             mend=f"It knows {', '.join(labels.names[:20])}.",
         )
-    return _table(examples_, labels.encode(examples_.labels))
+    return _table(parts[chosen], labels.encode([renamed[label] for label in parts[chosen].labels]))
 
 
 def predictions_on(
@@ -248,54 +257,39 @@ def predictions_on(
     )
 
 
-def _read_examples(raw: RawData, section: DataSection) -> tuple[dict[Split, Examples], tuple[str, ...], Columns]:
-    """Rows to examples: ids, texts and labels; with the class names in label order, and the columns used."""
-    id_column = section.id or str(raw.columns.get("id", ""))
-    others = [column for column in (id_column, section.split) if column]
-    text, label = choose_columns(raw, text=section.text, label=section.label, others=others)
-    labels, order = name_labels(raw, label, offset=section.label_offset)
-    ids = row_ids(raw.rows, column=id_column)
-    parts: dict[Split, Examples] = {}
-    with track("cleaning", sum(map(len, raw.rows.values())), unit="texts") as advance:
-        for split in ORDER:
-            if split in raw.rows:
-                originals = [join_text(row, text) for row in raw.rows[split]]
-                cleaned = []
-                for original in originals:
-                    cleaned.append(checks.clean(original, section.clean))
-                    advance(1)
-                parts[split] = Examples(ids[split], originals, cleaned, labels[split])
-    return parts, order, Columns(tuple(text), label)
-
-
-def _own_fractions(parts: Mapping[Split, Examples], section: DataSection) -> dict[Split, float]:
-    """Which splits are still to be cut, and how much of train each takes."""
+def _own_fractions(joined: Joined, section: DataSection) -> list[dict[Split, float]]:
+    """Of each source, which splits are still to be cut, and how much of its rows each takes."""
     fractions: dict[Split, float] = {"test": section.test_fraction, "validation": section.validation_fraction}
-    return {split: fraction for split, fraction in fractions.items() if split not in parts and fraction}
+    return [
+        {split: fraction for split, fraction in fractions.items() if split not in raw.rows and fraction}
+        for raw in joined.raws
+    ]
 
 
 def _assemble(
     parts: Mapping[Split, Examples],
-    order: tuple[str, ...],
-    source: SourceInfo,
+    joined: Joined,
     findings: tuple[Finding, ...],
     *,
-    columns: Columns,
     clean: Sequence[str],
+    clusters: tuple[tuple[str, ...], ...],
+    classes_before: Mapping[str, int],
 ) -> TextDataset:
     trained = {label for part in parts.values() for label in part.labels}
-    labels = LabelSet(tuple(name for name in order if name in trained))
+    labels = LabelSet(tuple(name for name in joined.order if name in trained))
     encoded = {split: labels.encode(part.labels) for split, part in parts.items()}
     prints = [fingerprint(part.ids, part.texts, encoded[split].tolist()) for split, part in parts.items()]
     return TextDataset(
         splits={split: _table(part, encoded[split]) for split, part in parts.items()},
         labels=labels,
-        source=source,
+        source=joined.source,
         fingerprint=fingerprint(parts, prints, [len(part) for part in parts.values()]),
         findings=findings,
-        text=columns.text,
-        label=columns.label,
+        text=joined.text,
+        label=joined.label,
         clean=tuple(clean),
+        clusters=clusters,
+        classes_before=classes_before,
     )
 
 
@@ -309,77 +303,3 @@ def _table(part: Examples, labels: Any) -> datasets.Dataset:
         "label": pa.array(labels, pa.int64()),
     }
     return datasets.Dataset(pa.table(columns))
-
-
-def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl", "parquet"] = "jsonl") -> list[Path]:
-    """Write a prepared set: one file a split, and metadata.json, which names the columns and the classes.
-
-    Reading the folder through ``data.path`` gives the same ids, texts, labels and splits.
-
-    Args:
-        dataset: what to write.
-        folder: made where it is not there.
-        format: of the split files.
-
-    Returns:
-        The files written.
-
-    Raises:
-        DataError: the folder holds other data, which would be overwritten or read as well.
-        RunError: the disk is full or cannot be written.
-    """
-    targets = {split: folder / f"{split}.{format}" for split in dataset.splits}
-    _require_room(dataset, folder, [*targets.values(), folder / METADATA])
-    for split, path in targets.items():
-        with replacing(path) as temporary:
-            _write_rows(dataset, split, temporary, format)
-    with replacing(folder / METADATA) as temporary:
-        text = json.dumps(_metadata(dataset), ensure_ascii=False, indent=2)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return [*targets.values(), folder / METADATA]
-
-
-def _require_room(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -> None:
-    """The only files that may be written over are those of the same data, written before."""
-    mend = "Write into an empty folder."
-    others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
-    others += [file.parent for file in class_files(folder)[:1]]
-    if others:
-        raise DataError(f"{folder}: {others[0].name} is there already and would be read with the new files.", mend=mend)
-    there = [target for target in targets if target.exists()]
-    if there and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
-        raise DataError(f"{folder}: {there[0].name} is there already and holds other data.", mend=mend)
-
-
-def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    part = dataset[split]
-    names = dataset.labels.decode(part["label"][:])
-    columns = {"id": part["id"][:], "text": part["text"][:], "label": names}
-    if format == "parquet":
-        pq.write_table(pa.table(columns), path, compression="zstd")
-        return
-    with path.open("w", encoding="utf-8") as file:
-        for values in zip(*columns.values(), strict=True):
-            file.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n")
-
-
-def _metadata(dataset: TextDataset) -> dict[str, Any]:
-    facts = dataset.facts()
-    return {
-        "name": facts["name"],
-        "task": "single-label",
-        "classes": facts["labels"],
-        "splits": facts["rows"],
-        "label_distribution": {split: dataset.class_counts(split) for split in dataset.splits},
-        "columns": {"id": "id", "text": ["text"], "label": "label"},
-        "source": facts["url"],
-        "url": facts["url"],
-        "revision": facts["revision"],
-        "licence": facts["licence"],
-        "fingerprint": facts["fingerprint"],
-        "clean": facts["clean"],
-        "notes": [finding.message for finding in dataset.findings],
-    }

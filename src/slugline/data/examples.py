@@ -13,7 +13,6 @@ from typing import Literal
 
 from slugline.data import checks
 from slugline.data.checks import Finding
-from slugline.data.splits import SplitIndices, split_rows, subset
 from slugline.errors import DataError, nearest
 from slugline.labels import Split
 
@@ -29,12 +28,14 @@ class Examples:
         originals: texts as read.
         texts: the same, cleaned.
         labels: class names.
+        origins: which source each came from, counted from 0.
     """
 
     ids: list[str]
     originals: list[str]
     texts: list[str]
     labels: list[str]
+    origins: list[int]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -46,8 +47,13 @@ class Examples:
 
     def take(self, indices: Sequence[int]) -> Examples:
         """The rows at these indices, in this order."""
-        columns = (self.ids, self.originals, self.texts, self.labels)
-        return Examples(*([column[index] for index in indices] for column in columns))
+        return Examples(
+            [self.ids[index] for index in indices],
+            [self.originals[index] for index in indices],
+            [self.texts[index] for index in indices],
+            [self.labels[index] for index in indices],
+            [self.origins[index] for index in indices],
+        )
 
     def without(self, indices: Sequence[int]) -> Examples:
         """All rows but these; itself when there are none to leave out."""
@@ -60,6 +66,19 @@ class Examples:
 
 
 Parts = Mapping[Split, Examples]
+
+
+def join_examples(several: Sequence[Examples]) -> Examples:
+    """The rows of all, in their order."""
+    if len(several) == 1:
+        return several[0]
+    return Examples(
+        [name for some in several for name in some.ids],
+        [text for some in several for text in some.originals],
+        [text for some in several for text in some.texts],
+        [label for some in several for label in some.labels],
+        [origin for some in several for origin in some.origins],
+    )
 
 
 def filter_classes(
@@ -158,6 +177,28 @@ def drop_empty(parts: Parts) -> tuple[dict[Split, Examples], list[Finding]]:
     return kept, findings
 
 
+def drop_short(parts: Parts, *, smallest: int) -> tuple[dict[Split, Examples], list[Finding]]:
+    """Drop texts of few words from train and validation; a given test split keeps its own.
+
+    Args:
+        parts: examples by split.
+        smallest: data.min_tokens, the words that a text must have; 0 = none.
+
+    Returns:
+        What is left, and a finding for each split that has such texts.
+    """
+    kept = dict(parts)
+    findings = []
+    for split, part in parts.items():
+        short = checks.short_texts(part.texts, smallest)
+        if short:
+            done = "kept" if split == "test" else "dropped"
+            message = f"texts of fewer than {smallest} words in {split}: {{count}} ({done})"
+            findings.append(Finding.of("short text", part.ids_of(short), message))
+            kept[split] = part if split == "test" else part.without(short)
+    return kept, findings
+
+
 def handle_leaks(
     parts: Parts, *, policy: Literal["drop", "keep", "refuse"]
 ) -> tuple[dict[Split, Examples], list[Finding]]:
@@ -250,46 +291,3 @@ def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[Finding]]:
         message = f"train rows that nearly repeat a text of {' or '.join(splits[1:])}: {{count}} (kept)"
         findings.append(Finding.of("near leak", parts["train"].ids_of(sorted(across)), message, is_warning=True))
     return within, findings
-
-
-def cut_splits(
-    parts: Parts, *, fractions: Mapping[Split, float], seed: int, clusters: Sequence[Sequence[int]]
-) -> tuple[dict[Split, Examples], list[Finding]]:
-    """Cut the splits that the source does not bring off train.
-
-    Args:
-        parts: examples by split.
-        fractions: of the splits to cut.
-        seed: data.split_seed.
-        clusters: indices into train that stay on one side.
-
-    Returns:
-        All splits, and findings about classes that a new split has no row of.
-    """
-    train = parts["train"]
-    indices: SplitIndices = split_rows(train.ids, train.labels, fractions=fractions, seed=seed, clusters=clusters)
-    cut = {**parts, **{split: train.take(some) for split, some in indices.items()}}
-    counts = Counter(train.labels)
-    findings = []
-    single = sorted(label for label, count in counts.items() if count == 1)
-    if single:
-        message = f"classes of one row, which stays in train: {{count}} ({', '.join(single[: checks.EXAMPLES])})"
-        findings.append(Finding.of("single row", single, message, is_warning=True))
-    for split in indices:
-        absent = sorted(set(counts) - set(cut[split].labels) - set(single))
-        if absent and split != "train":
-            message = (
-                f"classes without a row in {split}, for theirs are near duplicates or bear several labels: {{count}}"
-            )
-            findings.append(Finding.of("class not split", absent, message, is_warning=True))
-    return {split: cut[split] for split in ORDER if split in cut}, findings
-
-
-def take_subset(parts: Parts, *, size: float, seed: int) -> tuple[dict[Split, Examples], list[Finding]]:
-    """Train on a stratified part: a number of rows, or below 1 a share; 0 = all."""
-    train = parts["train"]
-    some = subset(train.ids, train.labels, size=size, seed=seed)
-    if len(some) == len(train):
-        return dict(parts), []
-    message = f"train rows taken, as asked: {len(some):,} of {len(train):,}"
-    return {**parts, "train": train.take(some)}, [Finding("subset", len(some), message)]

@@ -25,7 +25,7 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
         duplicates are in the same fold.
 
     Raises:
-        DataError: a class has fewer rows than there are folds.
+        DataError: a class has fewer rows than there are folds, near duplicates counted once.
     """
     import datasets
 
@@ -69,14 +69,16 @@ def assign_folds(
         (N,) numbers below K. Without clusters the counts of a class differ by at most one between folds.
 
     Raises:
-        DataError: a class has fewer rows than there are folds.
+        DataError: a class has fewer rows than there are folds, near duplicates counted once.
     """
-    _require_enough(Counter(labels), count)
     place = {name: index for index, name in enumerate(ids)}
     together: dict[int, list[int]] = {}
     for cluster in clusters:
         members = [place[name] for name in cluster if name in place]
         together |= dict.fromkeys(members, members)
+    # Of a cluster whose labels differ, each label has a row.
+    apart = {(label, min(together.get(index, [index]))) for index, label in enumerate(labels)}
+    _require_enough(Counter(label for label, _ in apart), count)
     folds = [-1] * len(ids)
     of_class: dict[str, list[int]] = defaultdict(lambda: [0] * count)
     sizes = [0] * count
@@ -99,6 +101,6 @@ def _require_enough(counts: Counter[str], folds: int) -> None:
     told = ", ".join(f"{label!r} ({count})" for count, label in small[:10])
     more = f" and {len(small) - 10} more" if len(small) > 10 else ""
     raise DataError(
-        f"train.folds = {folds}, but {len(small)} classes have fewer rows: {told}{more}.",
+        f"train.folds = {folds}, but {len(small)} classes have fewer rows, near duplicates counted once: {told}{more}.",
         mend=f"Take fewer folds, or leave such classes out with data.min_class_examples = {folds}.",
     )

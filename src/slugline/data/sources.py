@@ -1,6 +1,6 @@
 """Rows from anywhere: the embedded set, sets under SLUGLINE_DATA, the Hub, and the user's own files.
 
-A name is looked up in that order. `read` is the door: a data section goes in, `RawData` comes out.
+A name is looked up in that order. `read` is the door: a section goes in, `RawData` comes out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from slugline.data.paths import (
 )
 from slugline.errors import DataError, MissingExtra, nearest
 from slugline.labels import Split
-from slugline.sections import DataSection
+from slugline.sections import DataSection, SourceSection
 
 logger = logging.getLogger("slugline")
 
@@ -67,11 +67,12 @@ class KnownSet:
     note: str = ""
 
 
-def read(section: DataSection) -> RawData:
-    """Read what a data section names: rows, given splits, and what the source says of itself.
+def read(section: SourceSection) -> RawData:
+    """Read what a section names: rows, given splits, and what the source says of itself.
 
     Args:
-        section: its ``name``, ``path`` or ``hub``, ``test_path``, ``validation_path`` and ``split``.
+        section: its ``name``, ``path`` or ``hub``; of a data section also ``test_path``, ``validation_path`` and
+            ``split``.
 
     Returns:
         Rows as read; without ``validation`` or ``test`` where the source brings none.
@@ -86,6 +87,8 @@ def read(section: DataSection) -> RawData:
         raw = read_hub(section.hub)
     else:
         raw = read_path(section.path)
+    if not isinstance(section, DataSection):
+        return raw
     if section.split:
         raw = _by_split_column(raw, section.split)
     own_files: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
 from slugline.errors import DataError, nearest
 from slugline.labels import Split
@@ -34,14 +34,37 @@ def row_ids(rows: Mapping[Split, Sequence[Mapping[str, object]]], *, column: str
     Raises:
         DataError: the column does not exist, is empty somewhere, or repeats within a split.
     """
-    if column:
-        return {split: _ids_from_column(split, some, column) for split, some in rows.items()}
+    return joint_row_ids([("", rows, column)])[0]
+
+
+def joint_row_ids(
+    sources: Sequence[tuple[str, Mapping[Split, Sequence[Mapping[str, object]]], str]],
+) -> list[dict[Split, list[str]]]:
+    """`row_ids` of several sources, unique over all of them.
+
+    Args:
+        sources: of each its address, its rows by split, and the column that names them, if one does. Repetitions are
+            counted in the order of addresses, so that the order of the sources renames nothing.
+
+    Returns:
+        By source and split, as `row_ids`. Names from a column get ``-2`` as well where another source has the name.
+
+    Raises:
+        DataError: a column does not exist, is empty somewhere, or repeats within a split.
+    """
+    _, rows, column = sources[0]
+    if column and len(sources) == 1:
+        return [{split: _ids_from_column(split, some, column) for split, some in rows.items()}]
+    ids: list[dict[Split, list[str]]] = [{} for _ in sources]
     seen: Counter[str] = Counter()
-    ids: dict[Split, list[str]] = {}
     for split in (*CUT_FIRST, "train"):
-        if split in rows:
-            ids[split] = [_numbered(_digest(row), seen) for row in rows[split]]
-    return {split: ids[split] for split in rows}
+        for number in sorted(range(len(sources)), key=lambda number: sources[number][0]):
+            _, rows, column = sources[number]
+            if split in rows:
+                some = rows[split]
+                names = _ids_from_column(split, some, column) if column else map(_digest, some)
+                ids[number][split] = [_numbered(name, seen) for name in names]
+    return [{split: some[split] for split in source[1]} for source, some in zip(sources, ids, strict=True)]
 
 
 def _digest(row: Mapping[str, object]) -> str:
@@ -49,9 +72,14 @@ def _digest(row: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _numbered(digest: str, seen: Counter[str]) -> str:
-    seen[digest] += 1
-    return digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
+def _numbered(name: str, seen: Counter[str]) -> str:
+    """The name itself the first time, then with a number that no other name ends in."""
+    numbered = name
+    while numbered in seen:
+        seen[name] += 1
+        numbered = f"{name}-{seen[name]}"
+    seen[numbered] = 1
+    return numbered
 
 
 def _ids_from_column(split: Split, rows: Sequence[Mapping[str, object]], column: str) -> list[str]:
@@ -93,19 +121,21 @@ def split_rows(
     fractions: Mapping[Split, float],
     seed: int,
     clusters: Sequence[Sequence[int]] = (),
+    strata: Sequence[Hashable | None] | None = None,
 ) -> SplitIndices:
     """Cut stratified splits, keeping near duplicates on one side.
 
-    Within each class, rows stand in hash order and the first ``round(fraction * count)``, at least one, go to a split.
-    A cluster that would straddle the cut is passed over, and the rows after it fill up. Clusters of several classes
-    stay in train, as does a class of one row.
+    Within each stratum, rows stand in hash order and the first ``round(fraction * count)``, at least one, go to a
+    split. A cluster that would straddle the cut is passed over, and the rows after it fill up. Clusters of several
+    strata stay in train, as does a stratum of one row, or of too few for all splits while its class has enough.
 
     Args:
         ids: (N,) unique.
         labels: (N,) class names.
-        fractions: of ``test`` and ``validation``, each of the class's whole count; 0 and absent = no such split.
+        fractions: of ``test`` and ``validation``, each of the stratum's whole count; 0 and absent = no such split.
         seed: of the order.
         clusters: disjoint groups of indices that belong together.
+        strata: (N,) what is cut evenly, None for rows that stay in train; the classes when left out.
 
     Returns:
         ``train`` and every split asked for, each with its indices in ascending order.
@@ -114,19 +144,22 @@ def split_rows(
         DataError: there are fewer than two classes, or a class has two rows and more but too few for all splits.
     """
     wanted = {split: fractions[split] for split in CUT_FIRST if fractions.get(split, 0) > 0}
-    counts = Counter(labels)
-    _require_enough(counts, n_splits=1 + len(wanted))
+    strata = labels if strata is None else strata
+    concerned = {label for label, stratum in zip(labels, strata, strict=True) if stratum is not None}
+    _require_enough(Counter(labels), concerned, n_splits=1 + len(wanted))
+    counts = Counter(strata)
     cluster_of = {index: number for number, cluster in enumerate(clusters) for index in cluster}
-    mixed = {number for number, cluster in enumerate(clusters) if len({labels[index] for index in cluster}) > 1}
-    by_class: dict[str, list[int]] = defaultdict(list)
+    mixed = {number for number, cluster in enumerate(clusters) if len({strata[index] for index in cluster}) > 1}
+    by_stratum: dict[Hashable, list[int]] = defaultdict(list)
     for index in hash_order(ids, seed):
-        if cluster_of.get(index) not in mixed and counts[labels[index]] > 1:
-            by_class[labels[index]].append(index)
+        stratum = strata[index]
+        if stratum is not None and cluster_of.get(index) not in mixed and counts[stratum] > len(wanted):
+            by_stratum[stratum].append(index)
     taken: dict[int, Split] = {}
-    for label, order in by_class.items():
-        room = counts[label] - 1  # one row stays in train, one is kept for each split still to come
+    for stratum, order in by_stratum.items():
+        room = counts[stratum] - 1  # one row stays in train, one is kept for each split still to come
         for place, (split, fraction) in enumerate(wanted.items(), start=1):
-            size = min(max(1, round(fraction * counts[label])), room - (len(wanted) - place))
+            size = min(max(1, round(fraction * counts[stratum])), room - (len(wanted) - place))
             chosen = _fill([index for index in order if index not in taken], size, cluster_of, clusters)
             taken |= dict.fromkeys(chosen, split)
             room -= len(chosen)
@@ -156,13 +189,13 @@ def _fill(
     return chosen
 
 
-def _require_enough(counts: Mapping[str, int], *, n_splits: int) -> None:
+def _require_enough(counts: Mapping[str, int], concerned: Collection[str], *, n_splits: int) -> None:
     if len(counts) < 2:
         raise DataError(
             f"there is only one class, {next(iter(counts), '')!r}: nothing to tell apart.",
             mend="Check data.label, data.keep_classes and data.drop_classes.",
         )
-    small = {label: count for label, count in counts.items() if 1 < count < n_splits}
+    small = {label: count for label, count in counts.items() if 1 < count < n_splits and label in concerned}
     if small:
         label, count = min(small.items())
         more = f", and {len(small) - 1} more classes like it" if len(small) > 1 else ""

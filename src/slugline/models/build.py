@@ -42,8 +42,11 @@ SENTENCE_POOLING = {
 DROPOUT_KEYS = {
     "dropout": ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "resid_pdrop", "embd_pdrop"),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
-    "head_dropout": ("classifier_dropout", "seq_classif_dropout", "cls_dropout"),
+    "head_dropout": ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout"),
 }
+
+#: Types whose configurations take ``cls_dropout`` without having it from the start.
+CLS_DROPOUT_TYPES = ("deberta", "deberta-v2")
 
 #: Dropout before a head of our own where neither recipe nor base says one.
 HEAD_DROPOUT = 0.1
@@ -283,6 +286,8 @@ def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
     for key, names in DROPOUT_KEYS.items():
         rate = getattr(section, key)
         known = [name for name in names if hasattr(config, name)]
+        if key == "head_dropout" and config.model_type in CLS_DROPOUT_TYPES:
+            known = ["cls_dropout"]
         if rate is None:
             continue
         if not known and key != "head_dropout":

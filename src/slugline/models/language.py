@@ -1,7 +1,7 @@
 """Models that find tokens: a backbone with a head over the vocabulary, asked only where something is to be found.
 
-The projection onto the vocabulary costs as much as all blocks of a small model together. `PositionLogits` spares it for all
-other positions: the head is given the states of the wanted positions alone.
+The projection onto the vocabulary costs as much as all blocks of a small model together. `PositionLogits` spares it for
+all other positions: the head is given the states of the wanted positions alone.
 """
 
 from __future__ import annotations

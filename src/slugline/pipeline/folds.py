@@ -10,8 +10,9 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_completed, wait
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,7 @@ def train_folds(recipe: Recipe, dataset: TextDataset, run: Run, *, accept_change
     """
     datasets = folds_of(dataset, recipe.train.folds, seed=recipe.data.split_seed)
     jobs = [
-        (recipe, part, run.layout.fold(number), accept_changes, f"fold {number} of {recipe.train.folds}")
-        for number, part in enumerate(datasets, start=1)
+        (recipe, part, run.layout.fold(number), accept_changes, number) for number, part in enumerate(datasets, start=1)
     ]
     at_once = min(folds_at_once(detect()), len(jobs))
     if at_once > 1:
@@ -63,23 +63,24 @@ def train_folds(recipe: Recipe, dataset: TextDataset, run: Run, *, accept_change
     _evaluate_ensemble(recipe, dataset, run)
 
 
-def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes: bool, name: str) -> None:
-    """Train one fold, or go on with it; a complete one is passed over.
+def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes: bool, number: int) -> None:
+    """Train one fold, or go on with it; a complete one is passed over, unless it held other rows out.
 
     Args:
         recipe: of the whole.
         dataset: the fold's.
         path: the fold's own run folder.
         accept_changes: go on although the recipe has changed.
-        name: for the log.
+        number: of the fold, counted from 1.
     """
-    state = Run(path).state
-    if state == "complete":
+    name, state = f"fold {number} of {recipe.train.folds}", Run(path).state
+    is_complete = state == "complete"
+    if is_complete and Run(path).manifest["data"]["fingerprint"] == dataset.fingerprint:
         logger.info("%s is complete.", name)
         return
     logger.info("%s: %s texts to learn from, %s held out", name, len(dataset["train"]), len(dataset["validation"]))
-    with Run.open(path, recipe, resume=state != "new", accept_changes=accept_changes) as run:
-        run.record({"data": dataset.facts(), "fold": name})
+    with Run.open(path, recipe, resume=state != "new", force=is_complete, accept_changes=accept_changes) as run:
+        run.record({"data": dataset.facts(), "fold": number})
         run.write_json(run.layout.data, dataset.describe())
         fit_and_evaluate(recipe, dataset, run, splits=["validation"])
 
@@ -103,27 +104,46 @@ def _side_by_side(jobs: Sequence[tuple[Any, ...]], count: int, work: Callable[..
     slots = context.Queue()
     for slot in range(count):
         slots.put(slot)
+    running: set[Future[None]] = set()
     with ProcessPoolExecutor(count, context, initializer=_take_share, initargs=(slots, count)) as pool:
-        for future in [pool.submit(work, *job) for job in jobs]:
+        for job in jobs:
+            if len(running) == count:
+                # No job waits in the pool: after an error, or Ctrl-C, it would still be trained.
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+            running.add(pool.submit(work, *job))
+        for future in as_completed(running):
             future.result()
 
 
 def _take_share(slots: Any, count: int) -> None:
     """Restrict this process to its GPU, or to its share of the cores. Runs before torch looks at either."""
+    Thread(target=_end_with_parent, daemon=True).start()
     slot = slots.get()
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, cores[slot::count])
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    devices = visible.split(",") if visible else [str(index) for index in range(count)]
+        os.sched_setaffinity(0, cores[slot::count] or cores)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    devices = [str(index) for index in range(count)] if visible is None else visible.split(",")
     os.environ["CUDA_VISIBLE_DEVICES"] = devices[slot % len(devices)]
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed perhaps: nobody else would."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     folds = run.folds
+    trackers = [name for name in folds[0].manifest["trackers"] if all(name in f.manifest["trackers"] for f in folds)]
+    run.record({"tracked": bool(trackers), "trackers": trackers})
     out_of_fold = join_predictions([fold.predictions("validation") for fold in folds])
     calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate)
-    run.write_json(run.layout.calibration, vars(calibration) | {"fitted_on": OUT_OF_FOLD})
+    run.write_json(run.layout.calibration, vars(calibration))
     others = [split for split in recipe.evaluation.splits if split != "validation"]
     evaluations = {OUT_OF_FOLD: evaluate_predictions(out_of_fold, bootstrap=0)}
     evaluations |= evaluate_splits(load(run.path), dataset, others) if others else {}

@@ -1,18 +1,21 @@
-"""What reads runs and models: `evaluate_on`, `compare_runs`."""
+"""What reads runs and models: `evaluate_on`, `score_split`, `compare_runs`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from slugline.data.dataset import load_rows
-from slugline.errors import DataError
+from slugline.data.dataset import TextDataset, load_rows
+from slugline.errors import DataError, RunError
 from slugline.evaluation.compare import Comparison, compare
-from slugline.evaluation.evaluate import Evaluation, evaluate
+from slugline.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions, predict
 from slugline.models.classifier import load, owner_of
 from slugline.pipeline.steps import dataset_of
 from slugline.recipe import section_of
 from slugline.run import Run
+from slugline.sections import DataSection
 
 
 def evaluate_on(
@@ -25,7 +28,9 @@ def evaluate_on(
         data: a known set or a path; empty = the data of the run's own recipe.
         split: of the data; data without given splits is scored whole.
         text: text columns of the data; by default those of the run, or a guess.
-        label: label column of the data; a guess when empty.
+        label: label column of the data; a guess when empty. A set or file that a run was trained on is read with the
+            columns, ``label_offset`` and ``label_map`` that its recipe gives for it; labels of other data that the
+            model does not know are looked up in the recipe's label maps.
 
     Returns:
         Predictions, metrics, timing.
@@ -35,21 +40,81 @@ def evaluate_on(
         RunError: no data is named, and the model is no run's.
     """
     classifier = load(model)
+    run = owner_of(Path(model)) or Run(Path(model))
     if data:
         section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
-        rows = load_rows(section, classifier.labels, split=split, text=classifier.text_columns)
+        trained = run.recipe.data if run.layout.is_run() else section
+        rows = load_rows(
+            _as_in(trained, section),
+            classifier.labels,
+            split=split,
+            text=classifier.text_columns,
+            label_map=_label_maps(trained),
+        )
     else:
-        run = owner_of(Path(model)) or Run(Path(model))
         section = run.recipe.data
-        dataset = dataset_of(run.recipe)
-        if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
-            raise DataError(
-                f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
-                mend="Name the data with --data to score it whole.",
-            )
-        rows = dataset[split]
-    name = section.name or section.path or section.hub
+        rows = _own_data(run)[split]
+    name = " + ".join(place.name or place.path or place.hub for place in section.places())
     return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
+
+
+def score_split(path: Path, split: str) -> dict[str, Any]:
+    """Add the figures of one more split to a complete run, as training would have written them; once.
+
+    Args:
+        path: the run's folder.
+        split: of the run's own data: ``test``.
+
+    Returns:
+        What ``metrics.json`` holds of the split. Its predictions are kept as well.
+
+    Raises:
+        RunError: the run is not complete, or the disk is full.
+        DataError: the data has changed since the run, or lacks the split.
+    """
+    run = Run(path)
+    if run.state != "complete":
+        raise RunError(f"{path} is {run.state}; only a complete run is scored.", mend="Finish it first.")
+    if split in run.metrics:
+        known: dict[str, Any] = run.metrics[split]
+        return known
+    dataset, recipe = _own_data(run), run.recipe
+    # The precision of the training: another one would give other figures.
+    classifier = load(path, precision=run.manifest.get("precision", recipe.train.precision))
+    predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
+    evaluation = evaluate_predictions(
+        replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap
+    )
+    run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
+    run.write_json(run.layout.metrics, run.metrics | {split: evaluation.metrics})
+    return evaluation.metrics
+
+
+def _own_data(run: Run) -> TextDataset:
+    """The data that a run was trained on, where they are still the same."""
+    dataset = dataset_of(run.recipe, fold=run.manifest.get("fold", 0))
+    if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
+        raise DataError(
+            f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
+            mend="Name the data with --data to score it whole.",
+        )
+    return dataset
+
+
+def _as_in(trained: DataSection, section: DataSection) -> DataSection:
+    """A place that the run was trained on is read as it was then, where the user does not say otherwise."""
+    for place in trained.places():
+        if (place.name, place.path, place.hub) == (section.name, section.path, section.hub):
+            keys = {"label_offset": place.label_offset, "label_map": place.label_map}
+            keys |= {"text": section.text or place.text, "label": section.label or place.label}
+            return section.model_copy(update=keys)
+    return section
+
+
+def _label_maps(trained: DataSection) -> dict[str, str]:
+    """The label maps of all sources as one, without the labels that they map differently."""
+    entries = [entry for place in trained.places() for entry in place.label_map.items()]
+    return {name: new for name, new in entries if all(other == new for known, other in entries if known == name)}
 
 
 def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:

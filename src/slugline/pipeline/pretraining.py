@@ -10,7 +10,7 @@ from slugline.pipeline.steps import bytes_in, check_unchanged
 from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.storage import replacing_folder
-from slugline.training.fit import check_pretraining
+from slugline.training.fit import check_pretraining, fit_texts
 from slugline.training.machine import environment
 
 
@@ -39,10 +39,6 @@ def pretrain(
     """
     check_pretraining(recipe)
     assert recipe.pretrain is not None
-    # Imported late, and only once the recipe is sound: torch takes seconds.
-    from slugline.training.pretraining import check_base, fit_backbone
-
-    check_base(recipe)
     with Run.open(
         run_dir or Path("runs") / recipe.name, recipe, resume=resume, force=force, accept_changes=accept_changes
     ) as run:
@@ -50,7 +46,7 @@ def pretrain(
         check_unchanged(run, corpus.fingerprint, accept_changes=accept_changes)
         run.record({"data": corpus.facts()} | environment())
         run.write_json(run.layout.data, corpus.describe())
-        measured = fit_backbone(recipe, corpus, run, None)
+        measured = fit_texts(recipe, corpus, run)
         manifest = run.manifest
         size = manifest["size"] | {"model_bytes": bytes_in(run.layout.model)}
         run.write_json(run.layout.metrics, {"validation": measured, "timing": manifest["training"], "size": size})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.folds import folds_of
 from slugline.errors import DataError, RunError
 from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
 from slugline.evaluation.mistakes import mistakes
@@ -18,11 +19,12 @@ from slugline.storage import replacing_folder
 from slugline.training.fit import fit
 
 
-def dataset_of(recipe: Recipe) -> TextDataset:
+def dataset_of(recipe: Recipe, *, fold: int = 0) -> TextDataset:
     """The data set of a recipe; where folds are to be held out in turn, no validation rows are set aside before.
 
     Args:
         recipe: complete.
+        fold: number of a fold, counted from 1, whose own data set is meant; 0 = that of the whole.
 
     Returns:
         The data set.
@@ -33,7 +35,8 @@ def dataset_of(recipe: Recipe) -> TextDataset:
     section = recipe.data
     if recipe.train.folds:
         section = section.model_copy(update={"validation_fraction": 0.0})
-    return load_dataset(section)
+    dataset = load_dataset(section)
+    return folds_of(dataset, recipe.train.folds, seed=section.split_seed)[fold - 1] if fold else dataset
 
 
 def fit_and_evaluate(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from pathlib import Path
 
 from slugline.errors import RunError
+from slugline.evaluation.diagnosis import diagnose
 from slugline.pipeline.folds import train_folds
 from slugline.pipeline.steps import check_data, dataset_of, fit_and_evaluate
 from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.training.fit import check
 from slugline.training.machine import environment
+
+logger = logging.getLogger("slugline")
 
 
 def train(
@@ -54,4 +59,13 @@ def train(
             train_folds(recipe, dataset, run, accept_changes=accept_changes)
         else:
             fit_and_evaluate(recipe, dataset, run, splits=splits, checkpoint=checkpoint)
+        _diagnose(run)
     return run
+
+
+def _diagnose(run: Run) -> None:
+    """Write what the run shows, and say it."""
+    found = diagnose(run.recipe, history=run.history, metrics=run.metrics, data=run.data, manifest=run.manifest)
+    run.write_json(run.layout.diagnosis, {"diagnosis": [asdict(diagnosis) for diagnosis in found]})
+    for diagnosis in found:
+        logger.log(logging.WARNING if diagnosis.is_warning else logging.INFO, "%s", diagnosis.line)

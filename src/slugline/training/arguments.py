@@ -52,6 +52,8 @@ OWNED_ARGUMENTS = {
     "restore_callback_states_from_checkpoint": "",
     "disable_tqdm": "",
     "remove_unused_columns": "",
+    "report_to": "train.track",
+    "run_name": "name",
     "push_to_hub": "",
     "do_train": "",
     "do_eval": "",
@@ -131,7 +133,10 @@ def training_arguments(recipe: Recipe, machine: Machine, folder: Path) -> Traini
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_num_workers=machine.profile.workers,
-        **({"report_to": "none"} | section.arguments),
+        # Trackers are callbacks of ours: one that fails must not end the training.
+        report_to="none",
+        run_name=recipe.name,
+        **({"project": "slugline"} | section.arguments),
     )
     if arguments.n_gpu > 1:
         # Several GPUs in one process would be torch's DataParallel, which splits an update behind our back.

@@ -67,7 +67,8 @@ class WeightAverage(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Weights stand where training begins, or goes on."""
         self.average = {name: parameter.detach().clone() for name, parameter in self._trained()}
-        if self.start is not None:
+        # A checkpoint of a recipe that did not average yet has none: the average begins with its weights.
+        if self.start is not None and CheckpointLayout(self.start).averaged.is_file():
             for name, value in load_file(CheckpointLayout(self.start).averaged).items():
                 self.average[name].copy_(value)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from transformers import PrinterCallback
 
 from slugline.data.batches import UpdateLoader
-from slugline.errors import RunError
+from slugline.errors import ModelError, RunError
 from slugline.layouts import CheckpointLayout
 from slugline.metrics import metric
 from slugline.models.build import load_evaluated_weights, quietly
@@ -38,6 +38,7 @@ from slugline.training.checkpoints import (
     step_of,
 )
 from slugline.training.machine import Machine
+from slugline.training.reporting import Trackers
 from slugline.training.trainer import ClassifierTrainer, Method, Tally
 
 if TYPE_CHECKING:
@@ -143,6 +144,24 @@ def progress_at(start: Path | None, section: TrainSection, machine: Machine) -> 
     return Progress(rows=rows or UNLIMITED, tokens=tokens or UNLIMITED)
 
 
+def checkpoint_activations(model: PreTrainedModel) -> None:
+    """Compute states a second time in the backward pass rather than keep them.
+
+    Args:
+        model: changed in place.
+
+    Raises:
+        ModelError: the architecture cannot.
+    """
+    try:
+        model.activation_checkpointing_enable()
+    except ValueError as error:
+        raise ModelError(
+            f"{model.config.model_type} cannot compute its states twice: {error}",
+            mend="Leave model.gradient_checkpointing at false; train.micro_batch_size saves memory, too.",
+        ) from error
+
+
 def carry_out(
     course: Course,
     method: Method,
@@ -223,6 +242,7 @@ def _callbacks(
         *([average] if average else []),
         cadence,
         Historian(course.run, progress, course.tally, advance),
+        *([Trackers(course.run, section.track)] if section.track else []),
         CheckpointKeeper(progress, keep=section.keep_checkpoints),
     ]
 

@@ -1,19 +1,27 @@
-"""`fit`: a recipe and a data set to a trained classifier, saved in the run. `FIT` names a function for each kind."""
+"""`fit`: a recipe and a data set to a trained classifier, saved in the run. `FIT` names a function for each kind.
+
+`fit_texts`: a recipe and a corpus to a backbone, likewise.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
 from slugline.errors import RecipeError
 from slugline.metrics import metric
 from slugline.models.classifier import Classifier
 from slugline.recipe import Recipe
 from slugline.run import Run
-from slugline.sections import TrainSection
+from slugline.sections import Tracker, TrainSection
 from slugline.training.arguments import check_arguments
+from slugline.training.tracking import check_trackers, tracking
+
+logger = logging.getLogger("slugline")
 
 Fit = Callable[[Recipe, TextDataset, Run, Path | None], Classifier]
 
@@ -22,6 +30,9 @@ FIT = {
     "encoder": "slugline.training.transformer:fit_transformer",
     "linear": "slugline.training.linear:fit_linear",
 }
+
+#: Module that pre-trains; it needs torch, too.
+PRETRAINING = "slugline.training.pretraining"
 
 #: Keys of [train] that speak of classes.
 OF_CLASSES = ("loss", "class_weights", "label_smoothing", "logit_adjustment", "mixup", "cutmix", "folds")
@@ -36,6 +47,7 @@ def check(recipe: Recipe) -> None:
     Raises:
         RecipeError: the recipe is one of pre-training, ``train.select_by`` is no metric, or ``[train.arguments]`` names
             what does not exist or what the recipe owns.
+        MissingExtra: a tracker of ``train.track`` is not installed.
     """
     if recipe.pretrain:
         raise RecipeError(
@@ -44,6 +56,7 @@ def check(recipe: Recipe) -> None:
         )
     metric(recipe.train.select_by)
     check_arguments(recipe.train.arguments)
+    check_trackers(_trackers(recipe))
 
 
 def check_pretraining(recipe: Recipe) -> None:
@@ -55,6 +68,8 @@ def check_pretraining(recipe: Recipe) -> None:
     Raises:
         RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]``
             names what does not exist or what the recipe owns.
+        ModelError: the base cannot be pre-trained as the recipe wants.
+        MissingExtra: a tracker of ``train.track`` is not installed.
     """
     if not recipe.pretrain:
         raise RecipeError(
@@ -74,6 +89,8 @@ def check_pretraining(recipe: Recipe) -> None:
         if getattr(recipe.train, key) != TrainSection.model_fields[key].default:
             raise RecipeError(f"train.{key} has no meaning in pre-training.", mend="Leave it out.")
     check_arguments(recipe.train.arguments)
+    check_trackers(_trackers(recipe))
+    import_module(PRETRAINING).check_base(recipe)
 
 
 def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> Classifier:
@@ -94,4 +111,34 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
     """
     module, _, name = FIT[recipe.model.kind].partition(":")
     fit_kind: Fit = getattr(import_module(module), name)
-    return fit_kind(recipe, dataset, run, checkpoint)
+    trackers = _trackers(recipe)
+    if len(trackers) < len(recipe.train.track):
+        logger.info("train.track is left alone: the %s kind trains in one go.", recipe.model.kind)
+    with tracking(run, trackers):
+        return fit_kind(recipe, dataset, run, checkpoint)
+
+
+def fit_texts(recipe: Recipe, corpus: Corpus, run: Run) -> dict[str, float]:
+    """Pre-train the recipe's base, and leave backbone, history and checkpoints in the run.
+
+    Args:
+        recipe: complete, with [pretrain].
+        corpus: texts to learn from.
+        run: open for writing; whole checkpoints in it are gone on from.
+
+    Returns:
+        ``loss``, ``perplexity`` and ``accuracy`` of the tokens that were to be found, on validation.
+
+    Raises:
+        DataError: there are too few texts.
+        TrainingError: training cannot go on.
+        RunError: the disk is full.
+    """
+    with tracking(run, _trackers(recipe)):
+        measured: dict[str, float] = import_module(PRETRAINING).fit_backbone(recipe, corpus, run)
+    return measured
+
+
+def _trackers(recipe: Recipe) -> list[Tracker]:
+    """Those that there is something to tell: the linear kind has no updates."""
+    return [] if recipe.model.kind == "linear" else list(dict.fromkeys(recipe.train.track))

@@ -49,7 +49,9 @@ class Mixing:
         self.draw_weights = mixup_weights if kind == "mixup" else cutmix_weights
         self.beta = torch.distributions.Beta(alpha, alpha)
         self.mix: Mix | None = None
-        self.blocks = blocks_of(model)
+        blocks = blocks_of(model)
+        # Nothing is exchanged after the last block: a head that reads one token would see all or nothing of it.
+        self.blocks = blocks if kind == "mixup" else blocks[:-1] or blocks
         for index, block in enumerate(self.blocks):
             block.register_forward_hook(self._hook(index))
 
@@ -137,11 +139,19 @@ def blocks_of(model: nn.Module) -> list[nn.Module]:
         The blocks.
 
     Raises:
-        ModelError: there is no such list.
+        ModelError: there is no such list, or a block serves for several layers, as ALBERT's does.
     """
     lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not lists:
         raise ModelError(
             f"{type(model).__name__} has no list of blocks.", mend="Leave train.mixup and train.cutmix at 0."
         )
-    return max(lists, key=lambda some: sum(parameter.numel() for block in some for parameter in block.parameters()))
+    blocks = max(lists, key=lambda some: sum(parameter.numel() for block in some for parameter in block.parameters()))
+    base = getattr(model, getattr(model, "base_model_prefix", ""), model)
+    if len(blocks) < getattr(getattr(base, "config", None), "num_hidden_layers", 0):
+        # What a hook mixes once for each layer would be mixed again and again.
+        raise ModelError(
+            f"{type(model).__name__} uses the same block for several layers.",
+            mend="Leave train.mixup and train.cutmix at 0.",
+        )
+    return blocks

@@ -41,7 +41,15 @@ from slugline.models.transformer import autocast
 from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.storage import replacing_folder
-from slugline.training.course import Course, carry_out, chosen, progress_at, starting_point, training_facts
+from slugline.training.course import (
+    Course,
+    carry_out,
+    checkpoint_activations,
+    chosen,
+    progress_at,
+    starting_point,
+    training_facts,
+)
 from slugline.training.machine import prepare_machine
 from slugline.training.objectives import OBJECTIVES, ordinary_tokens
 from slugline.training.trainer import HitTally, Method
@@ -106,14 +114,13 @@ def check_base(recipe: Recipe) -> None:
         )
 
 
-def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run, checkpoint: Path | None) -> dict[str, float]:
+def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> dict[str, float]:
     """Pre-train a transformer and keep the best weights on validation.
 
     Args:
         recipe: complete, with [pretrain].
         corpus: texts to learn from.
         run: open for writing; whole checkpoints in it are gone on from.
-        checkpoint: go on from this one instead of the latest.
 
     Returns:
         ``loss``, ``perplexity`` and ``accuracy`` of the tokens that were to be found, on validation.
@@ -122,9 +129,9 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run, checkpoint: Path | No
         DataError: there are too few texts.
         ModelError: the base cannot be had.
         TrainingError: training cannot go on.
-        RunError: the disk is full, or ``checkpoint`` is not whole.
+        RunError: the disk is full.
     """
-    parts = _parts(recipe, corpus, run, starting_point(run, checkpoint))
+    parts = _parts(recipe, corpus, run, starting_point(run, None))
     carry_out(
         parts,
         _method(parts),
@@ -149,7 +156,7 @@ def _parts(recipe: Recipe, corpus: Corpus, run: Run, start: Path | None) -> Part
     objective = OBJECTIVES[section.objective]
     model = build_language_model(recipe.model, objective.auto_class, machine.hardware.device)
     if recipe.model.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        checkpoint_activations(model)
     ordinary = ordinary_tokens(tokenizer, model.config.vocab_size)
     packed = _pack(section, corpus, tokenizer)
     train, validation = _split(packed, ordinary)

@@ -232,7 +232,8 @@ class ClassifierTrainer(Trainer):
                 if self.progress.rows == 1:
                     raise TrainingError(
                         "a single example does not fit into memory.",
-                        mend="Choose a smaller data.max_length (or pretrain.sequence_length) or a smaller model.base.",
+                        mend="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
+                        "or model.gradient_checkpointing=true.",
                     ) from error
             del self.tally.cells[counted:]
             self._halve(model, inputs)  # after the except clause: its traceback held the tensors
@@ -240,7 +241,8 @@ class ClassifierTrainer(Trainer):
             raise TrainingError(
                 f"the loss is {loss.item()} at update {self.state.global_step + 1}; the last checkpoint is intact.",
                 mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower, "
-                "more train.warmup, or train.precision=fp32.",
+                "train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a shorter data.max_length, "
+                "or train.precision=fp32.",
             )
         return loss
 
@@ -264,11 +266,11 @@ class ClassifierTrainer(Trainer):
         model.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        largest = max(len(part["labels"]) for part in self._parts(inputs))
+        largest = max(len(part["input_ids"]) for part in self._parts(inputs))
         self.progress.rows = max(1, min(self.progress.rows, largest) // 2)
         self.progress.tokens = max(1, self.progress.tokens // 2)
         logger.warning(
-            "out of memory at update %d: going on with at most %d examples and %d tokens a forward pass.",
+            "out of memory at update %d: going on with at most %d texts or windows and %d tokens a forward pass.",
             self.state.global_step + 1,
             self.progress.rows,
             self.progress.tokens,

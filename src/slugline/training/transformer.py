@@ -27,7 +27,15 @@ from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.sections import TrainSection
 from slugline.storage import replacing_folder
-from slugline.training.course import Course, carry_out, chosen, progress_at, starting_point, training_facts
+from slugline.training.course import (
+    Course,
+    carry_out,
+    checkpoint_activations,
+    chosen,
+    progress_at,
+    starting_point,
+    training_facts,
+)
 from slugline.training.losses import Loss, build_loss, class_weights, logit_adjustment
 from slugline.training.machine import prepare_machine
 from slugline.training.mixing import Mixing
@@ -99,7 +107,7 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
     tokenizer = load_tokenizer(recipe.model.base)
     model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device)
     if recipe.model.gradient_checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        checkpoint_activations(model)
     return Parts(
         recipe=recipe,
         run=run,

@@ -1,0 +1,89 @@
+"""In plain words what a run shows, and which setting to change: `diagnose`.
+
+The numbers of a run folder go in, sentences come out; nothing is read, nothing computed anew. What is looked for stands
+in `CHECKS`; the functions are in `rates`, `learning` and `weaknesses`, what they look at is in `evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from slugline.evaluation import learning, rates, weaknesses
+from slugline.evaluation.evidence import Diagnosis, Evidence, stages, training_lines
+from slugline.recipe import Recipe
+
+__all__ = ["CHECKS", "Diagnosis", "diagnose"]
+
+#: What is looked for, the most telling first.
+CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
+    rates.not_learned,
+    rates.learning_rate_too_high,
+    rates.learning_rate_too_low,
+    rates.unstable,
+    learning.overfitting,
+    learning.underfitting,
+    learning.stopped_too_early,
+    learning.wasted_epochs,
+    weaknesses.never_predicted,
+    weaknesses.imbalance,
+    weaknesses.differing_test,
+    weaknesses.truncation,
+    weaknesses.miscalibration,
+    weaknesses.slow,
+)
+
+#: What says everything that follows of learning: a model that has learned nothing is not also unstable and too short.
+NOTHING_LEARNED = ("not_learned", "learning_rate_too_high", "learning_rate_too_low")
+
+#: Kind -> kinds that say it better.
+SAID_BY = {
+    "learning_rate_too_high": NOTHING_LEARNED,
+    "learning_rate_too_low": NOTHING_LEARNED,
+    "unstable": NOTHING_LEARNED,
+    "overfitting": NOTHING_LEARNED,
+    "underfitting": NOTHING_LEARNED,
+    "stopped_too_early": (*NOTHING_LEARNED, "underfitting"),
+    "wasted_epochs": (*NOTHING_LEARNED, "overfitting", "unstable"),
+    "never_predicted": NOTHING_LEARNED,
+    "imbalance": (*NOTHING_LEARNED, "never_predicted"),
+}
+
+
+def diagnose(
+    recipe: Recipe,
+    *,
+    history: Sequence[Mapping[str, Any]],
+    metrics: Mapping[str, Any],
+    data: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+) -> list[Diagnosis]:
+    """Say what a finished run shows.
+
+    Args:
+        recipe: complete.
+        history: of the run; empty for kinds that train in one go, and for ensembles over folds.
+        metrics: of the run, as ``metrics.json`` holds them.
+        data: description of the data, as ``data.json`` holds it.
+        manifest: of the run.
+
+    Returns:
+        What was found, the most telling first; where nothing was, one that says so.
+    """
+    evidence = Evidence(
+        recipe=recipe,
+        stages=stages(history, select_by=recipe.train.select_by),
+        lines=tuple(line for line, _ in training_lines(history)),
+        validation=metrics.get("validation") or metrics.get("out_of_fold") or {},
+        test=metrics.get("test") or {},
+        data=data,
+        timing=metrics.get("timing") or {},
+        manifest=manifest,
+    )
+    found: list[Diagnosis] = []
+    for check in CHECKS:
+        diagnosis = check(evidence)
+        said = {other.kind for other in found}
+        if diagnosis is not None and not said & set(SAID_BY.get(diagnosis.kind, ())):
+            found.append(diagnosis)
+    return found or [Diagnosis("healthy", "Nothing stands out in this run.", is_warning=False)]

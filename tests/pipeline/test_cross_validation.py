@@ -1,0 +1,252 @@
+"""Cross-validation end to end: a run a fold, their ensemble, and nothing lost when it is killed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from conftest import articles, everything, interrupted_after, linear, with_changes, write_csv
+from slugline import load, train
+from slugline.cli.app import run as command
+from slugline.errors import DataError, RunError
+from slugline.labels import probabilities
+from slugline.pipeline import compare_runs, evaluate_on, folds
+from slugline.recipe import Recipe, write
+from slugline.run import Run
+
+TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
+
+
+def asked(model: Path, texts: list[str] = TEXTS) -> Any:
+    return np.concatenate(list(load(model, precision="fp32").logits(texts)))
+
+
+def texts_by_id(recipe: Recipe) -> dict[str, str]:
+    from slugline.pipeline.steps import dataset_of
+
+    rows = dataset_of(recipe)["train"]
+    return dict(zip(rows["id"][:], rows["text"][:], strict=True))
+
+
+@pytest.fixture
+def encoder(recipe_values: dict[str, Any]) -> Recipe:
+    return with_changes(recipe_values, train={"folds": 2, "epochs": 1, "save_every": 2})
+
+
+@pytest.mark.parametrize("kind", ["linear", "encoder"])
+def test_a_cross_validation_leaves_all_its_evidence(
+    recipe_values: dict[str, Any], encoder: Recipe, tmp_path: Path, kind: str
+) -> None:
+    recipe = linear(recipe_values, folds=3) if kind == "linear" else encoder
+    count = recipe.train.folds
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert run.scored_splits == ["out_of_fold", "test"]
+    assert [fold.path.name for fold in run.folds] == [str(number) for number in range(1, count + 1)]
+    assert all(fold.state == "complete" for fold in run.folds)
+
+    out_of_fold, texts = run.predictions("out_of_fold"), texts_by_id(recipe)
+    assert sorted(out_of_fold.ids) == sorted(texts)
+    logits = dict(zip(out_of_fold.ids.tolist(), out_of_fold.logits, strict=True))
+    for fold in run.folds:
+        held_out = fold.predictions("validation").ids.tolist()
+        expected = np.array([logits[name] for name in held_out])
+        found = asked(fold.path, [texts[name] for name in held_out])
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert evaluate_on(str(fold.path), split="validation").metrics["accuracy"] == pytest.approx(
+            fold.metrics["validation"]["accuracy"]
+        )
+    assert run.metrics["out_of_fold"]["accuracy"] == (out_of_fold.predicted == out_of_fold.targets).mean()
+    assert run.calibration.fitted_on == "out_of_fold"  # type: ignore[union-attr]
+
+    rows = run.metrics["folds"]
+    assert [row["fold"] for row in rows] == list(range(1, count + 1))
+    for row, fold in zip(rows, run.folds, strict=True):
+        assert row["validation"] == fold.metrics["validation"]
+        assert row["seconds"] > 0
+        assert (row["best_epoch"] is None) == (kind == "linear")
+    assert sum(row["validation"]["support"] for row in rows) == len(texts)
+    assert run.metrics["size"]["parameters"] == sum(fold.metrics["size"]["parameters"] for fold in run.folds)
+    total = run.metrics["timing"]["train_seconds"]
+    assert total == pytest.approx(sum(fold.metrics["timing"]["train_seconds"] for fold in run.folds))
+
+    np.testing.assert_allclose(asked(run.path), np.mean([asked(fold.path) for fold in run.folds], axis=0), atol=1e-5)
+    assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
+
+
+def test_an_ensemble_may_average_probabilities(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(linear(recipe_values, folds=3, ensemble="probabilities"), run_dir=tmp_path / "run")
+    members = [probabilities(asked(fold.path)) for fold in run.folds]
+    np.testing.assert_allclose(probabilities(asked(run.path)), np.mean(members, axis=0), atol=1e-5)
+
+
+def test_a_cross_validation_repeats_exactly_also_side_by_side(
+    encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = train(encoder, run_dir=tmp_path / "one")
+    monkeypatch.setattr(folds, "folds_at_once", lambda _: 2)
+    two = train(encoder, run_dir=tmp_path / "two")
+    assert everything(two.path) == everything(one.path)
+    processes = [fold.manifest["process"]["pid"] for fold in two.folds]
+    assert len({os.getpid(), *processes}) == 3
+    for fold, other in zip(one.folds, two.folds, strict=True):
+        weights = [(some.layout.model / "model.safetensors").read_bytes() for some in (fold, other)]
+        assert weights[0] == weights[1]
+
+
+def test_a_killed_cross_validation_trains_no_complete_fold_again(
+    encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = encoder.model_copy(update={"train": encoder.train.model_copy(update={"folds": 3})})
+    whole = train(recipe, run_dir=tmp_path / "whole")
+    train_fold = folds.train_fold
+
+    def stopped_in_the_second(*job: Any) -> None:
+        if job[-1] != 2:
+            train_fold(*job)
+            return
+        with interrupted_after(3):
+            train_fold(*job)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folds, "train_fold", stopped_in_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    assert [fold.state for fold in run.folds] == ["complete", "interrupted"]
+    with pytest.raises(RunError, match=r"only 2 of 3 folds(.|\n)*--resume"):
+        load(run.path)
+    before = [(fold.path / "manifest.json").read_text() for fold in run.folds]
+    train(recipe, run_dir=run.path, resume=True)
+    after = [(fold.path / "manifest.json").read_text() for fold in run.folds]
+    assert after[0] == before[0]
+    assert json.loads(after[1])["created"] == json.loads(before[1])["created"]
+    assert "going on from checkpoint-2" in (run.path / "folds" / "2" / "log.txt").read_text()
+    assert everything(run.path) == everything(whole.path)
+
+
+def test_a_fold_of_other_data_is_trained_again(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "news.csv", articles(120))
+    recipe = linear({**recipe_values, "data": {"path": str(path)}}, folds=3)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(folds, "_evaluate_ensemble", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "run")
+    write_csv(path, articles(150))
+    with pytest.raises(RunError, match="data has changed"):
+        train(recipe, run_dir=tmp_path / "run", resume=True)
+    fewer = linear({**recipe_values, "data": {"path": str(path)}}, folds=2)
+    run = train(fewer, run_dir=tmp_path / "run", resume=True, accept_changes=True)
+    assert everything(run.path) == everything(train(fewer, run_dir=tmp_path / "anew").path)
+    assert len(run.folds) == 2
+
+
+def test_a_class_too_small_for_the_folds_leaves_no_run(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    rows = [*articles(60), *({"text": f"rain and wind {index}", "label": "weather"} for index in range(3))]
+    data = {"path": str(write_csv(tmp_path / "news.csv", rows)), "test_fraction": 0.1}
+    with pytest.raises(DataError, match=r"train\.folds = 3(.|\n)*'weather' \(2\)"):
+        train(linear({**recipe_values, "data": data}, folds=3), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_cross_validates(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("linear.toml").write_text(write(linear(recipe_values)))
+    for name, options in (("one", []), ("two", ["seed=5"])):
+        assert command(["train", "linear.toml", *options, "--folds", "3", "--run-dir", name]) == 0
+    assert "out_of_fold" in capsys.readouterr().out
+    assert command(["evaluate", "one"]) == 0
+    assert "test" in capsys.readouterr().out
+    assert command(["compare", "one", "two", "--split", "out_of_fold"]) == 0
+    assert command(["predict", "one", "the team won the match"]) == 0
+    assert "sport" in capsys.readouterr().out
+    assert compare_runs([Path("one"), Path("two")], split="out_of_fold").support == 120
+    assert command(["train", "linear.toml", "--folds", "3", "--run-dir", "one", "--resume"]) == 1
+    assert "is complete" in capsys.readouterr().err
+
+
+def test_after_an_error_no_further_fold_begins(tmp_path: Path) -> None:
+    """Jobs that only make folders: the first is there already."""
+    jobs = [(tmp_path,), *((tmp_path / name,) for name in "abcd")]
+    with pytest.raises(FileExistsError):
+        folds._side_by_side(jobs, 2, work=Path.mkdir)
+    assert len(list(tmp_path.iterdir())) <= 2
+
+
+@pytest.mark.parametrize(
+    ("visible", "shares"),
+    [(None, ["0", "1"]), ("3,5", ["3", "5"]), ("", ["", ""]), ("GPU-a", ["GPU-a", "GPU-a"])],
+)
+def test_each_process_takes_its_share(monkeypatch: pytest.MonkeyPatch, visible: str | None, shares: list[str]) -> None:
+    given: list[list[int]] = []
+    monkeypatch.setattr(folds, "Thread", lambda **_: type("Idle", (), {"start": lambda self: None})())
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 6, 7}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: given.append(cores), raising=False)
+    slots: SimpleQueue[int] = SimpleQueue()
+    for slot, share in enumerate(shares):
+        if visible is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        slots.put(slot)
+        folds._take_share(slots, 2)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == share
+    assert given == [[4, 7], [6]]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4}, raising=False)
+    slots.put(1)
+    folds._take_share(slots, 2)
+    assert given[-1] == [4]  # more processes than cores: they share
+
+
+def test_folds_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    work = f"open({str(begun)!r}, 'w').close(); import time; time.sleep(300)"
+    call = f"folds._side_by_side([({work!r},)], 1, work=exec)"
+    script = f"from slugline.pipeline import folds\nif __name__ == '__main__':\n    {call}\n"
+    (tmp_path / "parent.py").write_text(script)
+    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")])
+    try:
+        wait_for(begun.exists)
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert children
+    finally:
+        parent.kill()
+        parent.wait()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+def wait_for(condition: Any, *, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def test_hardware_says_how_many_folds_fit() -> None:
+    from slugline.hardware import Hardware
+
+    assert folds.folds_at_once(Hardware("cpu", cores=2)) == 1
+    assert folds.folds_at_once(Hardware("cpu", cores=32)) == 4
+    assert folds.folds_at_once(Hardware("cuda", cores=32, devices=1)) == 1
+    assert folds.folds_at_once(Hardware("cuda", cores=2, devices=8)) == 8
+    assert multiprocessing.parent_process() is None  # which is how a fold's process is told from this one
