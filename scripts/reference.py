@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
-from slugline.recipe import MODEL_DEFAULTS, Recipe, meaning, sections, to_toml
+from slugline.recipe import MODEL_DEFAULTS, PRETRAIN_DEFAULTS, Recipe, meaning, sections, to_toml
 from slugline.sections import Section
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -30,6 +31,10 @@ name = "ag_news"
 This page is made from the schema by `scripts/reference.py`; a test keeps it true.
 """
 
+PRETRAINED = """
+A `model.base` that `slugline pretrain` left (`runs/NAME/model`) has the defaults of the base it began with. A recipe
+with `[[pretrain.texts]]` needs no [data] section."""
+
 COMMANDS_HEAD = """# Commands
 
 Progress goes to stderr, results to stdout; `--json` makes results readable for machines. Exit codes: 0 done, 1 the
@@ -49,6 +54,7 @@ COMMANDS = (
     "recipe show",
     "recipe schema",
     "train",
+    "pretrain",
     "study",
     "evaluate",
     "predict",
@@ -70,9 +76,14 @@ def recipe_page() -> str:
     parts += ["\n## Defaults that depend on the model\n"]
     for conditions, values in MODEL_DEFAULTS:
         when = " and ".join(f"`model.{key} = {to_toml(value)}`" for key, value in conditions.items())
-        then = ", ".join(f"`{s}.{k} = {to_toml(v)}`" for s, keys in values.items() for k, v in keys.items())
-        parts.append(f"- With {when}: {then}.")
+        parts.append(f"- With {when}: {_values(values)}.")
+    parts.append(f"- With a [pretrain] section: {_values(PRETRAIN_DEFAULTS)}.")
+    parts.append(PRETRAINED)
     return "\n".join(parts) + "\n"
+
+
+def _values(defaults: dict[str, dict[str, Any]]) -> str:
+    return ", ".join(f"`{s}.{k} = {to_toml(v)}`" for s, keys in defaults.items() for k, v in keys.items())
 
 
 def _table(section: type[Section], keys: list[str]) -> str:

@@ -141,6 +141,24 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def masked_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny BERT with a mask token, which says of itself that it is pooled by the mean, and has dropout."""
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-masked-bert"
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    tokenizer.add_special_tokens({"mask_token": "[MASK]"})
+    tokenizer.save_pretrained(folder)
+    model = BertModel(BertConfig.from_pretrained(tiny_base))
+    model.load_state_dict(BertModel.from_pretrained(tiny_base).state_dict())
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    return folder
+
+
 #: BERT's names for two layers of width 32.
 SMALL = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4}
 
@@ -216,7 +234,7 @@ def interrupted_after(updates: int) -> Iterator[None]:
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("slugline.training.transformer.Historian", Stop)
+        patched.setattr("slugline.training.course.Historian", Stop)
         with pytest.raises(KeyboardInterrupt):
             yield
 

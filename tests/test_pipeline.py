@@ -169,7 +169,7 @@ def test_early_stopping_is_remembered_over_a_resume(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer._restore_best", stop)
+        patched.setattr("slugline.training.course._restore_best", stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -191,7 +191,7 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer._restore_best", stop)
+        patched.setattr("slugline.training.course._restore_best", stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)

@@ -10,12 +10,28 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_serializer,
+    model_validator,
+)
 
 from slugline.errors import RecipeError, nearest
+from slugline.layouts import RunLayout
 from slugline.sections import DataSection, EvaluationSection, ModelSection, PretrainSection, Section, TrainSection
+
+#: Stands for [data] where a pre-training names texts of its own; never written.
+NO_DATA = DataSection.model_construct()
+
+
+def _unless_there_is_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    return value if value is NO_DATA else validate(value)
 
 
 class Recipe(Section):
@@ -27,7 +43,7 @@ class Recipe(Section):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the run: its folder is runs/<name>")
     seed: int = Field(13, description="weights, order, dropout; never the splits")
-    data: DataSection
+    data: Annotated[DataSection, WrapValidator(_unless_there_is_none)]
     model: ModelSection = ModelSection()
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
@@ -46,7 +62,20 @@ class Recipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_model(cls, values: object) -> object:
-        return _with_model_defaults(values) if isinstance(values, Mapping) else values
+        return _with_pretrain_defaults(_with_model_defaults(values)) if isinstance(values, Mapping) else values
+
+    @model_serializer(mode="wrap")
+    def _without_no_data(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = serialize(self)
+        if not self.has_data:
+            del values["data"]
+        return values
+
+    @property
+    def has_data(self) -> bool:
+        """Whether there is a [data] section; only a pre-training on texts of its own can do without."""
+        data = self.data
+        return bool(data.name or data.path or data.hub or data.sources)
 
 
 #: Defaults that depend on the model: where all conditions of a row hold, its values stand in for what is not given.
@@ -63,18 +92,57 @@ MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
 )
 
 
+#: Defaults of a recipe with [pretrain]: there are no classes to score.
+PRETRAIN_DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_by": "loss"}}
+
+
 def _with_model_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    resolved = dict(values)
-    model = resolved.get("model", {})
+    model = values.get("model", {})
     if not isinstance(model, Mapping):
-        return resolved
+        return dict(values)
+    known = {key: model.get(key, ModelSection.model_fields[key].default) for key in ("kind", "base")}
+    known["base"] = _origin_of(known["base"])
+    resolved = dict(values)
     for conditions, defaults in MODEL_DEFAULTS:
-        if all(model.get(key, ModelSection.model_fields[key].default) == value for key, value in conditions.items()):
-            for section, keys in defaults.items():
-                given = resolved.get(section, {})
-                if isinstance(given, Mapping):
-                    resolved[section] = keys | dict(given)
+        if all(known[key] == value for key, value in conditions.items()):
+            resolved = _filled(resolved, defaults)
     return resolved
+
+
+def _with_pretrain_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    pretrain = values.get("pretrain")
+    if pretrain is None:
+        return dict(values)
+    resolved = _filled(values, PRETRAIN_DEFAULTS)
+    if isinstance(pretrain, Mapping) and pretrain.get("texts"):
+        resolved.setdefault("data", NO_DATA)
+    return resolved
+
+
+def _filled(values: Mapping[str, Any], defaults: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Values with defaults in place of what is not given."""
+    filled = dict(values)
+    for section, keys in defaults.items():
+        given = filled.get(section, {})
+        if isinstance(given, Mapping):
+            filled[section] = keys | dict(given)
+    return filled
+
+
+def _origin_of(base: Any) -> Any:
+    """The base that a pre-training began with, where ``base`` is the ``model`` folder it left; else ``base``.
+
+    What suits the embedded encoder suits it after further pre-training too.
+    """
+    seen: list[str] = []
+    while isinstance(base, str) and Path(base).name == "model" and base not in seen:
+        seen.append(base)
+        try:
+            values = tomllib.loads(RunLayout(Path(base).parent).recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            break
+        base = values["model"]["base"] if "pretrain" in values else base
+    return base
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:

@@ -159,7 +159,7 @@ def test_a_failed_member_goes_on_from_its_checkpoint(folder: Path, monkeypatch: 
         raise TrainingError("the machine is on fire")
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer._restore_best", broken)
+        patched.setattr("slugline.training.course._restore_best", broken)
         result = run_study(path)
     (found,) = result.members
     assert (found.state, found.error) == ("failed", "the machine is on fire")

@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from slugline import __version__
-from slugline.cli import data, models, recipes, studies, system
+from slugline.cli import data, models, pretraining, recipes, studies, system
 from slugline.errors import SluglineError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("demo")(system.demo)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipe")
 app.command("train")(models.train)
+app.command("pretrain")(pretraining.pretrain)
 app.command("study")(studies.study)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)

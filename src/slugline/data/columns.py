@@ -121,15 +121,16 @@ def _guess_label_by_values(raw: RawData, rows: Sequence[Row], columns: Sequence[
 
 
 def choose_text_columns(
-    rows: Sequence[Row], asked: Sequence[str], trained: Sequence[str], *, where: str
+    rows: Sequence[Row], asked: Sequence[str], trained: Sequence[str], *, where: str, option: str = "--text"
 ) -> tuple[str, ...]:
-    """The text columns of a file to predict on, which needs no labels.
+    """The text columns of a file to predict on, or to pre-train on, which needs no labels.
 
     Args:
         rows: the first of the file.
         asked: columns that the user names; they must be there.
         trained: columns that the model was trained on, taken where they are there; empty = not known.
         where: the file, for messages.
+        option: what the user chooses them with.
 
     Returns:
         Columns to be joined.
@@ -150,12 +151,12 @@ def choose_text_columns(
     if not guessed and trained:  # by length, the text might well be a column of ids
         raise DataError(
             f"{where}: the model was trained on {' + '.join(map(repr, trained))}, which the file does not have.",
-            mend=f"Choose with --text; columns there: {', '.join(columns)}.",
+            mend=f"Choose with {option}; columns there: {', '.join(columns)}.",
         )
     guessed = guessed or _guess_text_by_length(rows, columns)
     if not guessed:
         raise DataError(f"{where}: no column holds text.", mend=f"Columns there: {', '.join(columns)}.")
-    logger.info("text column: %s (guessed; choose with --text)", " + ".join(map(repr, guessed)))
+    logger.info("text column: %s (guessed; choose with %s)", " + ".join(map(repr, guessed)), option)
     return tuple(guessed)
 
 

@@ -19,6 +19,7 @@ from slugline.labels import LabelSet
 from slugline.layouts import CheckpointLayout, ModelLayout
 
 if TYPE_CHECKING:
+    from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from slugline.models.pooled import Pooling
@@ -148,7 +149,7 @@ def pooling_of(base: str, asked: str) -> str:
     """
     if asked != "auto":
         return asked
-    said = _sentence_pooling(resolve_base(base))
+    said = sentence_pooling(resolve_base(base))
     return next((ours for key, ours in SENTENCE_POOLING.items() if said.get(key)), "native")
 
 
@@ -166,25 +167,20 @@ def build_encoder(section: ModelSection, labels: LabelSet, device: Device) -> Pr
     Raises:
         ModelError: the base cannot be had, or has no sequence-classification class for native pooling.
     """
-    import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
 
     from slugline.models.pooled import PooledConfig, PooledForSequenceClassification
 
     place, pooling = resolve_base(section.base), pooling_of(section.base, section.pooling)
     config = load_config(section.base)
-    _set_dropout(config, section)
+    set_dropout(config, section)
     facts: dict[str, Any] = {
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels.names)),
         "label2id": {name: index for index, name in enumerate(labels.names)},
         "problem_type": "single_label_classification",
     }
-    options: dict[str, Any] = {"dtype": torch.float32}
-    if device == "cpu":
-        # The fused kernel's backward pass is slower than the plain products: 86 against 106 texts a second at 54
-        # tokens, 20 against 24 at 256 (22.7M parameters, bfloat16, two cores). For prediction it is the faster one.
-        options["attn_implementation"] = "eager"
+    options = training_options(device)
     if pooling == "native":
         config.update(facts)
         native: PreTrainedModel = from_pretrained(
@@ -203,11 +199,30 @@ def build_encoder(section: ModelSection, labels: LabelSet, device: Device) -> Pr
     return PooledForSequenceClassification(pooled, backbone)
 
 
+def training_options(device: Device) -> dict[str, Any]:
+    """How a model that will be trained is loaded.
+
+    Args:
+        device: on which it will be trained; decides how attention is computed.
+
+    Returns:
+        Arguments of ``from_pretrained``.
+    """
+    import torch
+
+    options: dict[str, Any] = {"dtype": torch.float32}
+    if device == "cpu":
+        # The fused kernel's backward pass is slower than the plain products: 86 against 106 texts a second at 54
+        # tokens, 20 against 24 at 256 (22.7M parameters, bfloat16, two cores). For prediction it is the faster one.
+        options["attn_implementation"] = "eager"
+    return options
+
+
 #: Kinds whose models are networks -> builder. The linear kind has no model before it is fitted.
 BUILD: dict[str, Callable[[ModelSection, LabelSet, Device], PreTrainedModel]] = {"encoder": build_encoder}
 
 
-def size_of(model: PreTrainedModel) -> dict[str, int]:
+def size_of(model: nn.Module) -> dict[str, int]:
     """Parameter counts for ``metrics.json``: all, trainable, and those of the embeddings."""
     parameters = list(model.parameters())
     embeddings = sum(p.numel() for name, p in model.named_parameters() if "embedding" in name or "wte" in name)
@@ -251,11 +266,23 @@ def load_evaluated_weights(model: PreTrainedModel, checkpoint: CheckpointLayout)
     weights = load_file(checkpoint.weights)
     if checkpoint.averaged.is_file():
         weights |= load_file(checkpoint.averaged)
-    model.load_state_dict(weights)
+    # Tied weights are written once and stand in the model under several names.
+    own = model.state_dict()
+    tied = {own[name].data_ptr(): value for name, value in weights.items() if name in own}
+    absent = {name: tied[value.data_ptr()] for name, value in own.items() if value.data_ptr() in tied}
+    model.load_state_dict(absent | weights)
 
 
-def _set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
-    """Set the dropout rates that the recipe names, under whatever name the architecture knows them."""
+def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
+    """Set the dropout rates that the recipe names, under whatever name the architecture knows them.
+
+    Args:
+        config: changed in place.
+        section: of the recipe.
+
+    Raises:
+        ModelError: the architecture has no such dropout.
+    """
     for key, names in DROPOUT_KEYS.items():
         rate = getattr(section, key)
         known = [name for name in names if hasattr(config, name)]
@@ -269,8 +296,15 @@ def _set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
             setattr(config, name, rate)
 
 
-def _sentence_pooling(place: str) -> dict[str, Any]:
-    """What a sentence-transformers folder or Hub repository says of its pooling; empty for other models."""
+def sentence_pooling(place: str) -> dict[str, Any]:
+    """What a sentence-transformers folder or Hub repository says of its pooling; empty for other models.
+
+    Args:
+        place: folder or Hub name.
+
+    Returns:
+        Its ``1_Pooling/config.json``.
+    """
     path: str | None = str(ModelLayout(Path(place)).pooling)
     if not Path(place).is_dir():
         from transformers.utils.hub import cached_file

@@ -115,16 +115,16 @@ def load(path: str | Path, *, precision: str = "auto") -> Classifier:
         The classifier.
 
     Raises:
-        ModelError: nothing there can be loaded, or it has no tokenizer.
+        ModelError: nothing there can be loaded, it has no tokenizer, or no classification head.
         RunError: the run has no model yet.
     """
     folder = Path(path)
-    if RunLayout(folder).is_run():
-        return _load_run(Run(folder), Run(folder).model_dirs, precision)
-    owner = owner_of(folder)
-    if owner is not None:
-        return _load_run(owner, [folder], precision)
-    return _load_foreign(str(path), precision)
+    is_run = RunLayout(folder).is_run()
+    owner = Run(folder) if is_run else owner_of(folder)
+    if owner is None:
+        return _load_foreign(str(path), precision)
+    _require_head(owner)
+    return _load_run(owner, owner.model_dirs if is_run else [folder], precision)
 
 
 def owner_of(folder: Path) -> Run | None:
@@ -134,6 +134,14 @@ def owner_of(folder: Path) -> Run | None:
         if layout.is_run() and folder.parent in (layout.root, layout.checkpoints):
             return Run(parent)
     return None
+
+
+def _require_head(run: Run) -> None:
+    if run.recipe.pretrain:
+        raise ModelError(
+            f"{run.path} was pre-trained: its model is a backbone without a classification head.",
+            mend=f"Fine-tune it first: slugline train RECIPE model.base={run.layout.model}",
+        )
 
 
 def _load_run(run: Run, folders: Sequence[Path], precision: str) -> Classifier:

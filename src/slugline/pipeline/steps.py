@@ -102,7 +102,7 @@ def record_evaluations(
     metrics: dict[str, Any] = {split: evaluation.metrics for split, evaluation in evaluations.items()}
     metrics |= further or {}
     metrics["timing"] = {**training, **reported.timing}
-    metrics["size"] = {**size, "model_bytes": sum(map(_bytes_in, run.model_dirs))}
+    metrics["size"] = {**size, "model_bytes": sum(map(bytes_in, run.model_dirs))}
     run.write_json(run.layout.metrics, metrics)
     run.write_json(run.layout.errors, mistakes(reported.predictions, _texts_of(reported, dataset)))
     with replacing_folder(run.layout.plots) as folder:
@@ -127,8 +127,22 @@ def check_data(run: Run, dataset: TextDataset, wanted: Sequence[str], *, accept_
     for split in wanted:
         if not len(dataset[split]):
             raise DataError(f"the {split} split of {dataset.source.name} has no rows.", mend="Check the class filters.")
-    before = run.manifest.get("data", {}).get("fingerprint", dataset.fingerprint)
-    if before != dataset.fingerprint and not accept_changes:
+    check_unchanged(run, dataset.fingerprint, accept_changes=accept_changes)
+
+
+def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None:
+    """Refuse to go on with other data than a run was begun with.
+
+    Args:
+        run: open for writing.
+        fingerprint: of the data.
+        accept_changes: whether data may have changed.
+
+    Raises:
+        RunError: the data has changed.
+    """
+    before = run.manifest.get("data", {}).get("fingerprint", fingerprint)
+    if before != fingerprint and not accept_changes:
         raise RunError(
             f"the data has changed since {run.path} was begun: rows that it trained on may be test rows now.",
             mend="Begin anew with --force, or go on all the same with --accept-changes.",
@@ -145,5 +159,6 @@ def _texts_of(evaluation: Evaluation, dataset: TextDataset) -> list[str]:
     return [texts[name] for name in evaluation.predictions.ids.tolist()]
 
 
-def _bytes_in(folder: Path) -> int:
+def bytes_in(folder: Path) -> int:
+    """Size of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

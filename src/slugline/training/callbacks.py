@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from slugline.metrics import Metric, accuracy, f1, macro
+from slugline.metrics import Metric
 from slugline.run import Run
 from slugline.training.checkpoints import Progress
 from slugline.training.trainer import Tally
@@ -159,21 +159,16 @@ class Historian(TrainerCallback):
         evaluated = {name.removeprefix("eval_"): value for name, value in logs.items() if name.startswith("eval_")}
         if evaluated:
             self.run.append_history(place | {"validation": evaluated})
-            logger.info(
-                "epoch %.2f: validation loss %.4f, accuracy %.4f, precision %.4f, recall %.4f, F1 %.4f (macro)",
-                *(place["epoch"], *(evaluated[name] for name in SHOWN)),
-            )
+            shown = ", ".join(form.format(evaluated[name]) for name, form in SHOWN.items() if name in evaluated)
+            logger.info("epoch %.2f: validation %s", place["epoch"], shown)
         elif "loss" in logs:
-            self.run.append_history(place | _finite(logs) | self._scores() | {"examples_per_second": self._speed()})
+            self.run.append_history(
+                place | _finite(logs) | self.tally.scores() | {"examples_per_second": self._speed()}
+            )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training is over."""
         self.progress.train_seconds = self.seconds_before + time.monotonic() - self.began
-
-    def _scores(self) -> dict[str, float]:
-        """On training rows since the last line."""
-        confusion = self.tally.take()
-        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion)))}
 
     def _speed(self) -> float:
         """Examples per second since the last line."""
@@ -183,8 +178,15 @@ class Historian(TrainerCallback):
         return round((self.progress.examples - examples) / spent, 2) if spent else 0.0
 
 
-#: Metrics of the line after each evaluation.
-SHOWN = ("loss", "accuracy", "precision_macro", "recall_macro", "f1_macro")
+#: Metrics of the line after each evaluation, as far as they were measured.
+SHOWN = {
+    "loss": "loss {:.4f}",
+    "perplexity": "perplexity {:.2f}",
+    "accuracy": "accuracy {:.4f}",
+    "precision_macro": "precision {:.4f}",
+    "recall_macro": "recall {:.4f}",
+    "f1_macro": "F1 {:.4f} (macro)",
+}
 
 
 def _finite(logs: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,7 @@
-"""`fit`: a recipe and a data set to a trained classifier, saved in the run. `FIT` names a function for each kind."""
+"""`fit`: a recipe and a data set to a trained classifier, saved in the run. `FIT` names a function for each kind.
+
+`fit_texts`: a recipe and a corpus to a backbone, likewise.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,14 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
+from slugline.errors import RecipeError
 from slugline.metrics import metric
 from slugline.models.classifier import Classifier
 from slugline.recipe import Recipe
 from slugline.run import Run
-from slugline.sections import Tracker
+from slugline.sections import Tracker, TrainSection
 from slugline.training.arguments import check_arguments
 from slugline.training.tracking import check_trackers, tracking
 
@@ -26,6 +31,12 @@ FIT = {
     "linear": "slugline.training.linear:fit_linear",
 }
 
+#: Module that pre-trains; it needs torch, too.
+PRETRAINING = "slugline.training.pretraining"
+
+#: Keys of [train] that speak of classes.
+OF_CLASSES = ("loss", "class_weights", "label_smoothing", "logit_adjustment", "mixup", "cutmix", "folds")
+
 
 def check(recipe: Recipe) -> None:
     """Refuse what could only fail after the data has been read.
@@ -34,13 +45,52 @@ def check(recipe: Recipe) -> None:
         recipe: about to be executed.
 
     Raises:
-        RecipeError: ``train.select_by`` is no metric, or ``[train.arguments]`` names what does not exist or what the
-            recipe owns.
+        RecipeError: the recipe is one of pre-training, ``train.select_by`` is no metric, or ``[train.arguments]`` names
+            what does not exist or what the recipe owns.
         MissingExtra: a tracker of ``train.track`` is not installed.
     """
+    if recipe.pretrain:
+        raise RecipeError(
+            f"{recipe.name}: a recipe with a [pretrain] section is for pre-training.",
+            mend="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
+        )
     metric(recipe.train.select_by)
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))
+
+
+def check_pretraining(recipe: Recipe) -> None:
+    """Refuse what could only fail after texts have been read, and keys that pre-training would pass over.
+
+    Args:
+        recipe: about to be executed.
+
+    Raises:
+        RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]``
+            names what does not exist or what the recipe owns.
+        ModelError: the base cannot be pre-trained as the recipe wants.
+        MissingExtra: a tracker of ``train.track`` is not installed.
+    """
+    if not recipe.pretrain:
+        raise RecipeError(
+            f"{recipe.name}: there is no [pretrain] section.",
+            mend="Add one, or train a classifier with: slugline train RECIPE",
+        )
+    if recipe.model.kind != "encoder":
+        raise RecipeError(
+            f"model.kind is {recipe.model.kind!r}, which cannot be pre-trained.", mend='Choose model.kind = "encoder".'
+        )
+    if recipe.train.select_by != "loss":
+        raise RecipeError(
+            f"train.select_by is {recipe.train.select_by!r}, but there are no classes to score.",
+            mend='Leave it out: pre-training selects by "loss".',
+        )
+    for key in OF_CLASSES:
+        if getattr(recipe.train, key) != TrainSection.model_fields[key].default:
+            raise RecipeError(f"train.{key} has no meaning in pre-training.", mend="Leave it out.")
+    check_arguments(recipe.train.arguments)
+    check_trackers(_trackers(recipe))
+    import_module(PRETRAINING).check_base(recipe)
 
 
 def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> Classifier:
@@ -66,6 +116,27 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
         logger.info("train.track is left alone: the %s kind trains in one go.", recipe.model.kind)
     with tracking(run, trackers):
         return fit_kind(recipe, dataset, run, checkpoint)
+
+
+def fit_texts(recipe: Recipe, corpus: Corpus, run: Run) -> dict[str, float]:
+    """Pre-train the recipe's base, and leave backbone, history and checkpoints in the run.
+
+    Args:
+        recipe: complete, with [pretrain].
+        corpus: texts to learn from.
+        run: open for writing; whole checkpoints in it are gone on from.
+
+    Returns:
+        ``loss``, ``perplexity`` and ``accuracy`` of the tokens that were to be found, on validation.
+
+    Raises:
+        DataError: there are too few texts.
+        TrainingError: training cannot go on.
+        RunError: the disk is full.
+    """
+    with tracking(run, _trackers(recipe)):
+        measured: dict[str, float] = import_module(PRETRAINING).fit_backbone(recipe, corpus, run)
+    return measured
 
 
 def _trackers(recipe: Recipe) -> list[Tracker]:

@@ -23,7 +23,7 @@ from transformers.trainer_utils import SchedulerType
 
 from slugline.data.batches import UpdateLoader, split
 from slugline.errors import TrainingError
-from slugline.metrics import confusion_matrix
+from slugline.metrics import accuracy, confusion_matrix, f1, macro
 from slugline.models.transformer import text_logits
 from slugline.training.checkpoints import Progress
 from slugline.training.losses import Loss
@@ -44,12 +44,32 @@ SCHEDULES = {
 }
 
 
+#: A model and a batch to logits (N, K) and what is true (N,), for the N items that the batch is about.
+Answer = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]
+
+
+def answer_texts(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """What a sequence classifier says of texts, one item each.
+
+    Args:
+        model: as prepared by accelerate.
+        batch: as `UpdateLoader` gives it.
+
+    Returns:
+        (B, K) and (B,).
+    """
+    inputs = dict(batch)
+    labels = inputs.pop("labels")
+    return text_logits(model, inputs, len(labels)), labels
+
+
 @dataclass(frozen=True)
 class Method:
     """How the weights are changed, as far as ``TrainingArguments`` cannot say it.
 
     Args:
-        loss: logits (B, K) and targets (B,) to losses (B,).
+        loss: logits (N, K) and targets (N,) to losses (N,).
+        answer: what of a batch is to be found, and what the model says of it.
         head_learning_rate: of the layers that are not the base's; 0 = the same rate.
         layer_decay: rate of a block of the base, as a share of that of the block above.
         one_cycle: whether the schedule is torch's ``OneCycleLR``.
@@ -58,6 +78,7 @@ class Method:
     """
 
     loss: Loss
+    answer: Answer = answer_texts
     head_learning_rate: float = 0.0
     layer_decay: float = 1.0
     one_cycle: bool = False
@@ -91,12 +112,39 @@ class Tally:
         self.cells.clear()
         return confusion_matrix(cells // self.n_classes, cells % self.n_classes, self.n_classes)
 
+    def scores(self) -> dict[str, float]:
+        """Of what was counted, for a line of history; counting begins anew."""
+        confusion = self.take()
+        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion)))}
+
+
+class HitTally(Tally):
+    """Counts right answers alone, where there are too many classes to tell which was taken for which."""
+
+    def __init__(self) -> None:
+        super().__init__(n_classes=0)
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count answers.
+
+        Args:
+            logits: (N, K).
+            labels: (N,).
+        """
+        self.cells.append(logits.detach().argmax(dim=1) == labels)
+
+    def scores(self) -> dict[str, float]:
+        """Share of right answers; counting begins anew."""
+        hits = torch.cat(self.cells) if self.cells else torch.zeros(1)
+        self.cells.clear()
+        return {"accuracy": float(hits.float().mean())}
+
 
 class ClassifierTrainer(Trainer):
-    """Trains a sequence classifier.
+    """Trains a sequence classifier, or whatever else answers about the items of a batch.
 
     Args:
-        model: with logits (B, K).
+        model: that `Method.answer` asks.
         arguments: with ``gradient_accumulation_steps=1``.
         loader: one batch is one update.
         method: loss and rates.
@@ -142,18 +190,17 @@ class ClassifierTrainer(Trainer):
 
         Args:
             model: as prepared by accelerate.
-            inputs: ``input_ids``, ``attention_mask`` (P, T), ``labels`` (B,), and ``window_of`` (P,) where texts have
+            inputs: ``input_ids``, ``attention_mask`` (P, T), ``labels``, and ``window_of`` (P,) where texts have
                 several pieces.
             return_outputs: also return the logits.
-            num_items_in_batch: examples of the update on all ranks.
+            num_items_in_batch: items of the update on all ranks, those of its labels that are not -100.
 
         Returns:
             A scalar, or that and the logits.
         """
-        inputs, mixing = dict(inputs), self.method.mixing
-        labels = inputs.pop("labels")
+        mixing = self.method.mixing
         mix = mixing.draw(inputs["attention_mask"]) if mixing else None
-        logits = text_logits(model, inputs, len(labels))
+        logits, labels = self.method.answer(model, dict(inputs))
         self.tally.add(logits, labels)
         losses = mixed_loss(self.method.loss, logits, labels, mix) if mix else self.method.loss(logits, labels)
         # Gradients are averaged over ranks, hence the factor.
@@ -166,7 +213,7 @@ class ClassifierTrainer(Trainer):
         Args:
             model: as prepared by accelerate.
             inputs: one update.
-            num_items_in_batch: its examples on all ranks.
+            num_items_in_batch: its items on all ranks.
 
         Returns:
             Mean loss of the update.
@@ -185,7 +232,8 @@ class ClassifierTrainer(Trainer):
                 if self.progress.rows == 1:
                     raise TrainingError(
                         "a single example does not fit into memory.",
-                        mend="Choose a smaller data.max_length or model.base, or model.gradient_checkpointing=true.",
+                        mend="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
+                        "or model.gradient_checkpointing=true.",
                     ) from error
             del self.tally.cells[counted:]
             self._halve(model, inputs)  # after the except clause: its traceback held the tensors

@@ -1,0 +1,109 @@
+"""Texts to pre-train on: where they come from, and that nothing is learnt that a model will be judged on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from conftest import articles, write_csv
+from slugline.data.checks import same_text_key
+from slugline.data.corpus import load_corpus
+from slugline.data.dataset import load_dataset
+from slugline.errors import DataError
+from slugline.sections import DataSection, SourceSection
+
+
+def folder_of(tmp_path: Path, **splits: list[dict[str, str]]) -> Path:
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for split, rows in splits.items():
+        write_csv(folder / f"{split}.csv", rows)
+    return folder
+
+
+def keys(texts: list[str]) -> set[str]:
+    return {same_text_key(text) for text in texts}
+
+
+def test_texts_need_no_labels(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "raw.csv", [{"id": str(n), "text": f"news number {n}"} for n in range(5)])
+    corpus = load_corpus([SourceSection(path=str(path))], None)
+    assert corpus.texts == [f"news number {n}" for n in range(5)]
+    lines = tmp_path / "lines.txt"
+    lines.write_text("one text\nanother text\n", encoding="utf-8")
+    both = load_corpus([SourceSection(path=str(path)), SourceSection(path=str(lines))], None)
+    assert both.texts[-2:] == ["one text", "another text"]
+    assert both.facts()["rows"] == {"train": 7}
+    assert both.fingerprint != corpus.fingerprint
+
+
+def test_only_training_rows_are_read_and_none_that_is_held_out(tmp_path: Path) -> None:
+    rows = articles(30)
+    leaked = [{"text": f"  {rows[20]['text'].upper()} ", "label": "tech"}, {"text": rows[25]["text"], "label": "tech"}]
+    folder = folder_of(tmp_path, train=[*rows[:20], *leaked], validation=rows[20:25], test=rows[25:])
+    corpus = load_corpus([SourceSection(path=str(folder))], None)
+    assert corpus.texts == [row["text"] for row in rows[:20]]
+    assert {finding.kind: finding.count for finding in corpus.findings} == {"leak": 2}
+
+
+def test_texts_of_the_data_that_is_judged_on_are_left_out_of_other_places(tmp_path: Path, news_csv: Path) -> None:
+    data = DataSection(path=str(news_csv))
+    dataset = load_dataset(data)
+    held_out = keys([*dataset["validation"]["text"][:], *dataset["test"]["text"][:]])
+    everything = [{"body": row["text"]} for row in articles(150)] + [{"body": "a text of its own"}]
+    corpus = load_corpus([SourceSection(path=str(write_csv(tmp_path / "other.csv", everything)))], data)
+    assert not keys(corpus.texts) & held_out
+    assert keys(corpus.texts) == keys([*dataset["train"]["text"][:], "a text of its own"])
+
+
+def test_without_places_the_training_texts_of_the_data_are_read(news_csv: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(DataSection(path=str(news_csv)))
+    assert load_corpus([], DataSection(path=str(news_csv))).texts == dataset["train"]["text"][:]
+    rows = articles(30)
+    folder = folder_of(tmp_path, train=rows[:25], test=rows[20:])
+    kept = load_corpus([], DataSection(path=str(folder), leaks="keep", validation_fraction=0.2))
+    assert not keys(kept.texts) & keys([row["text"] for row in rows[20:]])
+    assert kept.texts
+
+
+def test_rows_that_are_judged_on_are_left_out_whatever_columns_are_read(tmp_path: Path) -> None:
+    """The title of a test row must not be learnt where the test reads title and text."""
+    rows = [{"title": f"title {index}", **row} for index, row in enumerate(articles(60))]
+    path = write_csv(tmp_path / "titled.csv", rows)
+    data = DataSection(path=str(path), text=["title", "text"], label="label")
+    dataset = load_dataset(data)
+    judged_by = {f"title {text.split()[1]}" for split in ("validation", "test") for text in dataset[split]["text"][:]}
+    corpus = load_corpus([SourceSection(path=str(path), text=["title"])], data)
+    assert len(judged_by) > 10
+    assert set(corpus.texts) == {row["title"] for row in rows} - judged_by
+
+
+def test_empty_and_repeated_texts_are_left_out(tmp_path: Path) -> None:
+    texts = ["a  text", "", "A text", "another"]
+    path = write_csv(tmp_path / "raw.csv", [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    corpus = load_corpus([SourceSection(path=str(path))], None)
+    assert corpus.texts == ["a text", "another"]
+    assert {finding.kind for finding in corpus.findings} == {"empty text", "repetition"}
+
+
+def test_the_cleaning_is_that_of_the_data(tmp_path: Path, news_csv: Path) -> None:
+    path = write_csv(tmp_path / "raw.csv", [{"text": "LOUD news", "id": "1"}])
+    place = SourceSection(path=str(path))
+    assert load_corpus([place], None).texts == ["LOUD news"]
+    assert load_corpus([place], DataSection(path=str(news_csv), clean=["lowercase"])).texts == ["loud news"]
+
+
+def test_a_place_without_test_rows_is_warned_of(news_csv: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, logger="slugline"):
+        load_corpus([SourceSection(path=str(news_csv))], None)
+    assert "no test rows of its own" in caplog.text
+
+
+def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "empty.csv", [{"id": "1", "text": ""}, {"id": "2", "text": " "}])
+    with pytest.raises(DataError, match=r"no text to pre-train on"):
+        load_corpus([SourceSection(path=str(path), text=["text"])], None)
+    with pytest.raises(DataError, match=r"no column 'words'"):
+        load_corpus([SourceSection(path=str(path), text=["words"])], None)
