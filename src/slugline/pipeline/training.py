@@ -6,8 +6,8 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
+from slugline.diagnosis import diagnose
 from slugline.errors import RunError
-from slugline.evaluation.diagnosis import diagnose
 from slugline.pipeline.folds import train_folds
 from slugline.pipeline.steps import check_data, dataset_of, fit_and_evaluate
 from slugline.recipe import Recipe

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from slugline.evaluation.evidence import MISSING, Diagnosis, Evidence, interval, listed
+from slugline.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, listed
 from slugline.hardware import PROFILES
 
 #: Validation rows of a class from which its absence among the answers says something.

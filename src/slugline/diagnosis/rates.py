@@ -10,7 +10,7 @@ import math
 from statistics import median
 from typing import Any
 
-from slugline.evaluation.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
+from slugline.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
 from slugline.recipe import Recipe
 
 #: Training accuracy from which a text set with clear labels counts as learned: the guide to AG News asks for another

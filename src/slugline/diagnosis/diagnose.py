@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from slugline.evaluation import learning, rates, weaknesses
-from slugline.evaluation.evidence import Diagnosis, Evidence, stages, training_lines
+from slugline.diagnosis import learning, rates, weaknesses
+from slugline.diagnosis.evidence import Diagnosis, Evidence, stages, training_lines
 from slugline.recipe import Recipe
-
-__all__ = ["CHECKS", "Diagnosis", "diagnose"]
 
 #: What is looked for, the most telling first.
 CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (

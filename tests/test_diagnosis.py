@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import articles, write_csv
 from slugline import train
-from slugline.evaluation.diagnosis import SAID_BY, Diagnosis, diagnose
+from slugline.diagnosis import SAID_BY, Diagnosis, diagnose
 from slugline.metrics import accuracy, f1, macro, precision, recall
 from slugline.recipe import Recipe, validate
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from slugline.evaluation.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
-from slugline.evaluation.rates import LOW_ACCURACY, more_epochs, usual_rate
+from slugline.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
+from slugline.diagnosis.rates import LOW_ACCURACY, more_epochs, usual_rate
 from slugline.recipe import Recipe
 
 #: Training accuracy this far above validation's interval is not the usual small gap of a model that has learned.
