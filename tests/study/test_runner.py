@@ -214,7 +214,7 @@ def test_checkpoints_are_kept_where_the_study_says_so(folder: Path) -> None:
     run_study(study(folder, step, recipe="tiny.toml"))
     assert not Run(found.member.path).layout.checkpoints.exists()
     assert not fold.exists()
-    assert Run(found.member.path).model_dir.exists()
+    assert Run(found.member.path).layout.model.exists()
 
 
 def test_runs_that_score_test_themselves_keep_it(folder: Path) -> None:
