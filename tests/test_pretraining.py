@@ -6,6 +6,7 @@ import json
 import math
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,12 +18,15 @@ from conftest import TOPICS, articles, everything, interrupted_after, with_chang
 from slugline import load, train
 from slugline.cli.app import run as command_line
 from slugline.data import packing
+from slugline.data.batches import split
 from slugline.data.dataset import load_dataset
 from slugline.errors import DataError, ModelError, RecipeError, RunError, TrainingError
 from slugline.models.build import build_encoder, load_tokenizer
+from slugline.models.language import PositionLogits, build_language_model
 from slugline.pipeline import evaluate_on, pretrain
 from slugline.recipe import Recipe, commented, read, validate, write
 from slugline.run import Run
+from slugline.sections import ModelSection
 from slugline.training import pretraining
 from slugline.training.checkpoints import in_order, step_of
 
@@ -138,6 +142,22 @@ def test_accumulation_is_exact(values: dict[str, Any], tmp_path: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+def test_a_shorter_sequence_has_a_pass_of_its_own(masked_base: Path) -> None:
+    """A pass is cut to its longest sequence, labels are not."""
+    model = build_language_model(ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu").eval()
+    asked = SimpleNamespace(logits=PositionLogits(model))
+    ids, mask = torch.randint(5, 40, (2, 12)), torch.ones(2, 12, dtype=torch.int64)
+    mask[1, 4:] = 0
+    labels = torch.where((ids % 2 == 0) & (mask == 1), ids, packing.NOTHING)
+    update = {"input_ids": ids, "attention_mask": mask, "labels": labels}
+    whole = pretraining.Parts.answer(asked, model, update)  # type: ignore[arg-type]
+    parts = split(update, rows=1, tokens=2**31, overhead=0)
+    assert [part["input_ids"].shape[1] for part in parts] == [12, 4]
+    cut = [pretraining.Parts.answer(asked, model, part) for part in parts]  # type: ignore[arg-type]
+    for found, pieces in zip(whole, zip(*cut, strict=True), strict=True):
+        torch.testing.assert_close(torch.cat(pieces), found)
+
+
 def test_fine_tuning_begins_with_what_was_learnt(
     values: dict[str, Any], recipe_values: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -186,10 +206,10 @@ def test_no_text_that_is_judged_on_reaches_the_model(
         recipe = with_changes(values, data=data, model={"base": str(base)}, pretrain=section, train={"epochs": 1})
         pretrain(recipe, run_dir=tmp_path / f"run{len(section['texts'])}")
         found = set(tokenizer.convert_ids_to_tokens(sorted(read_ids)))
-        for split, is_read in (("train", True), ("validation", False), ("test", False)):
-            marks = {text.split()[-1] for text in dataset[split]["text"][:]}
+        for part, is_read in (("train", True), ("validation", False), ("test", False)):
+            marks = {text.split()[-1] for text in dataset[part]["text"][:]}
             assert len(marks) >= 8
-            assert marks <= found if is_read else not marks & found, split
+            assert marks <= found if is_read else not marks & found, part
 
 
 def test_a_backbone_says_that_it_cannot_classify(
