@@ -359,7 +359,7 @@ def test_a_kind_without_history_is_judged_by_what_it_has() -> None:
 def test_every_kind_that_is_said_by_another_is_one() -> None:
     source = "".join(
         path.read_text(encoding="utf-8")
-        for path in (Path(__file__).parents[2] / "src" / "slugline" / "evaluation").glob("*.py")
+        for path in (Path(__file__).parents[1] / "src" / "slugline" / "diagnosis").glob("*.py")
     )
     for kind in {*SAID_BY, *(better for others in SAID_BY.values() for better in others)}:
         assert source.count(f'"{kind}"') >= 2, kind
