@@ -184,12 +184,17 @@ def test_the_command_line_cross_validates(
     assert "is complete" in capsys.readouterr().err
 
 
+def make_folder(path: Path) -> None:
+    path.mkdir()
+    time.sleep(1)
+
+
 def test_after_an_error_no_further_fold_begins(tmp_path: Path) -> None:
-    """Jobs that only make folders: the first is there already."""
-    jobs = [(tmp_path,), *((tmp_path / name,) for name in "abcd")]
+    """Jobs that make folders, and take their time over it: the first is there already."""
+    jobs = [(tmp_path,), *((tmp_path / name,) for name in "abcdefgh")]
     with pytest.raises(FileExistsError):
-        folds._side_by_side(jobs, 2, work=Path.mkdir)
-    assert len(list(tmp_path.iterdir())) <= 2
+        folds._side_by_side(jobs, 2, work=make_folder)
+    assert len(list(tmp_path.iterdir())) < 8
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_ctrl_c_ends_the_study_and_says_how_to_go_on(
         return fit(recipe, dataset, run, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.pipeline.training.fit", stopped)
+        patched.setattr("slugline.pipeline.steps.fit", stopped)
         assert run(["study", str(path)]) == 130
     assert "Go on with the same command" in capsys.readouterr().err
     assert [each["state"] for each in summary()["members"]] == ["complete", "interrupted"]

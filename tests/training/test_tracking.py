@@ -175,7 +175,7 @@ def test_tensorboard_sees_what_the_history_holds_and_changes_nothing(
     assert len(events.Scalars("train/loss")) == len([line for line in run.history if "loss" in line])
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.transformer.Historian", Stop)
+        patched.setattr("slugline.training.course.Historian", Stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
