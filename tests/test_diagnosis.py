@@ -221,6 +221,14 @@ def test_a_loss_that_stays_where_it_was_is_judged_by_the_usual_rate(rate: float,
     assert np.sign(advised - rate) == {"learning_rate_too_high": -1, "learning_rate_too_low": 1, "not_learned": 0}[kind]
 
 
+def test_more_than_the_largest_class_is_learning_even_where_f1_is_low() -> None:
+    """Three of thirty classes are known, and well: accuracy says so, macro F1 does not."""
+    names = tuple(f"intent {number}" for number in range(30))
+    matrix = np.diag([100] * 3 + [0] * 27)
+    matrix[3:, 0] = 20
+    assert "not_learned" not in found(validation=scores_of(matrix, names))
+
+
 def test_a_loss_that_hardly_falls_is_a_rate_too_low() -> None:
     history = history_of((1.39, 0.4, 1.37, 0.45), (1.37, 0.45, 1.36, 0.47), (1.36, 0.47, 1.35, 0.48))
     diagnosis = found(recipe_with(train__learning_rate=1e-6), history, validation=good(1000, 0.48))
