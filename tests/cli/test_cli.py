@@ -61,7 +61,7 @@ def test_json_goes_to_stdout_alone(linear_run: Path, capsys: pytest.CaptureFixtu
     answer = json.loads(out)[0]
     assert answer["label"] == "business"
     assert answer["probability"] == max(answer["probabilities"].values())
-    code, out, _ = say(capsys, "train", "my.toml", "name=again", "--json")
+    code, out, _ = say(capsys, "train", str(linear_run / "recipe.toml"), "name=again", "--json")
     assert (code, json.loads(out)["run"]) == (0, "runs/again")
     assert {"kind", "message", "advice", "settings"} <= set(json.loads(out)["diagnosis"][0])
     _, out, _ = say(capsys, "doctor", "--json")
