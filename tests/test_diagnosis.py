@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import articles, write_csv
+from conftest import FILLER, articles, write_csv
 from slugline import train
 from slugline.diagnosis import SAID_BY, Diagnosis, diagnose
 from slugline.metrics import accuracy, f1, macro, precision, recall
@@ -425,6 +425,19 @@ def test_a_real_training_with_a_rate_far_too_high(
     said = [record for record in caplog.records if first["message"] in record.getMessage()]
     assert [record.levelname for record in said] == ["WARNING"]
     assert "train.learning_rate=2e-05" in said[0].getMessage()
+
+
+def test_a_real_cross_validation_is_judged_by_the_rows_out_of_fold(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    """Labels that the texts do not tell: nothing can be learned."""
+    rows = articles(150, topics={"a": FILLER, "b": FILLER, "c": FILLER})
+    recipe_values["data"]["path"] = str(write_csv(tmp_path / "noise.csv", rows))
+    recipe_values["train"] |= {"folds": 2, "epochs": 1, "learning_rate": 1e-6, "head_learning_rate": 0.0}
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    assert (run.manifest["tracked"], run.manifest["trackers"]) == (False, [])
+    assert "validation" not in run.metrics
+    assert run.diagnosis[0]["kind"] == "not_learned"
 
 
 def test_a_real_training_that_never_says_a_rare_class(recipe_values: dict[str, Any], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ CUT, MOSTLY_CUT = 0.1, 0.5
 #: Most encoders read this many tokens at a time.
 LONGEST = 512
 
-#: A class is rare with this many times fewer training rows than the largest; a set with one is severely imbalanced.
+#: A class is rare with this many times fewer training rows than the largest.
 IMBALANCE = 10.0
 
 #: Distance between what is found of common and of rare classes, beyond both intervals, that calls for weights.
@@ -85,7 +85,7 @@ def imbalance(evidence: Evidence) -> Diagnosis | None:
     """Some classes have far fewer rows than others, and fewer of their rows are found."""
     rows = {name: count for name, count in evidence.class_rows.items() if count}
     scores = evidence.validation.get("per_class", {})
-    if not rows or not scores or max(rows.values()) < IMBALANCE * min(rows.values()):
+    if not rows or not scores:
         return None
     rare = [name for name in rows if name in scores and rows[name] * IMBALANCE <= max(rows.values())]
     common = [name for name in rows if name in scores and name not in rare]
