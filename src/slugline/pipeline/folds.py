@@ -146,7 +146,10 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     run.write_json(run.layout.calibration, vars(calibration))
     others = [split for split in recipe.evaluation.splits if split != "validation"]
     evaluations = {OUT_OF_FOLD: evaluate_predictions(out_of_fold, bootstrap=0)}
-    evaluations |= evaluate_splits(load(run.path), dataset, others) if others else {}
+    if others:
+        # The precision of the training: another one would give other figures.
+        ensemble = load(run.path, precision=recipe.train.precision)
+        evaluations |= evaluate_splits(ensemble, dataset, others)
     scored = {
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         for split, evaluation in evaluations.items()
