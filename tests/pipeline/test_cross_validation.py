@@ -22,6 +22,7 @@ from slugline.cli.app import run as command
 from slugline.errors import DataError, RunError
 from slugline.labels import probabilities
 from slugline.pipeline import compare_runs, evaluate_on, folds
+from slugline.pipeline.steps import dataset_of
 from slugline.recipe import Recipe, write
 from slugline.run import Run
 
@@ -32,10 +33,8 @@ def asked(model: Path, texts: list[str] = TEXTS) -> Any:
     return np.concatenate(list(load(model, precision="fp32").logits(texts)))
 
 
-def texts_by_id(recipe: Recipe) -> dict[str, str]:
-    from slugline.pipeline.steps import dataset_of
-
-    rows = dataset_of(recipe)["train"]
+def texts_by_id(recipe: Recipe, split: str = "train") -> dict[str, str]:
+    rows = dataset_of(recipe)[split]
     return dict(zip(rows["id"][:], rows["text"][:], strict=True))
 
 
@@ -81,6 +80,10 @@ def test_a_cross_validation_leaves_all_its_evidence(
     assert total == pytest.approx(sum(fold.metrics["timing"]["train_seconds"] for fold in run.folds))
 
     np.testing.assert_allclose(asked(run.path), np.mean([asked(fold.path) for fold in run.folds], axis=0), atol=1e-5)
+    # Scored in the precision of the training, fp32 here, also where the hardware would prefer another.
+    test = run.predictions("test")
+    by_id = texts_by_id(recipe, "test")
+    np.testing.assert_allclose(test.logits, asked(run.path, [by_id[name] for name in test.ids.tolist()]), atol=1e-5)
     assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
 
 
