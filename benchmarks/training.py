@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.models.build import EMBEDDED, quietly, resolve_base
+from slugline.models.bases import EMBEDDED, quietly, resolve_base
 from slugline.recipe import Recipe, read
 from slugline.run import Run
 from slugline.training.fit import fit

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from slugline.recipe import MODEL_DEFAULTS, PRETRAIN_DEFAULTS, Recipe, meaning, sections, to_toml
+from slugline.recipe import MODEL_DEFAULTS, PRETRAIN_DEFAULTS, Recipe, meaning, sections, tables_in, to_toml
 from slugline.sections import Section
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -32,8 +32,9 @@ This page is made from the schema by `scripts/reference.py`; a test keeps it tru
 """
 
 PRETRAINED = """
-A `model.base` that `slugline pretrain` left (`runs/NAME/model`) has the defaults of the base it began with. A recipe
-with `[[pretrain.texts]]` needs no [data] section."""
+Of several that hold, the first to name a key decides. A `model.base` that `slugline pretrain` left
+(`runs/NAME/model`) has the defaults of the base it began with. A recipe with `[[pretrain.texts]]` needs no [data]
+section."""
 
 COMMANDS_HEAD = """# Commands
 
@@ -73,9 +74,13 @@ def recipe_page() -> str:
     for name, section in sections().items():
         intent = (section.__doc__ or "").strip()
         parts += [f"\n## [{name}]\n", f"{intent}\n", _table(section, list(section.model_fields))]
+        for key, inner in tables_in(section).items():
+            intent = (inner.__doc__ or "").strip()
+            parts += [f"\n### [{name}.{key}]\n", f"{intent}\n", _table(inner, list(inner.model_fields))]
     parts += ["\n## Defaults that depend on the model\n"]
     for conditions, values in MODEL_DEFAULTS:
-        when = " and ".join(f"`model.{key} = {to_toml(value)}`" for key, value in conditions.items())
+        keys = {"origin": "base"}
+        when = " and ".join(f"`model.{keys.get(key, key)} = {to_toml(value)}`" for key, value in conditions.items())
         parts.append(f"- With {when}: {_values(values)}.")
     parts.append(f"- With a [pretrain] section: {_values(PRETRAIN_DEFAULTS)}.")
     parts.append(PRETRAINED)

@@ -257,3 +257,48 @@ def recipe_values(news_csv: Path, tiny_base: Path) -> dict[str, Any]:
         },
         "evaluation": {"bootstrap": 50},
     }
+
+
+#: Names of Llama and its kin for two blocks of width 32.
+LLAMA = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+#: Small causal models by model type.
+DECODERS: dict[str, dict[str, Any]] = {
+    "gpt2": {"n_layer": 2, "n_embd": 32, "n_head": 4},
+    "gpt_neo": {"num_layers": 2, "hidden_size": 32, "num_heads": 4, "attention_types": [[["global", "local"], 1]]},
+    "gpt_neox": LLAMA,
+    "phi": LLAMA,
+    "qwen2": LLAMA | {"num_key_value_heads": 2},
+    "llama": LLAMA | {"num_key_value_heads": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def decoder_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """From a model type to the folder of such a base with random weights, whose tokenizer has no padding token."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    from slugline.models.tokenizers import END, train_tokenizer
+
+    root = tmp_path_factory.mktemp("decoders")
+    tokenizer = train_tokenizer([row["text"] for row in articles(100)], "bpe", vocabulary_size=330)
+    backend = tokenizer.backend_tokenizer
+
+    def base(family: str) -> Path:
+        folder = root / family
+        if not folder.exists():
+            config = AutoConfig.for_model(
+                family, vocab_size=330, max_position_embeddings=64, initializer_range=0.2, **DECODERS[family]
+            )
+            # The vocabulary has an entry of that name, as GPT-2's has not.
+            config.pad_token_id, config.eos_token_id, config.bos_token_id = None, 1, 1
+            torch.manual_seed(0)
+            AutoModel.from_config(config).save_pretrained(folder)
+            text = backend.to_str().replace('"<|pad|>"', '"<|first|>"')
+            (folder / "tokenizer.json").write_text(text)
+            (folder / "tokenizer_config.json").write_text(
+                f'{{"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "{END}", "bos_token": "{END}"}}'
+            )
+        return folder
+
+    return base

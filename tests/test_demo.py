@@ -28,16 +28,24 @@ def test_a_slow_machine_trains_less_and_says_so(
     assert all(recipe.train.epochs == epochs for recipe in demo.contenders(effort, seed=1) if recipe.name == "encoder")
 
 
-def test_both_contenders_see_the_same_rows() -> None:
-    linear, encoder = demo.contenders(demo.Effort(3, 256), seed=14)
-    assert linear.data == encoder.data
-    assert (linear.data.split_seed, linear.seed) == (14, 14)
+def test_all_contenders_see_the_same_rows() -> None:
+    recipes = demo.contenders(demo.Effort(3, 256), seed=14)
+    assert [recipe.model.kind for recipe in recipes] == ["linear", "scratch", "encoder"]
+    assert len({recipe.data.model_copy(update={"clean": []}).model_dump_json() for recipe in recipes}) == 1
+    assert {(recipe.data.split_seed, recipe.seed) for recipe in recipes} == {(14, 14)}
 
 
 def test_the_whole_journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """With a fraction of an epoch on short texts: what is shown and left, not how good it is."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "affordable_effort", lambda: demo.Effort(0.1, 16, "this machine is slow."))  # type: ignore[arg-type]
+    journey, results = demo.run_demo, []
+
+    def remembered(folder: Path, *, seeds: int) -> demo.DemoResult:
+        results.append(journey(folder, seeds=seeds))
+        return results[0]
+
+    monkeypatch.setattr(demo, "run_demo", remembered)
     assert run(["demo", "--seeds", "2"]) == 0
     out = capsys.readouterr().out
     assert out.count("McNemar") == 2
@@ -45,6 +53,7 @@ def test_the_whole_journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert demo.SENTENCE in out
     assert "business" in out
     assert out.count("slugline recipe new my.csv") == 1
-    assert len(list(tmp_path.glob("runs/demo/*/seed-*/metrics.json"))) == 4
-    assert run(["demo", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["answer"]["label"] == "business"
+    assert len(list(tmp_path.glob("runs/demo/*/seed-*/metrics.json"))) == 6
+    assert len(results) == 1
+    assert results[0].to_dict()["answer"]["label"] == "business"
+    json.dumps(results[0].to_dict())

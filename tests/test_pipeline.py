@@ -54,7 +54,13 @@ def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: 
         *("train_seconds", "seconds_per_epoch", "examples_per_second", "inference_seconds_per_1000"),
         *("latency_ms_p50", "latency_ms_p99", "peak_memory_bytes", "padding_share"),
     }
-    assert set(metrics["size"]) == {"parameters", "trainable_parameters", "embedding_parameters", "model_bytes"}
+    assert set(metrics["size"]) == {
+        "parameters",
+        "trainable_parameters",
+        "embedding_parameters",
+        "head_parameters",
+        "model_bytes",
+    }
     assert set(run.manifest) >= {"state", "versions", "hardware", "precision", "threads", "data", "seed", "seconds"}
     assert run.data["tokens"]["train"]["truncated_share"] >= 0
     assert metrics["test"]["accuracy"] > 0.5  # chance is a third, and the model tiny

@@ -21,8 +21,9 @@ from slugline.data import packing
 from slugline.data.batches import split
 from slugline.data.dataset import load_dataset
 from slugline.errors import DataError, ModelError, RecipeError, RunError, TrainingError
-from slugline.models.build import build_encoder, load_tokenizer
+from slugline.models.build import build_pretrained
 from slugline.models.language import PositionLogits, build_language_model
+from slugline.models.tokenizers import load_tokenizer
 from slugline.pipeline import evaluate_on, pretrain
 from slugline.recipe import Recipe, commented, read, validate, write
 from slugline.run import Run
@@ -69,7 +70,13 @@ def test_a_run_leaves_its_evidence_and_a_backbone(values: dict[str, Any], tmp_pa
     assert measured["loss"] == min(line["loss"] for line in evaluations) == run.manifest["chosen"]["value"]
     assert measured in evaluations
     assert metrics["timing"]["padding_share"] < 0.01
-    assert set(metrics["size"]) == {"parameters", "trainable_parameters", "embedding_parameters", "model_bytes"}
+    assert set(metrics["size"]) == {
+        "parameters",
+        "trainable_parameters",
+        "embedding_parameters",
+        "head_parameters",
+        "model_bytes",
+    }
     assert run.manifest["data"]["rows"] == {"train": 150}
     sequences = run.data["sequences"]
     assert sequences["validation"] == round(0.05 * (sequences["train"] + sequences["validation"]))
@@ -144,7 +151,9 @@ def test_accumulation_is_exact(values: dict[str, Any], tmp_path: Path) -> None:
 
 def test_a_shorter_sequence_has_a_pass_of_its_own(masked_base: Path) -> None:
     """A pass is cut to its longest sequence, labels are not."""
-    model = build_language_model(ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu").eval()
+    model = build_language_model(
+        ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(masked_base))
+    ).eval()
     asked = SimpleNamespace(logits=PositionLogits(model))
     ids, mask = torch.randint(5, 40, (2, 12)), torch.ones(2, 12, dtype=torch.int64)
     mask[1, 4:] = 0
@@ -166,7 +175,7 @@ def test_fine_tuning_begins_with_what_was_learnt(
     learnt = load_file(run.layout.model / "model.safetensors")
     recipe = validate({**recipe_values, "model": {"base": base}, "train": recipe_values["train"] | {"epochs": 8}})
     dataset = load_dataset(recipe.data)
-    model = build_encoder(recipe.model, dataset.labels, "cpu")
+    model = build_pretrained(recipe.model, dataset.labels, "cpu")
     assert model.config.pooling == "mean"
     for name, value in model.base_model.state_dict().items():
         assert torch.equal(value, learnt[name]), name

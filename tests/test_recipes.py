@@ -14,8 +14,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from conftest import ROOT, TOPICS, articles, write_csv
 from slugline import load, train
+from slugline.pipeline import pretrain
 from slugline.recipe import read, validate
 from slugline.run import Run
+from slugline.study.plan import read_study
 
 #: Four topics of words that the tokenizer knows.
 NEWS = TOPICS | {"tech": TOPICS["tech"][:5], "world": TOPICS["tech"][5:]}
@@ -132,3 +134,46 @@ def test_small_bert_on_imbalanced_topics(family_base: Callable[[str], Path], tmp
     assert all(text == text.lower() and "[" not in text for text in shown)
     config = AutoModelForSequenceClassification.from_pretrained(run.model_dirs[0]).config
     assert (config.hidden_dropout_prob, config.attention_probs_dropout_prob) == (0.3, 0.1)
+
+
+@pytest.mark.parametrize("adapt", ["full", "lora", "adapter", "frozen", "gradual"])
+def test_a_fine_tuned_decoder(decoder_base: Callable[[str], Path], news: Path, tmp_path: Path, adapt: str) -> None:
+    overrides = ["data.name=", f"data.path={news}", f"model.adapt={adapt}"]
+    run = trained("banking77-gpt2", tmp_path, decoder_base("gpt2"), overrides)
+    folder = AutoModelForSequenceClassification if adapt != "adapter" else None
+    assert run.metrics["size"]["trainable_parameters"] < run.metrics["size"]["parameters"] or adapt in (
+        "full",
+        "gradual",
+    )
+    assert load(run.path).predict(["market shares"])[0] in NEWS
+    if folder is not None:
+        assert folder.from_pretrained(run.layout.model).config.model_type == "gpt2"
+
+
+@pytest.mark.parametrize("name", ["agnews-scratch", "banking77-scratch"])
+def test_a_small_decoder_from_scratch(news: Path, tmp_path: Path, name: str) -> None:
+    overrides = [*SMALL, "data.name=", f"data.path={news}", "data.text=text", "model.size=tiny"]
+    run = train(read(ROOT / "recipes" / f"{name}.toml", overrides), run_dir=tmp_path / "run")
+    assert run.manifest["chosen"]["by"] == "f1_macro"
+    assert 396_000 < run.metrics["size"]["parameters"] < 600_000
+
+
+def test_texts_to_pre_train_on_and_what_goes_on_from_them(
+    news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values: dict[str, Any] = tomllib.loads((ROOT / "recipes" / "texts-pretrain.toml").read_text())
+    values["data"] = {"path": str(news), "clean": values["data"]["clean"]}
+    values["pretrain"]["texts"] = [{"path": str(news)}]
+    values["model"]["size"] = "tiny"
+    values["train"] |= {"epochs": 1, "threads": 1, "precision": "fp32"}
+    before = pretrain(validate(values))
+    overrides = [*SMALL, "data.name=", f"data.path={news}", "model.base=runs/texts-pretrain/model"]
+    after = train(read(ROOT / "recipes" / "banking77-scratch.toml", overrides), run_dir=tmp_path / "run")
+    assert after.metrics["size"]["embedding_parameters"] == before.metrics["size"]["embedding_parameters"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes" / "studies").glob("*.toml")), ids=lambda path: path.stem)
+def test_every_study_makes_valid_recipes(path: Path) -> None:
+    members = read_study(path).members
+    assert len(members) == len({member.path for member in members}) > 1

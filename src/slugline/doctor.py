@@ -42,6 +42,7 @@ def _hardware() -> dict[str, str]:
         "profile": f"{profile.name}: {profile.reason}",
         "precision": f"{precision.precision}: {precision.reason}",
         "forward pass": f"{profile.micro_batch_size} examples or {profile.micro_batch_tokens:,} padded tokens at most",
+        "workers": f"{profile.workers} processes prepare batches" if profile.workers else "none besides the trainer",
     }
 
 

@@ -72,6 +72,16 @@ class RunLayout:
         return self.root / "model"
 
     @property
+    def adapter(self) -> Path:
+        """PEFT's own files, where the recipe adapts with it; ``model`` then holds the merged weights."""
+        return self.root / "adapter"
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer that was trained for this run, as soon as it is; ``model`` holds it as well."""
+        return self.root / "tokenizer"
+
+    @property
     def checkpoints(self) -> Path:
         """Resumable states."""
         return self.root / "checkpoints"
@@ -114,6 +124,11 @@ class StudyLayout:
     def summary(self) -> Path:
         """What became of every member, figures over the seeds, the chosen setting."""
         return self.root / "study.json"
+
+    @property
+    def plots(self) -> Path:
+        """Learning curves, where the number of training rows varies."""
+        return self.root / "plots"
 
     def member(self, step: str, name: str) -> Path:
         """The run folder of one member."""

@@ -55,6 +55,10 @@ class Recipe(Section):
             raise ValueError("train.mixup and train.cutmix mix whole texts, which data.long = 'window' reads in parts")
         if self.train.mixup and self.train.cutmix:
             raise ValueError("train.mixup and train.cutmix exclude each other; set one of them to 0")
+        if self.model.adapt == "frozen" and (self.train.mixup or self.train.cutmix):
+            raise ValueError(
+                'train.mixup and train.cutmix change what the base reads, which model.adapt = "frozen" reads only once'
+            )
         if self.train.folds == 1:
             raise ValueError("train.folds is 1; a cross-validation has 2 folds or more, 0 is none")
         return self
@@ -79,14 +83,35 @@ class Recipe(Section):
 
 
 #: Defaults that depend on the model: where all conditions of a row hold, its values stand in for what is not given.
+#: ``origin`` is the base that pre-training began with, where ``base`` is what it left. Earlier rows come first.
 MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
+    # The head alone is convex and its features are computed once: many cheap epochs at a high rate.
+    ({"adapt": "frozen"}, {"train": {"learning_rate": 3e-3, "head_learning_rate": 0.0, "epochs": 30}}),
+    # What is added begins at nothing and takes higher rates than weights that know something.
+    ({"adapt": "lora"}, {"train": {"learning_rate": 5e-4}}),
+    ({"adapt": "adapter"}, {"train": {"learning_rate": 5e-4}}),
     (
-        {"kind": "encoder", "base": "embedded"},
+        {"kind": "encoder", "origin": "embedded"},
         {
             # Small and trained with mean pooling: it takes higher rates than the BERT family's 2e-5. Its random
             # numbers for attention dropout cost a quarter of the time on a CPU and change no result that we measured.
             "model": {"attention_dropout": 0.0},
             "train": {"learning_rate": 1e-4, "head_learning_rate": 1e-3},
+        },
+    ),
+    ({"kind": "decoder"}, {"train": {"learning_rate": 5e-5}}),
+    ({"kind": "scratch", "base": ""}, {"model": {"tokenizer": "bpe"}}),
+    (
+        {"kind": "scratch"},
+        {
+            "model": {"base": "", "dropout": 0.1, "attention_dropout": 0.0},
+            "train": {
+                "learning_rate": 5e-4,
+                "schedule": "one_cycle",
+                "epochs": 30,
+                "batch_size": 64,
+                "patience": 10,
+            },
         },
     ),
 )
@@ -100,8 +125,10 @@ def _with_model_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     model = values.get("model", {})
     if not isinstance(model, Mapping):
         return dict(values)
-    known = {key: model.get(key, ModelSection.model_fields[key].default) for key in ("kind", "base")}
-    known["base"] = _origin_of(known["base"])
+    known = {key: model.get(key, ModelSection.model_fields[key].default) for key in ("kind", "base", "adapt")}
+    if known["kind"] == "scratch":
+        known["base"] = model.get("base", "")
+    known["origin"] = _origin_of(known["base"])
     resolved = dict(values)
     for conditions, defaults in MODEL_DEFAULTS:
         if all(known[key] == value for key, value in conditions.items()):
@@ -312,6 +339,12 @@ def sections() -> dict[str, type[Section]]:
     return {name: section for name in Recipe.model_fields if (section := _section_in(Recipe, name))}
 
 
+def tables_in(section: type[Section]) -> dict[str, type[Section]]:
+    """The tables inside a section by key: ``lora`` in ``[model]``; not those of which there may be several."""
+    fields = section.model_fields
+    return {key: inner for key in fields if (inner := _section_in(section, key)) is fields[key].annotation and inner}
+
+
 def _section_in(section: type[Section], key: str) -> type[Section] | None:
     """The section that a key holds, alone, in a list, or not always; None where it holds plain values."""
     field = section.model_fields.get(key)
@@ -399,6 +432,8 @@ def _commented_key(key: str, section: type[Section], given: Mapping[str, Any]) -
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.model_dump(mode="json", exclude_none=True)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -406,6 +441,7 @@ def to_toml(value: Any) -> str:
     """A value as TOML on one line; tables in braces."""
     import tomli_w
 
+    value = _plain(value)
     if isinstance(value, Mapping):
         pairs = ", ".join(f"{_quoted(key)} = {to_toml(item)}" for key, item in value.items())
         return f"{{ {pairs} }}" if pairs else "{}"

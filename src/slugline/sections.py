@@ -6,7 +6,7 @@ All defaults stand here, once; `docs/recipe.md`, `slugline recipe new` and the J
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -132,26 +132,153 @@ class DataSection(SourceSection):
         return self
 
 
+class Dimensions(NamedTuple):
+    """Of the small decoder that is trained from scratch: blocks, width of states, width inside a block, heads."""
+
+    layers: int
+    width: int
+    ffn: int
+    heads: int
+
+
+#: ``model.size`` -> dimensions; with a vocabulary of 10,000 these are 1.7, 3.3, 4.9 and 8.1 million parameters.
+SIZES = {
+    "tiny": Dimensions(2, 128, 512, 4),
+    "small": Dimensions(3, 192, 768, 4),
+    "medium": Dimensions(3, 256, 1024, 4),
+    "large": Dimensions(4, 320, 1280, 4),
+}
+
+#: Tokenizers that are trained on the training texts.
+TRAINED_TOKENIZERS = ("bpe", "wordpiece", "unigram")
+
+#: Keys of [model] that only the small decoder knows.
+SCRATCH_KEYS = ("size", "layers", "width", "ffn", "heads", "positions", "tokenizer", "vocabulary_size")
+
+#: Ways to adapt -> the keys that only they know.
+ADAPT_KEYS = ("lora", "adapter", "gradual")
+
+
+class LoraSection(Section):
+    """Low-rank matrices beside the base's weights."""
+
+    variant: Literal["lora", "rslora", "dora", "loha", "lokr"] = Field("lora", description="PEFT's method")
+    r: Positive = Field(16, description="rank")
+    alpha: Positive = Field(32, description="scale: what is learnt counts alpha / r times")
+    dropout: Fraction = Field(0.1, description="of what goes through the matrices")
+    targets: Literal["auto"] | list[str] = Field("auto", description="layers by name; auto: those of the attention")
+
+
+class AdapterSection(Section):
+    """Small residual networks after each block of the base."""
+
+    width: Positive = Field(64, description="components in between")
+
+
+class GradualSection(Section):
+    """The head first, then block after block from the top."""
+
+    epochs_per_stage: Annotated[float, Field(gt=0)] = Field(1, description="epochs until the next block is trained")
+
+
 class ModelSection(Section):
     """Which kind of model, and what it starts from."""
 
-    kind: Literal["encoder", "linear"] = Field(
-        "encoder", description="encoder: fine-tuned transformer; linear: TF-IDF and a linear SVM"
+    kind: Literal["encoder", "decoder", "scratch", "linear"] = Field(
+        "encoder",
+        description="encoder, decoder: fine-tuned transformer; scratch: small decoder with random weights; "
+        "linear: TF-IDF and a linear SVM",
     )
-    base: str = Field("embedded", description="Hub name, folder, or the embedded encoder (all-MiniLM-L6-v2)")
-    pooling: Literal["auto", "native", "cls", "last", "mean", "max"] = Field(
+    base: str = Field(
+        "embedded",
+        description="Hub name, folder, or the embedded encoder (all-MiniLM-L6-v2); empty for scratch, or what "
+        "`slugline pretrain` left",
+    )
+    adapt: Literal["full", "lora", "adapter", "frozen", "gradual"] = Field(
+        "full",
+        description="what is trained: full: everything; lora, adapter: small additions; frozen: the head alone; "
+        "gradual: head first, block after block",
+    )
+    pooling: Literal["auto", "native", "cls", "last", "mean", "max", "attention"] = Field(
         "auto", description="auto: what the base says of itself, else the architecture's own head (native)"
+    )
+    head: Literal["auto", "native", "linear", "mlp"] = Field(
+        "auto", description="auto: native where the pooling is, else linear"
     )
     dropout: Fraction | None = Field(None, description="of hidden states; unset = the base's own")
     attention_dropout: Fraction | None = Field(None, description="of attention weights; unset = the base's own")
     head_dropout: Fraction | None = Field(None, description="before the classification layer; unset = the base's own")
     gradient_checkpointing: bool = Field(False, description="less memory for more time: states are computed twice")
+    size: Literal["tiny", "small", "medium", "large"] = Field(
+        "small", description="scratch: tiny 2 x 128, small 3 x 192, medium 3 x 256, large 4 x 320 (blocks x width)"
+    )
+    layers: Count = Field(0, description="scratch: blocks; 0 = as size says")
+    width: Count = Field(0, description="scratch: of the states; 0 = as size says")
+    ffn: Count = Field(0, description="scratch: width inside a block; 0 = as size says")
+    heads: Count = Field(0, description="scratch: attention heads, which divide the width; 0 = as size says")
+    positions: Literal["sinusoidal", "rotary", "learned"] = Field(
+        "sinusoidal", description="scratch: how a token's place is told"
+    )
+    tokenizer: str = Field(
+        "base",
+        description="base: the base's own; scratch: bpe, wordpiece or unigram, trained on the training texts, or a "
+        "Hub name or folder",
+    )
+    vocabulary_size: Positive = Field(10_000, description="scratch: entries of a tokenizer that is trained")
+    lora: LoraSection = Field(LoraSection(), description="variant (lora, rslora, dora, loha, lokr), rank, scale")
+    adapter: AdapterSection = Field(AdapterSection(), description="width of the bottleneck")
+    gradual: GradualSection = Field(GradualSection(), description="epochs until the next block is trained")
+
+    @property
+    def dimensions(self) -> Dimensions:
+        """Of the small decoder: what is given, and the rest as its size says."""
+        given = Dimensions(self.layers, self.width, self.ffn, self.heads)
+        return Dimensions(*(mine or theirs for mine, theirs in zip(given, SIZES[self.size], strict=True)))
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_kind(self) -> Self:
+        fields = type(self).model_fields
+        if self.kind != "scratch":
+            self._refuse_set([key for key in SCRATCH_KEYS if getattr(self, key) != fields[key].default], "scratch")
+        if self.kind == "linear" and self.adapt != "full":
+            raise ValueError(f"adapt is {self.adapt!r}, but a linear model has no base to adapt")
+        for key in ADAPT_KEYS:
+            if self.adapt != key and getattr(self, key) != fields[key].default:
+                raise ValueError(f'{key} is set, but adapt is {self.adapt!r}; it belongs to adapt = "{key}"')
+        return self
+
+    def _refuse_set(self, keys: list[str], kind: str) -> None:
+        if keys:
+            raise ValueError(f'{" and ".join(keys)} cannot be set for {self.kind!r}; only kind = "{kind}" knows them')
+
+    @model_validator(mode="after")
+    def _scratch_is_sound(self) -> Self:
+        if self.kind != "scratch":
+            return self
+        size = self.dimensions
+        if size.width % size.heads:
+            known = [count for count in range(1, size.width + 1) if size.width % count == 0 and count <= 16]
+            raise ValueError(f"heads is {size.heads}, which does not divide width = {size.width}; {known} do")
+        if self.positions == "rotary" and size.width // size.heads % 2:
+            raise ValueError(f"rotary positions need heads of even width, not {size.width // size.heads}")
+        if self.base and self.tokenizer != "base":
+            raise ValueError(f"tokenizer is {self.tokenizer!r}, but a pre-trained base has its own; leave it out")
+        if not self.base and self.tokenizer == "base":
+            raise ValueError('tokenizer is "base", but there is none; "bpe" trains one')
+        if self.base == "embedded":
+            raise ValueError('base is "embedded", an encoder; leave it out, or name what a pre-training left')
+        if not self.base and self.adapt != "full":
+            raise ValueError(f"adapt is {self.adapt!r}, but random weights have to be trained all")
+        return self
 
 
 class TrainSection(Section):
     """How the model is trained."""
 
     epochs: Annotated[float, Field(gt=0)] = Field(3, description="passes over the training rows")
+    max_tokens: Count = Field(
+        0, description="tokens to learn from, in place of epochs: one budget for all in a comparison; 0 = epochs"
+    )
     batch_size: Positive = Field(32, description="examples an update")
     micro_batch_size: Count = Field(0, description="examples a forward pass; 0 = chosen for the hardware")
     micro_batch_tokens: Count = Field(0, description="padded tokens a forward pass; 0 = chosen for the hardware")
@@ -204,7 +331,10 @@ class TrainSection(Section):
 class PretrainSection(Section):
     """Further pre-training on texts without labels: for `slugline pretrain`."""
 
-    objective: Literal["masked"] = Field("masked", description="masked: hidden tokens are to be found (BERT)")
+    objective: Literal["masked", "causal"] | None = Field(
+        None,
+        description="masked: hidden tokens are to be found (BERT); causal: the next one (GPT); unset = by model.kind",
+    )
     texts: list[SourceSection] = Field(
         [], description="[[pretrain.texts]] tables with name, path or hub; empty = the training texts of [data]"
     )

@@ -10,7 +10,8 @@ from typing import Any
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.tokens import Reading, tokenise
 from slugline.errors import MissingExtra
-from slugline.models.build import EMBEDDED, load_tokenizer
+from slugline.models.bases import EMBEDDED
+from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe import Recipe, override, section_of, validate
 from slugline.sections import DataSection
 

@@ -22,7 +22,7 @@ from slugline.data.batches import (
     update_loader,
 )
 from slugline.data.tokens import Reading, Tokens, tokenise
-from slugline.models.build import load_tokenizer
+from slugline.models.tokenizers import load_tokenizer
 
 TEXTS = [row["text"] for row in articles(40)]
 text_strategy = st.tuples(st.integers(1, 60), st.integers(1, 4))  # tokens of a piece, number of pieces

@@ -22,7 +22,7 @@ from slugline.data.packing import (
     teachable,
 )
 from slugline.data.tokens import Reading, Tokens, tokenise
-from slugline.models.build import load_tokenizer
+from slugline.models.tokenizers import load_tokenizer
 
 SEPARATOR = 3
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT, articles
 from slugline.data.tokens import Reading, special_tokens, tokenise, tokenizer_fingerprint
 from slugline.errors import ModelError
-from slugline.models.build import load_tokenizer
+from slugline.models.tokenizers import load_tokenizer
 
 SHARED_TOKENIZERS = ROOT.parent / "shared" / "tokenizers"
 TEXTS = [row["text"] for row in articles(40)]

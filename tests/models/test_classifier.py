@@ -14,8 +14,10 @@ from slugline import load
 from slugline.data.tokens import Reading
 from slugline.errors import ModelError, RunError
 from slugline.labels import Calibration, LabelSet
-from slugline.models.build import build_encoder, load_tokenizer, longest_input, pooling_of, save
+from slugline.models.bases import longest_input
+from slugline.models.build import build_pretrained, pooling_of, save
 from slugline.models.classifier import Classifier
+from slugline.models.tokenizers import load_tokenizer
 from slugline.models.transformer import TransformerScorer
 from slugline.sections import ModelSection
 
@@ -70,7 +72,7 @@ def test_a_single_string_is_not_read_letter_by_letter() -> None:
 
 
 def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
     scorer = TransformerScorer(model, load_tokenizer(str(tiny_base)), Reading(16), rows=3, budget=40)
     texts = ["market", "the team won the match and the cup " * 5, "", "phone and chip"] * 3
     together = np.concatenate(list(scorer.logits(texts)))
@@ -79,11 +81,11 @@ def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
 
 
 def test_the_base_says_how_it_wants_to_be_pooled(tiny_base: Path, tmp_path: Path) -> None:
-    assert pooling_of(str(tiny_base), "auto") == "native"
+    assert pooling_of(ModelSection(base=str(tiny_base))) == "native"
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
-    assert pooling_of(str(tmp_path), "auto") == "cls"
-    assert pooling_of(str(tmp_path), "native") == "native"
+    assert pooling_of(ModelSection(base=str(tmp_path))) == "cls"
+    assert pooling_of(ModelSection(base=str(tmp_path), pooling="native")) == "native"
 
 
 def test_the_longest_input_is_the_models_own(tiny_base: Path) -> None:
@@ -98,7 +100,7 @@ def test_the_longest_input_is_the_models_own(tiny_base: Path) -> None:
 
 def test_dropout_is_set_under_the_names_of_each_family(tiny_base: Path) -> None:
     section = ModelSection(base=str(tiny_base), pooling="native", dropout=0.3, attention_dropout=0.0, head_dropout=0.4)
-    config = build_encoder(section, LABELS, "cpu").config
+    config = build_pretrained(section, LABELS, "cpu").config
     assert config.hidden_dropout_prob == 0.3
     assert config.attention_probs_dropout_prob == 0.0
     assert config.classifier_dropout == 0.4
@@ -109,7 +111,7 @@ def test_the_heads_dropout_reaches_the_head(family_base: Callable[[str], Path], 
     import torch
 
     section = ModelSection(base=str(family_base(family)), pooling="native", dropout=0.0, head_dropout=0.4)
-    model = build_encoder(section, LABELS, "cpu")
+    model = build_pretrained(section, LABELS, "cpu")
     rates = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
     assert 0.4 in rates
 
@@ -123,7 +125,7 @@ def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None
         load(tiny_base)
     with pytest.raises(ModelError, match=r"no local copy(.|\n)*HF_HOME"):
         load("nobody/nothing")
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match="holds no tokenizer"):
@@ -131,7 +133,7 @@ def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None
 
 
 def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path, tmp_path: Path) -> None:
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["id2label"] = {"1": "one", "0": "zero"}
@@ -158,7 +160,7 @@ def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
 def test_a_pickle_is_never_read(tiny_base: Path, tmp_path: Path) -> None:
     import torch
 
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")

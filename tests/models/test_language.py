@@ -25,8 +25,10 @@ from transformers import (
 )
 
 from slugline.errors import ModelError
-from slugline.models.build import load_tokenizer, pooling_of
-from slugline.models.language import PositionLogits, build_language_model, require_head, save_backbone
+from slugline.models.bases import load_config
+from slugline.models.build import pooling_of
+from slugline.models.language import PositionLogits, build_language_model, require_masked_head, save_backbone
+from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import ModelSection
 
 SMALL: dict[str, Any] = {
@@ -65,6 +67,11 @@ def exercise() -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
     mask[3, 7:] = 0
     wanted = (ids % 5 == 0) & (mask == 1)
     return {"input_ids": ids, "attention_mask": mask}, wanted, ids[wanted]
+
+
+def masked_model(base: Path) -> Any:
+    """A base with its head for masked tokens."""
+    return build_language_model(ModelSection(base=str(base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(base)))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -119,7 +126,9 @@ def test_no_position_is_no_mistake() -> None:
 
 
 def test_a_backbone_without_head_gets_one_that_is_tied_to_its_embeddings(masked_base: Path) -> None:
-    model = build_language_model(ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu")
+    model = build_language_model(
+        ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(masked_base))
+    )
     plain = AutoModel.from_pretrained(masked_base).state_dict()
     for name, value in model.base_model.state_dict().items():
         assert torch.equal(value, plain[name]), name
@@ -128,7 +137,7 @@ def test_a_backbone_without_head_gets_one_that_is_tied_to_its_embeddings(masked_
 
 def test_what_is_saved_is_the_base_with_what_was_learnt(masked_base: Path, tmp_path: Path) -> None:
     section = ModelSection(base=str(masked_base), dropout=0.0)
-    model = build_language_model(section, "AutoModelForMaskedLM", "cpu")
+    model = build_language_model(section, "AutoModelForMaskedLM", "cpu", load_tokenizer(section.base))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(1.0)
@@ -139,14 +148,16 @@ def test_what_is_saved_is_the_base_with_what_was_learnt(masked_base: Path, tmp_p
         torch.testing.assert_close(value, expected, msg=name)
     assert saved.config.hidden_dropout_prob == base.config.hidden_dropout_prob > 0
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == ["BertModel"]
-    assert pooling_of(str(tmp_path), "auto") == pooling_of(str(masked_base), "auto") == "mean"
+    assert pooling_of(ModelSection(base=str(tmp_path))) == pooling_of(ModelSection(base=str(masked_base))) == "mean"
     assert load_tokenizer(str(tmp_path)).mask_token_id is not None
 
 
 def test_weights_that_the_base_lacks_are_not_made_up(tmp_path: Path, masked_base: Path) -> None:
     """A base that was saved with its head has no pooler; a random one must not pass for a trained one."""
     base = tmp_path / "with-head"
-    model = build_language_model(ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu")
+    model = build_language_model(
+        ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(masked_base))
+    )
     model.save_pretrained(base)
     load_tokenizer(str(masked_base)).save_pretrained(base)
     folder = tmp_path / "saved"
@@ -162,4 +173,4 @@ def test_an_architecture_without_head_is_refused(tmp_path: Path) -> None:
 
     GPT2Config().save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"is a gpt2, which has no head for masked pre-training(.|\n)*Choose"):
-        require_head(str(tmp_path), mapping="MODEL_FOR_MASKED_LM_MAPPING", objective="masked")
+        require_masked_head(load_config(str(tmp_path)), str(tmp_path))

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from slugline.labels import LabelSet
-from slugline.models.build import build_encoder, load_tokenizer, save
+from slugline.models.build import build_pretrained, save
 from slugline.models.pooled import PooledConfig, pool
+from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -42,12 +43,12 @@ def test_an_unknown_pooling_is_refused() -> None:
 
 
 def test_the_tanh_pooler_is_neither_trained_nor_saved(tiny_base: Path) -> None:
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu")
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu")
     assert not [name for name, _ in model.named_parameters() if "pooler" in name]
 
 
 def test_plain_transformers_refuses_the_folder_by_name(tiny_base: Path, tmp_path: Path) -> None:
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu")
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
     script = (
         "from transformers import AutoModelForSequenceClassification as Auto\n"

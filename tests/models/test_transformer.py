@@ -13,7 +13,8 @@ from conftest import articles, with_changes
 from slugline import load, train
 from slugline.data.tokens import Reading, tokenise
 from slugline.labels import LabelSet
-from slugline.models.build import build_encoder, load_tokenizer
+from slugline.models.build import build_pretrained
+from slugline.models.tokenizers import load_tokenizer
 from slugline.models.transformer import TransformerScorer, forward, text_logits
 from slugline.sections import ModelSection
 
@@ -26,7 +27,7 @@ TEXTS = [row["text"] for row in articles(30)]
 def scorer_of(tiny_base: Path) -> Any:
     """From a reading to a scorer; all of them share their weights."""
     torch.manual_seed(0)
-    model = build_encoder(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
     tokenizer = load_tokenizer(str(tiny_base))
     return lambda reading, **options: TransformerScorer(model, tokenizer, reading=reading, **options)
 

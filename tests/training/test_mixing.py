@@ -18,9 +18,10 @@ from conftest import with_changes
 from slugline import train
 from slugline.errors import ModelError
 from slugline.labels import LabelSet
-from slugline.models.build import build_encoder
+from slugline.models.blocks import blocks_of
+from slugline.models.build import build_pretrained
 from slugline.sections import ModelSection
-from slugline.training.mixing import Mix, Mixing, blocks_of, cutmix_weights, mixed_loss, mixup_weights
+from slugline.training.mixing import Mix, Mixing, cutmix_weights, mixed_loss, mixup_weights
 
 LABELS = LabelSet(("business", "sport", "tech"))
 LENGTHS = [9, 4, 7, 2, 9, 5]
@@ -101,7 +102,7 @@ ARCHITECTURES = [
 def network(base: Path, pooling: Any, **options: Any) -> nn.Module:
     torch.manual_seed(0)
     section = ModelSection(base=str(base), pooling=pooling, head_dropout=0.0, **{"dropout": 0.0, **options})
-    return build_encoder(section, LABELS, "cpu").train()
+    return build_pretrained(section, LABELS, "cpu").train()
 
 
 def inputs() -> dict[str, Tensor]:
@@ -126,7 +127,7 @@ def test_states_are_mixed_after_the_drawn_block(
     family_base: Callable[[str], Path], family: str, pooling: str, kind: Any
 ) -> None:
     model = network(family_base(family), pooling, attention_dropout=0.0)
-    blocks = blocks_of(model)
+    blocks = blocks_of(model, key="it")
     assert len(blocks) == 2
     plain = Capture(blocks[0])  # registered first, so that it sees the states before they are mixed
     mixing = Mixing(model, kind, 1.0)
@@ -195,11 +196,11 @@ def test_checkpointed_blocks_are_mixed_alike(
 
 def test_what_has_no_blocks_of_its_own_is_refused(family_base: Callable[[str], Path]) -> None:
     with pytest.raises(ModelError, match="no list of blocks"):
-        blocks_of(nn.Linear(2, 2))
+        blocks_of(nn.Linear(2, 2), key="it")
     with pytest.raises(ModelError, match="same block for several layers"):
-        blocks_of(network(family_base("albert"), "native"))
+        blocks_of(network(family_base("albert"), "native"), key="it")
     with pytest.raises(ModelError, match="same block for several layers"):
-        blocks_of(network(family_base("albert"), "mean"))
+        blocks_of(network(family_base("albert"), "mean"), key="it")
 
 
 def test_mixing_changes_training_and_repeats(recipe_values: dict[str, Any], tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from slugline.data.packing import NOTHING
 from slugline.errors import ModelError
-from slugline.models.build import load_tokenizer
+from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import PretrainSection
 from slugline.training.objectives import Masking, build_masking, ordinary_tokens
 

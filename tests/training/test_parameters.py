@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from slugline.labels import LabelSet
-from slugline.models.build import build_encoder
+from slugline.models.build import build_pretrained
 from slugline.sections import ModelSection
 from slugline.training.parameters import parameter_groups
 
@@ -33,7 +33,7 @@ NETWORKS = [
 
 
 def network(base: Path, pooling: Any) -> Any:
-    return build_encoder(ModelSection(base=str(base), pooling=pooling), LABELS, "cpu")
+    return build_pretrained(ModelSection(base=str(base), pooling=pooling), LABELS, "cpu")
 
 
 def groups_of(model: Any, *, layer_decay: float = DECAY, head_rate: float = HEAD) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from slugline.data.batches import UpdateSampler, update_loader
 from slugline.data.tokens import Reading, tokenise
 from slugline.errors import TrainingError
 from slugline.labels import LabelSet
-from slugline.models.build import build_encoder, load_tokenizer
+from slugline.models.build import build_pretrained
+from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import ModelSection
 from slugline.training.checkpoints import Progress
 from slugline.training.losses import build_loss
@@ -60,7 +61,7 @@ def make(
         attention_dropout=dropout,
         head_dropout=dropout,  # type: ignore[arg-type]
     )
-    model = build_encoder(section, LABELS, "cpu")
+    model = build_pretrained(section, LABELS, "cpu")
     if is_checkpointed:
         model.activation_checkpointing_enable()
     tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), reading)

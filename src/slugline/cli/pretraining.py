@@ -22,7 +22,7 @@ def pretrain(
     force: Annotated[bool, typer.Option("--force", help="Delete what stands in the folder and begin anew.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Pre-train an encoder further on texts without labels, to fine-tune it afterwards."""
+    """Pre-train on texts without labels, a base further or a small decoder from nothing; then fine-tune it."""
     from slugline import pipeline
     from slugline.recipe import read
 

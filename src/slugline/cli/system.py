@@ -15,7 +15,7 @@ def demo(
     run_dir: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"),
     as_json: Json = False,
 ) -> None:
-    """The whole journey on embedded data and model: prepare, train two contenders, compare, ask the better one."""
+    """The whole journey on embedded data and model: prepare, train three contenders, compare, ask the best."""
     from slugline.demo import run_demo
 
     result = run_demo(run_dir, seeds=seeds)

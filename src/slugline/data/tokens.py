@@ -218,14 +218,24 @@ def _encode(
 ) -> dict[str, NDArray[Any]]:
     pieces: list[NDArray[np.int32]] = []
     lengths: list[int] = []
+    nothing = _stand_in(tokenizer)
     for start in range(0, len(texts), TOKENISE_AT_ONCE):
         some = list(texts[start : start + TOKENISE_AT_ONCE])
         encoded = tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        encoded = [row or nothing for row in encoded]
         lengths += [len(row) for row in encoded]
         pieces.append(np.fromiter((token for row in encoded for token in row), np.int32, sum(map(len, encoded))))
         advance(len(some))
     ids = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
     return {"ids": ids, "offsets": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)}
+
+
+def _stand_in(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """What is read of a text without tokens, where the tokenizer puts none around it: the end of a text."""
+    if any(special_tokens(tokenizer)):
+        return []
+    known = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
+    return [next(token for token in known if token is not None)]
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -7,6 +7,7 @@ in `CHECKS`; the functions are in `rates`, `learning` and `weaknesses`, what the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from slugline.diagnosis import learning, rates, weaknesses
@@ -68,6 +69,11 @@ def diagnose(
     Returns:
         What was found, the most telling first; where nothing was, one that says so.
     """
+    budget = recipe.train.max_tokens
+    if budget:
+        # What is looked for is counted in epochs, and said in tokens again below.
+        epochs = metrics.get("timing", {}).get("epochs", recipe.train.epochs)
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
     evidence = Evidence(
         recipe=recipe,
         stages=stages(history, select_by=recipe.train.select_by),
@@ -84,4 +90,18 @@ def diagnose(
         said = {other.kind for other in found}
         if diagnosis is not None and not said & set(SAID_BY.get(diagnosis.kind, ())):
             found.append(diagnosis)
+    if budget:
+        found = [_in_tokens(diagnosis, budget / recipe.train.epochs) for diagnosis in found]
     return found or [Diagnosis("healthy", "Nothing stands out in this run.", is_warning=False)]
+
+
+def _in_tokens(diagnosis: Diagnosis, tokens_per_epoch: float) -> Diagnosis:
+    """The same with a budget of tokens in place of epochs, which the recipe does not read."""
+    epochs = diagnosis.settings.get("train.epochs")
+    if epochs is None:
+        return diagnosis
+    tokens = round(epochs * tokens_per_epoch)
+    named = {"train.epochs": "train.max_tokens"}
+    settings = {named.get(key, key): tokens if key in named else value for key, value in diagnosis.settings.items()}
+    advice = diagnosis.advice.replace(f"train.epochs={epochs}", f"train.max_tokens={tokens}")
+    return replace(diagnosis, settings=settings, advice=advice)

@@ -1,4 +1,4 @@
-"""Pictures for the run's ``plots`` folder: `plot_curves` of a training, `plot_confusion` of its mistakes.
+"""Pictures: `plot_curves` of a training, `plot_confusion` of its mistakes, `plot_learning_curves` of a study.
 
 The only module that imports matplotlib, and only when it draws. Every picture is written as PNG, to look at, and as
 SVG, to print; both come out byte for byte the same for the same figures. Colours are of Okabe & Ito's palette, which
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
+
+#: Of lines side by side.
+LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
 
 #: Settings of all pictures; those of the user's matplotlibrc play no part.
 STYLE: dict[str, Any] = {
@@ -116,6 +119,42 @@ def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> li
         bar = figure.colorbar(image, ax=axes, fraction=0.04, aspect=30, pad=0.02, label="share of the true class")
         bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], labels=["0", "1%", "5%", "10%", "25%", "50%", "100%"])
         bar.outline.set_visible(False)
+        return _save(figure, path)
+
+
+def plot_learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], metric: str, path: Path) -> list[Path]:
+    """What contenders reach with few training rows and with many: a line through the means, a dot for each seed.
+
+    Args:
+        curves: by contender, (training rows, value) of each seed, by rows.
+        metric: name of the value.
+        path: of the pictures, without suffix.
+
+    Returns:
+        The files that were written.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter, NullFormatter
+
+    ticks = sorted({rows for points in curves.values() for rows, _ in points})
+    with _own_style():
+        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        axes = figure.subplots()
+        for index, (name, points) in enumerate(curves.items()):
+            color, shape = LINES[index % len(LINES)], "-" if index < len(LINES) else "--"
+            means = {rows: [value for other, value in points if other == rows] for rows, _ in points}
+            axes.plot(list(means), [np.mean(values) for values in means.values()], shape, color=color, label=name)
+            axes.plot(*zip(*points, strict=True), "o", color=color, markersize=4)
+        axes.set_xscale("log")
+        # Contenders drop the same rows, or nearly: one tick for numbers that the eye cannot tell apart.
+        shown = [rows for rows, after in zip(ticks, [*ticks[1:], 2**62], strict=True) if after > 1.2 * rows]
+        axes.set_xticks(shown)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel("training rows")
+        axes.set_ylabel(f"{metric} on validation")
+        axes.grid(visible=True)
+        axes.legend()
         return _save(figure, path)
 
 

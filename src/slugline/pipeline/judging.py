@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,11 @@ from slugline.pipeline.steps import dataset_of
 from slugline.recipe import section_of
 from slugline.run import Run
 from slugline.sections import DataSection
+
+logger = logging.getLogger("slugline")
+
+#: Share of a pre-trained model's parameters up to which one from scratch is clearly the smaller.
+CLEARLY_SMALLER = 0.5
 
 
 def evaluate_on(
@@ -133,4 +139,22 @@ def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
     """
     names = [path.name for path in paths]
     unique = len(set(names)) == len(names)
+    _warn_of_sizes([Run(path) for path in paths])
     return compare({path.name if unique else str(path): Run(path).predictions(split) for path in paths})
+
+
+def _warn_of_sizes(runs: Sequence[Run]) -> None:
+    """Say so where a model that was trained from scratch is not clearly smaller than one that was pre-trained."""
+    complete = [run for run in runs if run.state == "complete"]
+    sizes = {run.path.name: run.metrics["size"]["parameters"] for run in complete}
+    kinds = {run.path.name: run.recipe.model.kind for run in complete}
+    for scratch in (name for name, kind in kinds.items() if kind == "scratch"):
+        for tuned in (name for name, kind in kinds.items() if kind in ("encoder", "decoder")):
+            if sizes[scratch] > CLEARLY_SMALLER * sizes[tuned]:
+                logger.warning(
+                    "%s, trained from scratch, has %s parameters, which is not clearly fewer than the %s of %s.",
+                    scratch,
+                    f"{sizes[scratch]:,}",
+                    f"{sizes[tuned]:,}",
+                    tuned,
+                )

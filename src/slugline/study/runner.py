@@ -16,11 +16,13 @@ from typing import Any
 
 from slugline.errors import DataError, RunError, SluglineError
 from slugline.evaluation.compare import Comparison, compare
+from slugline.evaluation.plots import plot_learning_curves
 from slugline.layouts import RunLayout
 from slugline.pipeline import score_split, train
 from slugline.recipe import changed_keys
 from slugline.run import Run
-from slugline.storage import disk_errors, replacing
+from slugline.storage import disk_errors, replacing, replacing_folder
+from slugline.study.curves import learning_curves
 from slugline.study.plan import Member, read_study
 from slugline.study.results import MemberResult, SettingResult, StudyResult
 
@@ -56,6 +58,7 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
             _delete_checkpoints(member.path)
     result = _judged(StudyResult(study, tuple(results)))
     _write(result)
+    _draw(result)
     return result
 
 
@@ -151,6 +154,15 @@ def _comparisons(ranking: Sequence[SettingResult], *, metric: str) -> dict[int, 
     except DataError as error:
         logger.warning("the settings were not judged on the same rows, so their order says little: %s", error.message)
         return {}
+
+
+def _draw(result: StudyResult) -> None:
+    """Learning curves, where the study varies the number of training rows."""
+    metric = result.study.chosen_by.name
+    curves = learning_curves(result.settings, metric)
+    if curves:
+        with replacing_folder(result.study.layout.plots) as folder:
+            plot_learning_curves(curves, metric, folder / "learning-curves")
 
 
 def _write(result: StudyResult) -> None:

@@ -23,7 +23,7 @@ OWNED_ARGUMENTS = {
     "seed": "seed",
     "data_seed": "seed",
     "num_train_epochs": "train.epochs",
-    "max_steps": "train.epochs",
+    "max_steps": "train.max_tokens",
     "per_device_train_batch_size": "train.batch_size",
     "per_device_eval_batch_size": "train.eval_batch_size",
     "gradient_accumulation_steps": "train.micro_batch_size",
@@ -94,13 +94,14 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         raise RecipeError(f"[train.arguments] {arguments}: {reason}") from error
 
 
-def training_arguments(recipe: Recipe, machine: Machine, folder: Path) -> TrainingArguments:
+def training_arguments(recipe: Recipe, machine: Machine, folder: Path, *, epochs: float) -> TrainingArguments:
     """What ``Trainer`` is told; the rest the trainer does itself.
 
     Args:
         recipe: complete.
         machine: as prepared.
         folder: for checkpoints.
+        epochs: of the whole training.
 
     Returns:
         The arguments, those of ``[train.arguments]`` merged in.
@@ -113,7 +114,7 @@ def training_arguments(recipe: Recipe, machine: Machine, folder: Path) -> Traini
     arguments = TrainingArguments(
         output_dir=str(folder),
         seed=recipe.seed,
-        num_train_epochs=section.epochs,
+        num_train_epochs=epochs,
         per_device_train_batch_size=section.batch_size,
         gradient_accumulation_steps=1,
         auto_find_batch_size=False,

@@ -61,12 +61,14 @@ class WeightAverage(TrainerCallback):
     """
 
     def __init__(self, model: nn.Module, share: Share, start: Path | None) -> None:
-        self.model, self.share, self.start = model, share, start
+        self.share, self.start = share, start
+        # All that will ever be trained: gradual unfreezing begins with little of it.
+        self.trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self.average: dict[str, Tensor] = {}
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Weights stand where training begins, or goes on."""
-        self.average = {name: parameter.detach().clone() for name, parameter in self._trained()}
+        self.average = {name: parameter.detach().clone() for name, parameter in self.trained.items()}
         # A checkpoint of a recipe that did not average yet has none: the average begins with its weights.
         if self.start is not None and CheckpointLayout(self.start).averaged.is_file():
             for name, value in load_file(CheckpointLayout(self.start).averaged).items():
@@ -75,7 +77,9 @@ class WeightAverage(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """An update is done."""
         new = 1 - self.share(state.global_step)
-        torch._foreach_lerp_(list(self.average.values()), [parameter.detach() for _, parameter in self._trained()], new)
+        torch._foreach_lerp_(
+            list(self.average.values()), [parameter.detach() for parameter in self.trained.values()], new
+        )
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """A checkpoint is being written."""
@@ -93,8 +97,5 @@ class WeightAverage(TrainerCallback):
             self._exchange()
 
     def _exchange(self) -> None:
-        for name, parameter in self._trained():
+        for name, parameter in self.trained.items():
             parameter.data, self.average[name] = self.average[name], parameter.data
-
-    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
-        return ((name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from slugline.data.batches import UpdateLoader
 from slugline.errors import ModelError, RunError
 from slugline.layouts import CheckpointLayout
 from slugline.metrics import metric
-from slugline.models.build import load_evaluated_weights, quietly
+from slugline.models.bases import quietly
+from slugline.models.build import load_evaluated_weights
 from slugline.progress import track
 from slugline.recipe import Recipe
 from slugline.run import Run
@@ -61,6 +62,7 @@ class Course:
         tokenizer: of the model.
         model: to be trained.
         examples: rows of an epoch.
+        tokens: of an epoch, without padding.
         progress: at the checkpoint that is gone on from, or at the beginning.
         tally: of the answers on training rows.
         start: the checkpoint that is gone on from, or None.
@@ -72,6 +74,7 @@ class Course:
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel
     examples: int
+    tokens: int
     progress: Progress
     tally: Tally
     start: Path | None
@@ -84,7 +87,13 @@ class Course:
     @property
     def updates(self) -> int:
         """Updates of the whole training."""
-        return math.ceil(self.updates_per_epoch * self.recipe.train.epochs)
+        return math.ceil(self.updates_per_epoch * self.epochs)
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training rows: as the recipe says, or as many as its budget of tokens allows."""
+        section = self.recipe.train
+        return section.max_tokens / self.tokens if section.max_tokens else section.epochs
 
     @property
     def updates_per_epoch(self) -> int:
@@ -168,6 +177,7 @@ def carry_out(
     *,
     loader: Callable[[int, int], UpdateLoader],
     score: Callable[[PreTrainedModel], dict[str, float]],
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
     """Train to the end, or go on; afterwards the model has the weights of the best evaluation.
 
@@ -176,6 +186,7 @@ def carry_out(
         method: loss and rates.
         loader: from the rank of a process and the number of processes to its updates.
         score: evaluates the model on validation; metric names to numbers.
+        callbacks: that this training needs besides those of every training.
 
     Raises:
         TrainingError: training cannot go on.
@@ -183,6 +194,8 @@ def carry_out(
     """
     with track("training", course.updates, unit="updates") as advance, disk_errors(course.run.path), quietly():
         trainer = _trainer(course, method, loader, score, advance)
+        for callback in callbacks:
+            trainer.add_callback(callback)
         if not course.is_over:
             trainer.train(resume_from_checkpoint=str(course.start) if course.start else None)
     _restore_best(course)
@@ -195,7 +208,7 @@ def _trainer(
     score: Callable[[PreTrainedModel], dict[str, float]],
     advance: Callable[[int], None],
 ) -> ClassifierTrainer:
-    arguments = training_arguments(course.recipe, course.machine, course.run.layout.checkpoints)
+    arguments = training_arguments(course.recipe, course.machine, course.run.layout.checkpoints, epochs=course.epochs)
     updates, average = loader(arguments.process_index, arguments.world_size), _average(course)
 
     def score_averaged(model: PreTrainedModel) -> dict[str, float]:
@@ -278,4 +291,6 @@ def training_facts(course: Course) -> dict[str, float]:
         "seconds_per_epoch": progress.train_seconds / epochs if epochs else 0.0,
         "examples_per_second": progress.examples / progress.update_seconds if progress.update_seconds else 0.0,
         "padding_share": progress.padding_share,
+        "tokens": progress.real_tokens,
+        "epochs": course.epochs,
     }

@@ -28,6 +28,8 @@ Fit = Callable[[Recipe, TextDataset, Run, Path | None], Classifier]
 #: Kind -> module and function that train it; torch is imported only for those that need it.
 FIT = {
     "encoder": "slugline.training.transformer:fit_transformer",
+    "decoder": "slugline.training.transformer:fit_transformer",
+    "scratch": "slugline.training.transformer:fit_transformer",
     "linear": "slugline.training.linear:fit_linear",
 }
 
@@ -76,9 +78,14 @@ def check_pretraining(recipe: Recipe) -> None:
             f"{recipe.name}: there is no [pretrain] section.",
             mend="Add one, or train a classifier with: slugline train RECIPE",
         )
-    if recipe.model.kind != "encoder":
+    if recipe.model.kind == "linear":
         raise RecipeError(
-            f"model.kind is {recipe.model.kind!r}, which cannot be pre-trained.", mend='Choose model.kind = "encoder".'
+            'model.kind is "linear", which cannot be pre-trained.', mend='Choose model.kind = "encoder" or "scratch".'
+        )
+    if recipe.model.adapt != "full":
+        raise RecipeError(
+            f"model.adapt is {recipe.model.adapt!r}, but pre-training changes the whole base.",
+            mend="Leave it out here; adapt when fine-tuning.",
         )
     if recipe.train.select_by != "loss":
         raise RecipeError(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from slugline.errors import ModelError
+from slugline.models.blocks import blocks_of, states_in, with_states
 from slugline.training.losses import Loss
 
 
@@ -49,7 +49,7 @@ class Mixing:
         self.draw_weights = mixup_weights if kind == "mixup" else cutmix_weights
         self.beta = torch.distributions.Beta(alpha, alpha)
         self.mix: Mix | None = None
-        blocks = blocks_of(model)
+        blocks = blocks_of(model, key=f"train.{kind}")
         # Nothing is exchanged after the last block: a head that reads one token would see all or nothing of it.
         self.blocks = blocks if kind == "mixup" else blocks[:-1] or blocks
         for index, block in enumerate(self.blocks):
@@ -76,10 +76,9 @@ class Mixing:
         def mix_states(module: nn.Module, _: Any, output: Any) -> Any:
             if self.mix is None or self.mix.layer != index or not module.training:
                 return output
-            states = output[0] if isinstance(output, tuple) else output
+            states = states_in(output)
             weights = self.mix.weights.unsqueeze(-1).to(states.dtype)
-            mixed = states + weights * (states[self.mix.partner] - states)
-            return (mixed, *output[1:]) if isinstance(output, tuple) else mixed
+            return with_states(output, states + weights * (states[self.mix.partner] - states))
 
         return mix_states
 
@@ -127,31 +126,3 @@ def cutmix_weights(both: Tensor, own: float) -> Tensor:
     begin = (float(torch.rand(())) * (common - length + 1)).long()
     position = torch.arange(both.shape[1], device=both.device).unsqueeze(0)
     return ((position >= begin) & (position < begin + length)).float()
-
-
-def blocks_of(model: nn.Module) -> list[nn.Module]:
-    """The blocks of a transformer, lowest first: the largest list of modules in it.
-
-    Args:
-        model: any.
-
-    Returns:
-        The blocks.
-
-    Raises:
-        ModelError: there is no such list, or a block serves for several layers, as ALBERT's does.
-    """
-    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
-    if not lists:
-        raise ModelError(
-            f"{type(model).__name__} has no list of blocks.", mend="Leave train.mixup and train.cutmix at 0."
-        )
-    blocks = max(lists, key=lambda some: sum(parameter.numel() for block in some for parameter in block.parameters()))
-    base = getattr(model, getattr(model, "base_model_prefix", ""), model)
-    if len(blocks) < getattr(getattr(base, "config", None), "num_hidden_layers", 0):
-        # What a hook mixes once for each layer would be mixed again and again.
-        raise ModelError(
-            f"{type(model).__name__} uses the same block for several layers.",
-            mend="Leave train.mixup and train.cutmix at 0.",
-        )
-    return blocks

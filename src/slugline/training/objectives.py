@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from slugline.data.packing import NOTHING, Exercise
 from slugline.errors import ModelError
+from slugline.models.build import require_causal
+from slugline.models.language import require_masked_head
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+    from slugline.recipe import Recipe
     from slugline.sections import PretrainSection
 
 #: Of the tokens to be found, the share that is hidden, and the share that another token stands for; the rest is left as
@@ -102,21 +105,52 @@ def build_masking(section: PretrainSection, tokenizer: PreTrainedTokenizerBase, 
     return Masking(section.mask_fraction, int(tokenizer.mask_token_id), ordinary)
 
 
+def next_token(ids: NDArray[np.int64], _: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The exercise of causal language modelling: at every token but the last the next one is to be found.
+
+    Args:
+        ids: (T,) a sequence.
+
+    Returns:
+        (T,) what the model reads, and (T,) what is to be found, `NOTHING` at the end.
+    """
+    return ids, np.append(ids[1:], NOTHING)
+
+
 @dataclass(frozen=True)
 class Objective:
     """One way of learning from text alone.
 
     Args:
         auto_class: name of transformers' Auto class of models with the head it needs.
-        mapping: name of transformers' table of the classes behind it.
+        require: refuses a configuration, of the base that is named, that has no such head.
         build_exercise: recipe, tokenizer and ordinary tokens (V,) to what is to be found. A label stands where the
             state is that finds it.
     """
 
     auto_class: str
-    mapping: str
+    require: Callable[[PretrainedConfig, str], None]
     build_exercise: Callable[[PretrainSection, PreTrainedTokenizerBase, NDArray[np.bool_]], Exercise]
 
 
 #: By the name in ``pretrain.objective``.
-OBJECTIVES = {"masked": Objective("AutoModelForMaskedLM", "MODEL_FOR_MASKED_LM_MAPPING", build_masking)}
+OBJECTIVES = {
+    "masked": Objective("AutoModelForMaskedLM", require_masked_head, build_masking),
+    "causal": Objective("AutoModelForCausalLM", require_causal, lambda *_: next_token),
+}
+
+#: ``model.kind`` -> objective, where the recipe says none.
+OBJECTIVE_OF = {"encoder": "masked", "decoder": "causal", "scratch": "causal"}
+
+
+def objective_of(recipe: Recipe) -> Objective:
+    """What a recipe's model learns.
+
+    Args:
+        recipe: with [pretrain].
+
+    Returns:
+        The objective that it names, or that suits the kind.
+    """
+    assert recipe.pretrain is not None
+    return OBJECTIVES[recipe.pretrain.objective or OBJECTIVE_OF[recipe.model.kind]]

@@ -1,4 +1,4 @@
-"""Further pre-training of a transformer on texts without labels, from texts to a backbone to fine-tune.
+"""Pre-training of a transformer on texts without labels, from texts to a backbone to fine-tune.
 
 `fit_backbone` is the story. It shares its course with fine-tuning (`slugline.training.course`): what differs are the
 batches (`slugline.data.packing`), what is to be found in them (`slugline.training.objectives`) and the measure.
@@ -35,13 +35,18 @@ from slugline.data.packing import (
 )
 from slugline.data.tokens import Reading, special_tokens, tokenise
 from slugline.errors import DataError, ModelError, TrainingError
-from slugline.models.build import load_config, load_tokenizer, longest_input, size_of
-from slugline.models.language import PositionLogits, build_language_model, require_head, save_backbone
+from slugline.models.adapt import base_of
+from slugline.models.bases import longest_input
+from slugline.models.build import LEARNED_POSITIONS, size_of
+from slugline.models.language import PositionLogits, build_language_model, language_config, save_backbone
+from slugline.models.scratch import ScratchConfig
 from slugline.models.transformer import autocast
 from slugline.recipe import Recipe
 from slugline.run import Run
+from slugline.sections import TRAINED_TOKENIZERS
 from slugline.storage import replacing_folder
 from slugline.training.course import (
+    UNLIMITED,
     Course,
     carry_out,
     checkpoint_activations,
@@ -51,8 +56,9 @@ from slugline.training.course import (
     training_facts,
 )
 from slugline.training.machine import prepare_machine
-from slugline.training.objectives import OBJECTIVES, ordinary_tokens
+from slugline.training.objectives import objective_of, ordinary_tokens
 from slugline.training.trainer import HitTally, Method
+from slugline.training.vocabulary import known_tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,18 +105,24 @@ def check_base(recipe: Recipe) -> None:
         ModelError: the architecture has no such head, the tokenizer no mask token, or the model reads less at a time
             than a sequence is long.
     """
-    section, base = recipe.pretrain, recipe.model.base
+    section, model, objective = recipe.pretrain, recipe.model, objective_of(recipe)
     assert section is not None
-    objective = OBJECTIVES[section.objective]
-    require_head(base, mapping=objective.mapping, objective=section.objective)
-    config, tokenizer = load_config(base), load_tokenizer(base)
-    objective.build_exercise(section, tokenizer, ordinary_tokens(tokenizer, len(tokenizer)))
-    longest, around = longest_input(config, tokenizer), sum(map(len, special_tokens(tokenizer)))
-    if not around < section.sequence_length <= longest:
+    if model.tokenizer in TRAINED_TOKENIZERS:
+        objective.require(ScratchConfig(), model.base)
+        longest, around = (LEARNED_POSITIONS if model.positions == "learned" else UNLIMITED), 0
+    else:
+        tokenizer = known_tokenizer(model)
+        config = language_config(model, tokenizer)
+        objective.require(config, model.base)
+        objective.build_exercise(section, tokenizer, ordinary_tokens(tokenizer, len(tokenizer)))
+        longest, around = longest_input(config, tokenizer), sum(map(len, special_tokens(tokenizer)))
+    # There has to be a token to be found, and one to find it by.
+    shortest = max(around + 1, 2)
+    if not shortest <= section.sequence_length <= longest:
         raise ModelError(
             f"pretrain.sequence_length is {section.sequence_length}, but the model reads {longest} tokens at a time, "
             f"{around} of them special.",
-            mend=f"Choose pretrain.sequence_length between {around + 1} and {longest}.",
+            mend=f"Choose pretrain.sequence_length between {shortest} and {longest}.",
         )
 
 
@@ -140,7 +152,7 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> dict[str, float]:
     )
     with replacing_folder(run.layout.model) as folder:
         save_backbone(parts.model, parts.tokenizer, recipe.model.base, folder)
-    size = size_of(parts.model.base_model)
+    size = size_of(base_of(parts.model))
     run.record({"size": size, "training": training_facts(parts), "chosen": chosen(parts)})
     return _score(parts, parts.model)
 
@@ -152,9 +164,8 @@ def _parts(recipe: Recipe, corpus: Corpus, run: Run, start: Path | None) -> Part
     run.record(machine.facts())
     # Before the model is built: the seed decides the weights of a fresh head.
     set_seed(recipe.seed)
-    tokenizer = load_tokenizer(recipe.model.base)
-    objective = OBJECTIVES[section.objective]
-    model = build_language_model(recipe.model, objective.auto_class, machine.hardware.device)
+    tokenizer, objective = tokenizer_of(recipe.model, lambda: corpus.texts, run), objective_of(recipe)
+    model = build_language_model(recipe.model, objective.auto_class, machine.hardware.device, tokenizer)
     if recipe.model.gradient_checkpointing:
         checkpoint_activations(model)
     ordinary = ordinary_tokens(tokenizer, model.config.vocab_size)
@@ -173,6 +184,7 @@ def _parts(recipe: Recipe, corpus: Corpus, run: Run, start: Path | None) -> Part
         tokenizer=tokenizer,
         model=model,
         examples=len(train),
+        tokens=int(packed.lengths[train].sum()),
         progress=progress_at(start, recipe.train, machine),
         tally=HitTally(),
         start=start,
@@ -192,6 +204,8 @@ def _pack(section: PretrainSection, corpus: Corpus, tokenizer: PreTrainedTokeniz
 def _split(packed: Packed, ordinary: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sequences to learn from, and those to choose on."""
     rows = teachable(packed, ordinary)
+    # Of a single token there is nothing that comes next.
+    rows = rows[packed.lengths[rows] > 1]
     train, validation = set_aside(packed, rows, share=VALIDATION_SHARE)
     if not len(train) or not len(validation):
         raise DataError(

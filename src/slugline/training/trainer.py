@@ -319,7 +319,8 @@ class ClassifierTrainer(Trainer):
                 max_lr=[group["lr"] for group in chosen.param_groups],
                 # One more than there are updates: the scheduler is stepped after the last one too.
                 total_steps=num_training_steps + 1,
-                pct_start=max(self.args.get_warmup_steps(num_training_steps), 1) / (num_training_steps + 1),
+                # Torch counts the first update out, and divides by what is left.
+                pct_start=max(self.args.get_warmup_steps(num_training_steps), 2) / (num_training_steps + 1),
                 cycle_momentum=False,
             )
             self.lr_scheduler = schedule

@@ -1,4 +1,4 @@
-"""Fine-tuning of a transformer, from tokens to the best weights on validation.
+"""Training of a transformer as a classifier, from tokens to the best weights on validation.
 
 `fit_transformer` is the story; the steps below it hand single values to the rooms that do the work. What it has in
 common with other trainings is in `slugline.training.course`.
@@ -15,14 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import set_seed
 
-from slugline.data.batches import UpdateLoader, UpdateSampler, update_loader
+from slugline.data.batches import UpdateLoader, UpdateSampler
 from slugline.data.dataset import TextDataset
 from slugline.data.tokens import Tokens, reading_of, tokenise
 from slugline.errors import TrainingError
 from slugline.metrics import METRICS, summary
-from slugline.models.build import BUILD, load_tokenizer, longest_input, save, size_of
+from slugline.models.adapt import Adapted, adapt
+from slugline.models.bases import longest_input
+from slugline.models.build import BUILD, save, size_of
 from slugline.models.classifier import Classifier, load
-from slugline.models.transformer import forward
+from slugline.models.features import Replay
 from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.sections import TrainSection
@@ -37,27 +39,32 @@ from slugline.training.course import (
     training_facts,
 )
 from slugline.training.losses import Loss, build_loss, class_weights, logit_adjustment
-from slugline.training.machine import prepare_machine
+from slugline.training.machine import Machine, prepare_machine
+from slugline.training.material import FeatureMaterial, Material, TokenMaterial
 from slugline.training.mixing import Mixing
 from slugline.training.trainer import Method, Tally
+from slugline.training.unfreezing import GradualUnfreezing
+from slugline.training.vocabulary import tokenizer_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 logger = logging.getLogger("slugline")
 
 
 @dataclass(frozen=True)
 class Parts(Course):
-    """Everything that one fine-tuning is made of.
+    """Everything that the training of one classifier is made of.
 
     Args:
         dataset: with rows in train and validation.
-        tokens: of train and validation.
+        adapted: the model, of which only some weights may be trained.
+        material: the rows as the model reads them.
     """
 
     dataset: TextDataset
-    tokens: dict[str, Tokens]
+    adapted: Adapted
+    material: Material
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -71,7 +78,7 @@ class Parts(Course):
 
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> Classifier:
-    """Fine-tune a transformer and keep the best weights on validation.
+    """Train a transformer and keep the best weights on validation.
 
     Args:
         recipe: complete.
@@ -87,27 +94,32 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
         RunError: the disk is full, or ``checkpoint`` is not whole.
     """
     parts = _parts(recipe, dataset, run, starting_point(run, checkpoint))
+    size = size_of(parts.model)
+    _log_size(size)
     carry_out(
         parts,
         _method(parts),
         loader=lambda rank, world: _loader(parts, rank=rank, world=world),
         score=lambda model: _score(parts, model),
+        callbacks=_callbacks(parts),
     )
-    with replacing_folder(run.layout.model) as folder:
-        save(parts.model, parts.tokenizer, folder)
-    run.record({"size": size_of(parts.model), "training": training_facts(parts), "chosen": chosen(parts)})
+    _save(parts)
+    run.record({"size": size, "training": training_facts(parts), "chosen": chosen(parts)})
     return load(run.path, precision=parts.machine.precision.precision)
 
 
 def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -> Parts:
     machine = prepare_machine(recipe.train)
     run.record(machine.facts())
+    tokenizer = tokenizer_of(recipe.model, lambda: dataset["train"]["text"][:], run)
     # Before the model is built: the seed decides the weights of its head.
     set_seed(recipe.seed)
-    tokenizer = load_tokenizer(recipe.model.base)
-    model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device)
+    model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device, tokenizer)
+    adapted = adapt(model, recipe.model)
     if recipe.model.gradient_checkpointing:
         checkpoint_activations(model)
+    progress = progress_at(start, recipe.train, machine)
+    tokens = _tokenise(recipe, dataset, run, model, tokenizer)
     return Parts(
         recipe=recipe,
         run=run,
@@ -115,12 +127,66 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
         tokenizer=tokenizer,
         model=model,
         examples=len(dataset["train"]),
-        progress=progress_at(start, recipe.train, machine),
+        tokens=int((tokens["train"].lengths * tokens["train"].pieces).sum()),
+        progress=progress,
         tally=Tally(len(dataset.labels)),
         start=start,
         dataset=dataset,
-        tokens=_tokenise(recipe, dataset, run, model, tokenizer),
+        adapted=adapted,
+        material=_material(recipe, machine, model, tokens, pad_id=int(tokenizer.pad_token_id)),
     )
+
+
+def _log_size(size: dict[str, int]) -> None:
+    parts = [size["embedding_parameters"], size["head_parameters"]]
+    logger.info(
+        "%s parameters: %s embeddings + %s blocks + %s head; %s are trained",
+        *(f"{count:,}" for count in (size["parameters"], parts[0], size["parameters"] - sum(parts), parts[1])),
+        f"{size['trainable_parameters']:,}",
+    )
+
+
+def _material(
+    recipe: Recipe, machine: Machine, model: PreTrainedModel, tokens: dict[str, Tokens], *, pad_id: int
+) -> Material:
+    """Tokens, or where the base is frozen what it says of them."""
+    if recipe.model.adapt != "frozen":
+        return TokenMaterial(tokens, pad_id)
+    model.to(machine.hardware.device)  # type: ignore[arg-type]
+    try:
+        replay = Replay(model)
+    except ValueError as error:
+        logger.info("the frozen base is asked again in every epoch: %s.", error)
+        return TokenMaterial(tokens, pad_id)
+    profile, precision = machine.profile, machine.precision.precision
+    features = {
+        split: replay.encode(
+            some,
+            pad_id=pad_id,
+            precision=precision,
+            rows=recipe.train.eval_batch_size,
+            budget=profile.micro_batch_tokens,
+        )
+        for split, some in tokens.items()
+    }
+    return FeatureMaterial(replay, features)
+
+
+def _callbacks(parts: Parts) -> list[TrainerCallback]:
+    section = parts.recipe.model
+    if section.adapt != "gradual":
+        return []
+    return [GradualUnfreezing(parts.model, section.gradual.epochs_per_stage)]
+
+
+def _save(parts: Parts) -> None:
+    """Write the model; what PEFT learnt is kept beside it, and merged into it."""
+    layout = parts.run.layout
+    if parts.adapted.peft is not None:
+        with replacing_folder(layout.adapter) as folder:
+            parts.adapted.save_adapter(folder)
+    with replacing_folder(layout.model) as folder:
+        save(parts.adapted.merged(), parts.tokenizer, folder)
 
 
 def _tokenise(
@@ -142,23 +208,23 @@ def _tokenise(
 
 
 def _loader(parts: Parts, *, rank: int, world: int) -> UpdateLoader:
-    recipe, tokens = parts.recipe, parts.tokens["train"]
+    recipe = parts.recipe
     sampler = UpdateSampler(
-        tokens.lengths * tokens.pieces,
+        parts.material.lengths,
         size=recipe.train.batch_size,
         seed=recipe.seed,
         weights=1 / parts.class_counts[parts.targets] if recipe.data.sampling == "balanced" else None,
         rank=rank,
         world=world,
     )
-    workers = parts.machine.profile.workers
-    return update_loader(tokens, parts.targets, sampler=sampler, pad_id=parts.pad_id, workers=workers)
+    return parts.material.loader(parts.targets, sampler, parts.machine.profile.workers)
 
 
 def _method(parts: Parts) -> Method:
     section = parts.recipe.train
     return Method(
         loss=_loss(section, parts.class_counts, parts.dataset.labels.names),
+        answer=parts.material.answer,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
         one_cycle=section.schedule == "one_cycle",
@@ -186,10 +252,8 @@ def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ..
 
 def _score(parts: Parts, model: PreTrainedModel) -> dict[str, float]:
     """Every metric of a model on validation."""
-    logits = forward(
+    logits = parts.material.validation_logits(
         model,
-        parts.tokens["validation"],
-        pad_id=parts.pad_id,
         precision=parts.machine.precision.precision,
         rows=parts.recipe.train.eval_batch_size,
         budget=parts.progress.tokens,

@@ -1,0 +1,168 @@
+"""Tokenizers: those that come with a base, and those that are trained on the texts at hand.
+
+`TOKENIZERS` names a trainer for each kind. Whatever the origin, a tokenizer has a padding token afterwards. Byte-pair
+encodings come out the same every time; the other trainers of the tokenizers library visit words in the order of a hash
+table, so that ties may fall differently, which is why a run keeps the tokenizer it was trained with.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slugline.errors import ModelError
+from slugline.models.bases import from_pretrained, load_config, resolve_base
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
+
+logger = logging.getLogger("slugline")
+
+#: Files of which a folder with a tokenizer holds at least one.
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+
+#: The special tokens of tokenizers that are trained here.
+PADDING, END, UNKNOWN = "<|pad|>", "<|endoftext|>", "<|unk|>"
+
+#: Padding tokens that vocabularies hold although their tokenizers do not say so (Pythia's is the first).
+KNOWN_PADDING = ("<|padding|>", PADDING, "<pad>", "[PAD]")
+
+#: Fewest texts in which two symbols stand side by side before they become one.
+MIN_FREQUENCY = 2
+
+
+def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
+    """Tokenizer of a base or of a trained model.
+
+    Args:
+        base: as in ``model.base``, or a model folder.
+
+    Returns:
+        The tokenizer, with a padding token.
+
+    Raises:
+        ModelError: the folder holds no tokenizer, or the base cannot be had.
+    """
+    from transformers import AutoTokenizer
+
+    place = resolve_base(base)
+    if Path(place).is_dir() and not any((Path(place) / name).is_file() for name in FILES):
+        raise ModelError(
+            f"{place} holds no tokenizer (none of {', '.join(FILES)}).",
+            mend="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
+        )
+    tokenizer: PreTrainedTokenizerBase = from_pretrained(AutoTokenizer.from_pretrained, place)
+    if tokenizer.pad_token_id is None:
+        give_padding(tokenizer, load_config(base).pad_token_id)
+    return tokenizer
+
+
+def give_padding(tokenizer: PreTrainedTokenizerBase, known: int | None = None) -> None:
+    """Give a tokenizer the padding token that it lacks.
+
+    The end-of-text token, which many take, may stand at the end of a text as well, and heads that look for the last
+    token that is no padding would then look in the wrong place.
+
+    Args:
+        tokenizer: changed in place.
+        known: what its model already takes for padding; None = nothing.
+    """
+    vocabulary = tokenizer.get_vocab()
+    if known is not None and 0 <= known < len(tokenizer):
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(known)
+        return
+    tokenizer.add_special_tokens({"pad_token": next((name for name in KNOWN_PADDING if name in vocabulary), PADDING)})
+
+
+def train_tokenizer(texts: Sequence[str], kind: str, *, vocabulary_size: int) -> PreTrainedTokenizerBase:
+    """Learn a vocabulary from texts.
+
+    Args:
+        texts: cleaned training texts, and no others.
+        kind: ``bpe``, ``wordpiece`` or ``unigram``.
+        vocabulary_size: entries wanted, special tokens included.
+
+    Returns:
+        A tokenizer that pads on the right and adds no special tokens to a text; with fewer entries where the texts do
+        not hold more, which is logged.
+
+    Raises:
+        ModelError: the texts' characters alone are more than the vocabulary may hold, or there is nothing to learn.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    backend, special = TOKENIZERS[kind](texts, vocabulary_size)
+    found = backend.get_vocab_size()
+    if found > vocabulary_size:
+        raise ModelError(
+            f"model.vocabulary_size is {vocabulary_size}, but the characters of the texts alone need {found} entries.",
+            mend=f"Choose model.vocabulary_size = {10 * found}, for example.",
+        )
+    if found < vocabulary_size:
+        logger.warning(
+            "model.vocabulary_size is %s, but the training texts hold no more than %s entries: so many are used.",
+            f"{vocabulary_size:,}",
+            f"{found:,}",
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, padding_side="right", **special)
+
+
+def _train_bpe(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
+    """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019): no text has unknown parts."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.BPE())
+    backend.normalizer = normalizers.NFC()
+    # With a blank before it a text's first word is the same token as anywhere else.
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    backend.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=MIN_FREQUENCY,
+        special_tokens=[PADDING, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer)
+    return backend, {"pad_token": PADDING, "eos_token": END}
+
+
+def _train_wordpiece(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
+    """Words cut from the left into the longest known parts (Schuster and Nakajima 2012; Devlin et al. 2019)."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    backend.normalizer = normalizers.NFC()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size, min_frequency=MIN_FREQUENCY, special_tokens=[PADDING, END, UNKNOWN], show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    return backend, {"pad_token": PADDING, "eos_token": END, "unk_token": UNKNOWN}
+
+
+def _train_unigram(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
+    """The likeliest segmentation under a model of single pieces (Kudo 2018)."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.Unigram())
+    backend.normalizer = normalizers.NFC()
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size, special_tokens=[PADDING, END, UNKNOWN], unk_token=UNKNOWN, show_progress=False
+    )
+    backend.train_from_iterator(texts, trainer)
+    return backend, {"pad_token": PADDING, "eos_token": END, "unk_token": UNKNOWN}
+
+
+#: Kinds of ``model.tokenizer`` that are trained -> trainer, giving the backend and the names of its special tokens.
+TOKENIZERS: dict[str, Callable[[Sequence[str], int], tuple[Tokenizer, dict[str, Any]]]] = {
+    "bpe": _train_bpe,
+    "wordpiece": _train_wordpiece,
+    "unigram": _train_unigram,
+}

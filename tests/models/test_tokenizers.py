@@ -1,0 +1,102 @@
+"""Tokenizers: learnt from the texts that are given, the same every time, padded by a token of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conftest import articles
+from slugline.data.tokens import Reading, tokenise, tokenizer_fingerprint
+from slugline.errors import ModelError
+from slugline.models.tokenizers import END, PADDING, TOKENIZERS, load_tokenizer, train_tokenizer
+
+TEXTS = [row["text"] for row in articles(200)]
+GPT2 = Path(__file__).parents[3] / "shared" / "tokenizers" / "gpt2"
+
+
+@pytest.mark.parametrize("kind", sorted(TOKENIZERS))
+def test_words_of_the_texts_become_entries(kind: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, kind, vocabulary_size=400)
+    assert len(tokenizer.tokenize("the market said the team")) < (20 if kind == "unigram" else 9)  # of 24 letters
+    assert len(tokenizer) <= 400
+    assert tokenizer.pad_token == PADDING
+    assert tokenizer.eos_token == END
+    assert tokenizer.padding_side == "right"
+
+
+def test_the_same_texts_give_the_same_byte_pairs() -> None:
+    one, other = (train_tokenizer(TEXTS, "bpe", vocabulary_size=400) for _ in range(2))
+    assert tokenizer_fingerprint(one) == tokenizer_fingerprint(other)
+
+
+@pytest.mark.parametrize("kind", sorted(TOKENIZERS))
+def test_saving_changes_nothing(kind: str, tmp_path: Path) -> None:
+    one = train_tokenizer(TEXTS, kind, vocabulary_size=400)
+    one.save_pretrained(tmp_path)
+    again = load_tokenizer(str(tmp_path))
+    assert again(TEXTS[:20])["input_ids"] == one(TEXTS[:20])["input_ids"]
+    assert (again.pad_token_id, again.eos_token_id) == (one.pad_token_id, one.eos_token_id)
+
+
+def test_bytes_leave_nothing_unknown() -> None:
+    tokenizer = train_tokenizer(TEXTS, "bpe", vocabulary_size=400)
+    for text in ("naïve café", "日本語", "🙂 ok", "tab\tand\nline"):
+        assert tokenizer.decode(tokenizer(text)["input_ids"]).strip() == text
+
+
+def test_a_first_word_is_the_same_token_as_anywhere_else() -> None:
+    tokenizer = train_tokenizer(TEXTS, "bpe", vocabulary_size=400)
+    ids = tokenizer("market and market")["input_ids"]
+    assert ids[0] == ids[-1]
+
+
+def test_fewer_entries_than_wanted_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = train_tokenizer(TEXTS, "bpe", vocabulary_size=10_000)
+    assert f"hold no more than {len(tokenizer)} entries" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+def test_too_small_a_vocabulary_is_refused(kind: str) -> None:
+    with pytest.raises(ModelError, match="characters of the texts alone need"):
+        train_tokenizer(TEXTS, kind, vocabulary_size=20)
+
+
+@pytest.mark.parametrize("kind", sorted(TOKENIZERS))
+def test_a_text_without_tokens_is_read_as_its_end(kind: str) -> None:
+    tokenizer = train_tokenizer(TEXTS, kind, vocabulary_size=400)
+    tokens = tokenise(["market", ""], tokenizer, Reading(8))
+    assert tokens[1] == [[tokenizer.eos_token_id]]
+    assert all(len(piece) for row in range(2) for piece in tokens[row])
+
+
+def test_a_tokenizer_with_special_tokens_needs_no_stand_in(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    assert tokenise([""], tokenizer, Reading(8))[0] == [[tokenizer.cls_token_id, tokenizer.sep_token_id]]
+
+
+@pytest.fixture
+def gpt2(tmp_path: Path) -> Path:
+    """GPT-2's own tokenizer files beside a configuration, as a folder."""
+    if not GPT2.is_dir():
+        pytest.skip("there is no ../shared/tokenizers/gpt2")
+    for path in GPT2.glob("*.*"):
+        shutil.copy(path, tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 1}))
+    return tmp_path
+
+
+def test_gpt2_gets_a_padding_token_that_is_not_its_end_of_text(gpt2: Path) -> None:
+    tokenizer = load_tokenizer(str(gpt2))
+    assert len(tokenizer) == 50_258
+    assert tokenizer.pad_token_id == 50_257 != tokenizer.eos_token_id
+    assert tokenizer("Hello world")["input_ids"] == [15496, 995]
+
+
+def test_what_the_model_takes_for_padding_stays_so(gpt2: Path) -> None:
+    config = json.loads((gpt2 / "config.json").read_text()) | {"pad_token_id": 50_256}
+    (gpt2 / "config.json").write_text(json.dumps(config))
+    tokenizer = load_tokenizer(str(gpt2))
+    assert (tokenizer.pad_token_id, len(tokenizer)) == (50_256, 50_257)
