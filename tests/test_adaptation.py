@@ -15,9 +15,11 @@ from slugline import load, train
 from slugline.data.dataset import load_dataset
 from slugline.data.tokens import tokenizer_fingerprint
 from slugline.errors import ModelError, RecipeError
+from slugline.models.build import pooling_of
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain
 from slugline.recipe import Recipe, validate
+from slugline.sections import ModelSection
 from slugline.training.callbacks import Historian
 
 TEXTS = ["market shares profit", "the team won the match", "software and chip"]
@@ -92,9 +94,13 @@ def test_the_best_checkpoint_and_the_run_answer_alike(
     assert run.layout.tokenizer.exists() == (name == "scratch")
 
 
-def test_the_head_of_features_is_the_head_of_texts(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("long", ["head", "window"])
+def test_the_head_of_features_is_the_head_of_texts(tiny_base: Path, news_csv: Path, tmp_path: Path, long: str) -> None:
     """The last evaluation, made of features, has the figures of the saved model's answers to the texts themselves."""
-    run = train(recipe(news_csv, ways(tiny_base)["frozen"], epochs=5), run_dir=tmp_path / "run")
+    asked = recipe(news_csv, ways(tiny_base)["frozen"], epochs=5)
+    data = asked.data.model_copy(update={"long": long, "max_length": 10, "stride": 2})
+    run = train(asked.model_copy(update={"data": data}), run_dir=tmp_path / "run")
+    assert (run.data["tokens"]["train"]["mean_pieces"] > 1) == (long == "window")
     step = run.manifest["chosen"]["step"]
     of_features = next(line["validation"] for line in run.history if line["step"] == step and "validation" in line)
     assert of_features["loss"] == pytest.approx(run.metrics["validation"]["loss"], abs=1e-5)
@@ -173,6 +179,10 @@ def test_what_is_no_small_decoder_is_not_gone_on_from(tiny_base: Path, news_csv:
         ({"adapt": "lora", "lora": {"rank": 4}}, "model.lora.rank is not a key"),
         ({"adapt": "lora", "lora": {"variant": "qlora"}}, "model.lora.variant is 'qlora'"),
         ({"adapt": "laura"}, "model.adapt is 'laura'"),
+        ({"pooling": "native", "head": "mlp"}, "pooling is 'native', which brings its own head"),
+        ({"pooling": "mean", "head": "native"}, 'head is "native", which belongs to pooling = "native"'),
+        ({"adapt": "adapter", "pooling": "native"}, "which no native head knows"),
+        ({"kind": "scratch", "pooling": "native"}, "the small decoder has no head of its own"),
     ],
 )
 def test_keys_that_do_not_fit_are_refused(model: dict[str, Any], message: str) -> None:
@@ -187,9 +197,19 @@ def test_a_frozen_base_reads_each_text_once_so_nothing_is_mixed(key: str) -> Non
         validate({"name": "a", "data": {"name": "ag_news"}, "model": {"adapt": "frozen"}, "train": {key: 0.2}})
 
 
-def test_a_native_head_does_not_stand_on_a_pooling_of_ours(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r'belongs to model\.pooling = "native"'):
-        train(recipe(news_csv, {"base": str(tiny_base), "pooling": "mean", "head": "native"}), run_dir=tmp_path / "r")
+def test_a_native_head_brings_its_pooling(tiny_base: Path) -> None:
+    assert pooling_of(ModelSection(base=str(tiny_base), head="native")) == "native"
+    assert pooling_of(ModelSection(base=str(tiny_base), head="mlp")) == "mean"
+    assert pooling_of(ModelSection(kind="decoder", base=str(tiny_base), adapt="adapter")) == "last"
+
+
+def test_both_sides_of_a_comparison_can_have_one_tokenizer(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
+    model = {key: value for key, value in SCRATCH.items() if key != "vocabulary_size"}
+    run = train(recipe(news_csv, model | {"tokenizer": str(tiny_base)}, epochs=1), run_dir=tmp_path / "run")
+    tokenizer = load_tokenizer(str(tiny_base))
+    assert run.metrics["size"]["embedding_parameters"] == len(tokenizer) * 32
+    assert load_tokenizer(str(run.layout.model))("market share")["input_ids"] == tokenizer("market share")["input_ids"]
+    assert not run.layout.tokenizer.exists()
 
 
 def test_a_budget_of_tokens_decides_how_long_is_learnt(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:

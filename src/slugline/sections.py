@@ -252,6 +252,19 @@ class ModelSection(Section):
             raise ValueError(f'{" and ".join(keys)} cannot be set for {self.kind!r}; only kind = "{kind}" knows them')
 
     @model_validator(mode="after")
+    def _pooling_and_head_agree(self) -> Self:
+        own_pooling, own_head = self.pooling not in ("auto", "native"), self.head not in ("auto", "native")
+        if self.pooling == "native" and own_head:
+            raise ValueError(f"head is {self.head!r}, but pooling is 'native', which brings its own head")
+        if self.head == "native" and (own_pooling or self.kind == "scratch"):
+            raise ValueError(f'head is "native", which belongs to pooling = "native", not to {self.pooling!r}')
+        if self.adapt == "adapter" and "native" in (self.pooling, self.head):
+            raise ValueError('adapt is "adapter", which no native head knows; leave pooling and head out')
+        if self.kind == "scratch" and self.pooling == "native":
+            raise ValueError('pooling is "native", but the small decoder has no head of its own')
+        return self
+
+    @model_validator(mode="after")
     def _scratch_is_sound(self) -> Self:
         if self.kind != "scratch":
             return self

@@ -13,8 +13,10 @@ from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2For
 
 from slugline.errors import ModelError
 from slugline.labels import LabelSet
-from slugline.models.adapt import VARIANTS, adapt, base_of
-from slugline.models.build import build_pretrained, save, size_of
+from slugline.models.adapt import VARIANTS, adapt
+from slugline.models.blocks import base_of
+from slugline.models.build import build_pretrained
+from slugline.models.saving import save, size_of
 from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import ModelSection
 
@@ -137,7 +139,7 @@ def test_targets_can_be_chosen(tiny_base: Path) -> None:
     [({"r": 16, "targets": ["c_attn"]}, 0.65), ({"r": 8, "targets": ["c_attn", "c_proj"]}, 0.87)],
 )
 def test_gpt2_has_the_published_number_of_trained_parameters(lora: dict[str, Any], millions: float) -> None:
-    """The second system of the literature on decoders counts its 77 classes' head without a bias: so does GPT-2."""
+    """As published for 77 classes; the head of GPT-2 has no bias."""
     model: Any = GPT2ForSequenceClassification(GPT2Config(vocab_size=10, n_positions=8, num_labels=77, pad_token_id=0))
     adapt(model, ModelSection.model_validate({"kind": "decoder", "adapt": "lora", "lora": lora}))
     assert size_of(model)["trainable_parameters"] / 1e6 == pytest.approx(millions, abs=0.005)

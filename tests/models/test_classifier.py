@@ -15,8 +15,9 @@ from slugline.data.tokens import Reading
 from slugline.errors import ModelError, RunError
 from slugline.labels import Calibration, LabelSet
 from slugline.models.bases import longest_input
-from slugline.models.build import build_pretrained, pooling_of, save
+from slugline.models.build import build_pretrained, pooling_of
 from slugline.models.classifier import Classifier
+from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
 from slugline.models.transformer import TransformerScorer
 from slugline.sections import ModelSection

@@ -21,8 +21,9 @@ from slugline.data.tokens import Reading, tokenise
 from slugline.errors import ModelError
 from slugline.labels import LabelSet
 from slugline.models.adapt import adapt
-from slugline.models.build import build_pretrained, save
+from slugline.models.build import build_pretrained
 from slugline.models.features import Replay
+from slugline.models.saving import save
 from slugline.models.tokenizers import END, load_tokenizer
 from slugline.models.transformer import TransformerScorer, forward
 from slugline.sections import ModelSection

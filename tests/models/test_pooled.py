@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from slugline.labels import LabelSet
-from slugline.models.build import build_pretrained, save
+from slugline.models.build import build_pretrained
 from slugline.models.pooled import PooledConfig, pool
+from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import ModelSection
 

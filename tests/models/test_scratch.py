@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from transformers import AutoModel, AutoModelForCausalLM
 
 from slugline.labels import LabelSet
-from slugline.models.build import build_scratch, size_of
+from slugline.models.build import build_scratch
+from slugline.models.saving import size_of
 from slugline.models.scratch import ScratchConfig, may_look, rotate
 from slugline.models.tokenizers import train_tokenizer
 from slugline.sections import SIZES, ModelSection

@@ -16,6 +16,7 @@ from torch import nn
 
 from slugline.errors import ModelError, nearest
 from slugline.models.bases import quietly
+from slugline.models.blocks import base_of
 from slugline.models.bottleneck import ADAPTER
 
 if TYPE_CHECKING:
@@ -81,12 +82,6 @@ def adapt(model: PreTrainedModel, section: ModelSection) -> Adapted:
         ModelError: ``model.lora.targets`` names no layer of the base.
     """
     return ADAPT[section.adapt](model, section)
-
-
-def base_of(model: PreTrainedModel) -> PreTrainedModel:
-    """The base in a model, without its head."""
-    base: PreTrainedModel = getattr(model, model.base_model_prefix)
-    return base
 
 
 def _train_everything(model: PreTrainedModel, _: ModelSection) -> Adapted:

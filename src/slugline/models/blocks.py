@@ -1,12 +1,21 @@
-"""The blocks of a transformer, whatever its architecture calls them."""
+"""The parts of a transformer, whatever its architecture calls them: the base below its head, and the base's blocks."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from slugline.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def base_of(model: PreTrainedModel) -> PreTrainedModel:
+    """The base in a model, without its head."""
+    base: PreTrainedModel = getattr(model, model.base_model_prefix)
+    return base
 
 
 def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:

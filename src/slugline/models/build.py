@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from slugline.errors import ModelError
 from slugline.hardware import Device
 from slugline.labels import LabelSet
-from slugline.layouts import CheckpointLayout
-from slugline.models.bases import from_pretrained, load_config, quietly, resolve_base, sentence_pooling
+from slugline.models.bases import from_pretrained, load_config, resolve_base, sentence_pooling
+from slugline.models.saving import size_of
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -61,6 +60,8 @@ def pooling_of(section: ModelSection) -> str:
     """
     if section.pooling != "auto":
         return section.pooling
+    if section.head == "native":
+        return "native"
     if section.kind == "scratch":
         return "mean"
     said = sentence_pooling(resolve_base(section.base))
@@ -264,15 +265,10 @@ def _pooled(section: ModelSection, labels: LabelSet, backbone: PreTrainedModel, 
     """A backbone under a pooling and head of our own."""
     from slugline.models.pooled import PooledConfig, PooledForSequenceClassification
 
-    if section.head == "native":
-        raise ModelError(
-            f'model.head = "native" belongs to model.pooling = "native", not to {pooling!r}.',
-            mend='Leave model.head out, or choose model.pooling = "native".',
-        )
     config = PooledConfig(
         backbone=backbone.config.to_dict(),
         pooling=cast("Pooling", pooling),
-        head="linear" if section.head == "auto" else section.head,
+        head="mlp" if section.head == "mlp" else "linear",
         head_dropout=HEAD_DROPOUT if section.head_dropout is None else section.head_dropout,
         adapter_width=section.adapter.width if section.adapt == "adapter" else 0,
         pad_token_id=backbone.config.pad_token_id,
@@ -289,70 +285,6 @@ def _facts(labels: LabelSet) -> dict[str, Any]:
         "label2id": {name: index for index, name in enumerate(labels.names)},
         "problem_type": "single_label_classification",
     }
-
-
-def size_of(model: PreTrainedModel) -> dict[str, int]:
-    """Parameter counts for ``metrics.json``: all, trainable, and those of the embeddings and of the head.
-
-    What is neither lies in the blocks.
-    """
-    counts = {
-        name: (parameter.numel(), parameter.requires_grad)
-        for name, parameter in model.named_parameters()
-        if "original_module" not in name  # which PEFT keeps of a head that it trains a copy of
-    }
-    base = f"{model.base_model_prefix}."
-    has_base = any(base in name for name in counts)
-    return {
-        "parameters": sum(count for count, _ in counts.values()),
-        "trainable_parameters": sum(count for count, is_trained in counts.values() if is_trained),
-        "embedding_parameters": sum(count for name, (count, _) in counts.items() if _is_embedding(name)),
-        "head_parameters": sum(count for name, (count, _) in counts.items() if has_base and base not in name),
-    }
-
-
-def _is_embedding(name: str) -> bool:
-    return any(part in name for part in ("embed", "wte", "wpe"))
-
-
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write a model folder in the Hugging Face layout: safetensors, configuration, tokenizer; no pickle.
-
-    Args:
-        model: trained.
-        tokenizer: its tokenizer.
-        folder: exists already.
-    """
-    with quietly():
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-    if model.config.model_type.startswith("slugline"):
-        (folder / "README.md").write_text(
-            "This classifier pools in a way that plain transformers does not know, which therefore refuses it.\n"
-            "Upgrading transformers does not help. Load it with Slugline:\n\n"
-            '    import slugline\n    slugline.load("this folder").predict(["a text"])\n\n'
-            "or import `slugline.models.pooled` once before using the Auto classes.\n",
-            encoding="utf-8",
-        )
-
-
-def load_evaluated_weights(model: PreTrainedModel, checkpoint: CheckpointLayout) -> None:
-    """Give a model the weights that were evaluated at a checkpoint: the averaged ones where there are some.
-
-    Args:
-        model: of the checkpoint's architecture; changed in place.
-        checkpoint: whole.
-    """
-    from safetensors.torch import load_file
-
-    weights = load_file(checkpoint.weights)
-    if checkpoint.averaged.is_file():
-        weights |= load_file(checkpoint.averaged)
-    # Tied weights are written once and stand in the model under several names.
-    own = model.state_dict()
-    tied = {own[name].data_ptr(): value for name, value in weights.items() if name in own}
-    absent = {name: tied[value.data_ptr()] for name, value in own.items() if value.data_ptr() in tied}
-    model.load_state_dict(absent | weights)
 
 
 def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:

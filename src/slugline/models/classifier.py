@@ -248,7 +248,7 @@ def _model_in(place: str, config: PretrainedConfig, recipe: Recipe | None) -> Pr
 
     from slugline.models.adapt import adapt
     from slugline.models.bases import from_pretrained
-    from slugline.models.build import load_evaluated_weights
+    from slugline.models.saving import load_evaluated_weights
 
     checkpoint = CheckpointLayout(Path(place))
     if recipe and recipe.model.adapt == "lora" and checkpoint.seal.is_file():

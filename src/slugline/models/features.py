@@ -20,7 +20,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 from slugline.data.batches import by_length, collate
 from slugline.data.tokens import Tokens
 from slugline.hardware import Precision
-from slugline.models.adapt import base_of
+from slugline.models.blocks import base_of
 from slugline.models.pooled import pool
 from slugline.models.transformer import autocast
 from slugline.progress import track

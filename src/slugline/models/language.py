@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from slugline.errors import ModelError
 from slugline.hardware import Device
 from slugline.layouts import ModelLayout
-from slugline.models.adapt import base_of
 from slugline.models.bases import from_pretrained, load_config, quietly, resolve_base, sentence_pooling
+from slugline.models.blocks import base_of
 from slugline.models.build import (
     accept_padding,
     pretrained_scratch_config,

@@ -102,7 +102,7 @@ class SelfAttention(nn.Module):
             query, key = rotate(query, *rotation), rotate(key, *rotation)
         dropout = self.config.attention_dropout if self.training else 0.0
         if self.config._attn_implementation == "eager":
-            scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
+            scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(2, 3)
             scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
             weights = functional.dropout(scores.softmax(dim=-1), dropout, training=dropout > 0)
             mixed = weights.to(value.dtype) @ value

@@ -20,7 +20,7 @@ from slugline.errors import ModelError, RunError
 from slugline.layouts import CheckpointLayout
 from slugline.metrics import metric
 from slugline.models.bases import quietly
-from slugline.models.build import load_evaluated_weights
+from slugline.models.saving import load_evaluated_weights
 from slugline.progress import track
 from slugline.recipe import Recipe
 from slugline.run import Run

@@ -35,10 +35,11 @@ from slugline.data.packing import (
 )
 from slugline.data.tokens import Reading, special_tokens, tokenise
 from slugline.errors import DataError, ModelError, TrainingError
-from slugline.models.adapt import base_of
 from slugline.models.bases import longest_input
-from slugline.models.build import LEARNED_POSITIONS, size_of
+from slugline.models.blocks import base_of
+from slugline.models.build import LEARNED_POSITIONS
 from slugline.models.language import PositionLogits, build_language_model, language_config, save_backbone
+from slugline.models.saving import size_of
 from slugline.models.scratch import ScratchConfig
 from slugline.models.transformer import autocast
 from slugline.recipe import Recipe

@@ -22,9 +22,10 @@ from slugline.errors import TrainingError
 from slugline.metrics import METRICS, summary
 from slugline.models.adapt import Adapted, adapt
 from slugline.models.bases import longest_input
-from slugline.models.build import BUILD, save, size_of
+from slugline.models.build import BUILD
 from slugline.models.classifier import Classifier, load
 from slugline.models.features import Replay
+from slugline.models.saving import save, size_of
 from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.sections import TrainSection

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from slugline.models.adapt import base_of
-from slugline.models.blocks import blocks_of
+from slugline.models.blocks import base_of, blocks_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
