@@ -270,7 +270,7 @@ class ModelSection(Section):
             return self
         size = self.dimensions
         if size.width % size.heads:
-            known = [count for count in range(1, size.width + 1) if size.width % count == 0 and count <= 16]
+            known = ", ".join(str(count) for count in range(1, 17) if size.width % count == 0)
             raise ValueError(f"heads is {size.heads}, which does not divide width = {size.width}; {known} do")
         if self.positions == "rotary" and size.width // size.heads % 2:
             raise ValueError(f"rotary positions need heads of even width, not {size.width // size.heads}")

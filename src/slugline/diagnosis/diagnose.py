@@ -97,11 +97,10 @@ def diagnose(
 
 def _in_tokens(diagnosis: Diagnosis, tokens_per_epoch: float) -> Diagnosis:
     """The same with a budget of tokens in place of epochs, which the recipe does not read."""
-    epochs = diagnosis.settings.get("train.epochs")
-    if epochs is None:
+    settings = dict(diagnosis.settings)
+    if "train.epochs" not in settings:
         return diagnosis
+    epochs = settings.pop("train.epochs")
     tokens = round(epochs * tokens_per_epoch)
-    named = {"train.epochs": "train.max_tokens"}
-    settings = {named.get(key, key): tokens if key in named else value for key, value in diagnosis.settings.items()}
     advice = diagnosis.advice.replace(f"train.epochs={epochs}", f"train.max_tokens={tokens}")
-    return replace(diagnosis, settings=settings, advice=advice)
+    return replace(diagnosis, settings={"train.max_tokens": tokens} | settings, advice=advice)

@@ -5,7 +5,6 @@ LoRA and its kin come from PEFT; bottleneck adapters lie in the model itself (`s
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from slugline.sections import LoraSection, ModelSection
-
-logger = logging.getLogger("slugline")
 
 #: Where PEFT knows no layers of an architecture, or not ours: model type -> the projections of its attention.
 TARGETS = {

@@ -38,12 +38,31 @@ class Material(Protocol):
         """How the model is asked about a batch."""
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Updates of the training rows."""
+        """Updates of the training rows.
+
+        Args:
+            targets: (N,) class indices.
+            sampler: over the same N rows.
+            workers: processes that prepare batches, where there is something to prepare.
+
+        Returns:
+            The loader.
+        """
 
     def validation_logits(
         self, model: PreTrainedModel, *, precision: Precision, rows: int, budget: int
     ) -> NDArray[np.float32]:
-        """(N, K) what the model says of the validation rows."""
+        """What the model says of the validation rows.
+
+        Args:
+            model: that is trained.
+            precision: of the matrix products.
+            rows: most pieces in a forward pass.
+            budget: most padded tokens in a forward pass.
+
+        Returns:
+            (N, K).
+        """
 
 
 @dataclass(frozen=True)
@@ -69,32 +88,13 @@ class TokenMaterial:
         return answer_texts
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Updates of the training rows.
-
-        Args:
-            targets: (N,) class indices.
-            sampler: over the same N rows.
-            workers: processes that prepare batches.
-
-        Returns:
-            The loader.
-        """
+        """Updates of the training rows."""
         return update_loader(self.tokens["train"], targets, sampler=sampler, pad_id=self.pad_id, workers=workers)
 
     def validation_logits(
         self, model: PreTrainedModel, *, precision: Precision, rows: int, budget: int
     ) -> NDArray[np.float32]:
-        """What the model says of the validation rows.
-
-        Args:
-            model: that is trained.
-            precision: of the matrix products.
-            rows: most pieces in a forward pass.
-            budget: most padded tokens in a forward pass.
-
-        Returns:
-            (N, K).
-        """
+        """(N, K) what the model says of the validation rows."""
         tokens = self.tokens["validation"]
         return forward(model, tokens, pad_id=self.pad_id, precision=precision, rows=rows, budget=budget)
 
@@ -122,16 +122,7 @@ class FeatureMaterial:
         return self._answer
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Updates of the training rows.
-
-        Args:
-            targets: (N,) class indices.
-            sampler: over the same N rows.
-            workers: unused: there is nothing to prepare.
-
-        Returns:
-            The loader.
-        """
+        """Updates of the training rows."""
         return UpdateLoader(
             _Rows(self.features["train"], targets),
             batch_sampler=sampler,
@@ -143,17 +134,7 @@ class FeatureMaterial:
     def validation_logits(
         self, model: PreTrainedModel, *, precision: Precision, rows: int, budget: int
     ) -> NDArray[np.float32]:
-        """What the model says of the validation rows.
-
-        Args:
-            model: that is trained.
-            precision: of the matrix products.
-            rows: texts in a forward pass.
-            budget: unused: features are short.
-
-        Returns:
-            (N, K).
-        """
+        """(N, K) what the model says of the validation rows."""
         features, was_training = self.features["validation"], model.training
         model.train(False)
         logits: list[NDArray[np.float32]] = []
