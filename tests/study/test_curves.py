@@ -23,6 +23,12 @@ grid = { "data.max_train_examples" = [0.2, 0.5, 0] }
 [[step]]
 name = "chosen"
 grid = { "train.select_by" = ["accuracy", "loss"], "data.max_train_examples" = [30, 60] }
+[[step]]
+name = "paired"
+grid = [
+    { "data.max_train_examples" = [30], "train.select_by" = ["loss"] },
+    { "data.max_train_examples" = [60], "train.select_by" = ["accuracy"] },
+]
 """
 
 
@@ -39,7 +45,7 @@ def study(tmp_path: Path, news_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 def test_a_study_that_varies_its_rows_draws_its_curves(study: Path, tmp_path: Path) -> None:
     result = run_study(study)
     curves = learning_curves(result.settings, "accuracy")
-    assert list(curves) == ["linear", "chosen accuracy", "chosen loss"]
+    assert list(curves) == ["linear", "chosen accuracy", "chosen loss", "paired"]
     assert [rows for rows, _ in curves["linear"]] == [21, 21, 52, 52, 105, 105]
     assert [rows for rows, _ in curves["chosen loss"]] == [30, 30, 60, 60]
     assert all(0 <= value <= 1 for points in curves.values() for _, value in points)

@@ -35,6 +35,15 @@ def refusal(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
+def test_several_grids_are_taken_one_after_another(folder: Path) -> None:
+    grids = 'grid = [{ train.epochs = [1, 2], "data.max_length" = [64] }, { train.epochs = [9] }]\n'
+    members = read_study(written(folder, HEAD + '[[step]]\nname = "s"\n' + grids)).members
+    found = [(member.recipe.train.epochs, member.recipe.data.max_length) for member in members]
+    assert found == [(1, 64), (2, 64), (9, 256)]
+    names = [member.setting.name for member in members]
+    assert names == ["epochs=1,max_length=64", "epochs=2,max_length=64", "epochs=9"]
+
+
 def test_a_grid_and_seeds_make_members_in_order(folder: Path) -> None:
     text = (
         HEAD
@@ -158,6 +167,10 @@ STEP = '[[step]]\nname = "s"\n'
         (HEAD + STEP + 'grid = { "train.epochs" = [1, 2, 1] }\n', "step 's': grid of 'train.epochs' repeats 1"),
         (HEAD + STEP + 'grid = { "train.epochs" = 1 }\n', "step 's': grid.train.epochs is 1"),
         (HEAD + STEP + "set = { train.epochs = 1 }\ngrid = { train.epochs = [1, 2] }\n", "stands in set and in grid"),
+        (HEAD + STEP + "grid = []\n", "step 's': grid is empty"),
+        (HEAD + STEP + "grid = [{ train.epochs = [1] }, {}]\n", "step 's': grid is empty"),
+        (HEAD + STEP + "grid = [{ train.epochs = [1] }, { train.epochs = [2, 1] }]\n", "step 's': two grids have"),
+        (HEAD + STEP + "grid = [{ train.epochs = [1] }, { train.epochs = [] }]\n", "step 's': grid.train.epochs is []"),
         (HEAD + STEP + "grid = { seed = [1, 2] }\n", "'seed' cannot be overridden: the seeds of a study"),
         (HEAD + 'set = { name = "x" }\n' + STEP, "'name' cannot be overridden"),
         (HEAD + '[[step]]\nname = "../up"\n', "name is '../up'"),

@@ -14,14 +14,17 @@ ROWS = "data.max_train_examples"
 
 
 def learning_curves(settings: Sequence[SettingResult], metric: str) -> dict[str, list[tuple[int, float]]]:
-    """Points of every curve that a study has: settings that differ in nothing but their number of training rows.
+    """Points of every curve that a study has: the settings of a step, one for each number of training rows.
+
+    What else differs between them (few rows may be given more epochs) is no curve of its own, unless it differs at the
+    same number of rows.
 
     Args:
         settings: of the study, in its order; those without a complete member have no point.
         metric: on validation.
 
     Returns:
-        By the name of what does not differ, (training rows, value) of each seed, by rows; only curves of two numbers
+        By the name of the curve, (training rows, value) of each seed, by rows; only curves of two numbers
         of rows or more.
     """
     curves: dict[str, list[tuple[int, float]]] = {}
@@ -37,7 +40,8 @@ def learning_curves(settings: Sequence[SettingResult], metric: str) -> dict[str,
 
 
 def _name(step: str, overrides: Mapping[str, Any], settings: Sequence[SettingResult]) -> str:
-    """The step, and what else varies within it."""
-    others = [setting.setting.overrides for setting in settings if setting.setting.step == step]
-    varied = [key for key in overrides if key != ROWS and any(other[key] != overrides[key] for other in others)]
+    """The step, and what else varies within it at the same number of rows."""
+    steps = [setting.setting.overrides for setting in settings if setting.setting.step == step]
+    others = [other for other in steps if other.get(ROWS) == overrides[ROWS]]
+    varied = [key for key in overrides if any(other.get(key) != overrides[key] for other in others)]
     return " ".join([step, *(to_toml(overrides[key]).strip('"') for key in varied)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -18,6 +19,9 @@ OWN_KEYS = {"name": "a study names its members itself", "seed": "the seeds of a 
 
 #: Values by dotted key.
 Overrides = dict[str, Any]
+
+#: Lists of values by dotted key: every combination is a setting.
+Grid = dict[str, Annotated[list[Any], Field(min_length=1)]]
 
 
 def _dotted(values: object) -> object:
@@ -40,26 +44,40 @@ class StepSection(Section):
     # No dots: a step's name is part of paths into results.
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="of the step: its folder")
     set: Overrides = Field({}, description="overrides of all its members: dotted key and value")
-    grid: dict[str, Annotated[list[Any], Field(min_length=1)]] = Field(
-        {}, description="dotted key and list of values; every combination is a setting"
+    grid: list[Grid] = Field(
+        [], description="dotted key and list of values; every combination is a setting; or several such tables"
     )
 
-    @field_validator("set", "grid", mode="before")
+    @field_validator("set", mode="before")
     @classmethod
     def _by_dotted_key(cls, values: object) -> object:
         return _dotted(values)
 
+    @field_validator("grid", mode="before")
+    @classmethod
+    def _each_by_dotted_key(cls, values: object) -> object:
+        return [_dotted(grid) for grid in (values if isinstance(values, list) else [values])]
+
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
-        for key, values in self.grid.items():
+        if "grid" in self.model_fields_set and not all(self.grid or [{}]):
+            raise ValueError("grid is empty; leave it out where nothing varies")
+        for key, values in ((key, values) for grid in self.grid for key, values in grid.items()):
             if key in self.set:
                 raise ValueError(f"{key!r} stands in set and in grid")
             repeated = [value for value, count in Counter(map(to_toml, values)).items() if count > 1]
             if repeated:
                 raise ValueError(f"grid of {key!r} repeats {repeated[0]}")
-        if "grid" in self.model_fields_set and not self.grid:
-            raise ValueError("grid is empty; leave it out where nothing varies")
+        twice = [point for point, count in Counter(map(to_toml, self.points)).items() if count > 1]
+        if twice:
+            raise ValueError(f"two grids have {twice[0]}")
         return self
+
+    @property
+    def points(self) -> list[Overrides]:
+        """What the grids make of it, in their order (as scikit-learn's `ParameterGrid`); where there are none, one."""
+        grids: list[Grid] = self.grid or [{}]
+        return [dict(zip(grid, values, strict=True)) for grid in grids for values in product(*grid.values())]
 
 
 class StudyFile(Section):
@@ -124,6 +142,8 @@ def _explain(item: Any, path: Path, values: Mapping[str, Any]) -> str:
         step = values["step"][location[1]]
         named = repr(step["name"]) if isinstance(step, Mapping) and "name" in step else location[1] + 1
         location, section, place = location[2:], StepSection, f"{path}, step {named}: "
+        if location[:1] == ["grid"]:  # the keys of a step's grids are told apart without their numbers
+            del location[1:2]
     key = ".".join(map(str, location))
     if item["type"] == "extra_forbidden":
         what, known = "step" if section is StepSection else "study", list(section.model_fields)

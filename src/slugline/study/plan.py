@@ -10,7 +10,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -156,10 +155,8 @@ def _safe(text: str) -> str:
 
 
 def _settings(step: StepSection) -> list[Setting]:
-    points = [dict(zip(step.grid, values, strict=True)) for values in product(*step.grid.values())]
-    return [
-        Setting(step.name, name, step.set | point) for point, name in zip(points, _distinct_names(points), strict=True)
-    ]
+    names = _distinct_names(step.points)
+    return [Setting(step.name, name, step.set | point) for point, name in zip(step.points, names, strict=True)]
 
 
 def _distinct_names(points: Sequence[Overrides]) -> list[str]:
