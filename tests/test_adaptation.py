@@ -191,8 +191,8 @@ def test_keys_that_do_not_fit_are_refused(model: dict[str, Any], message: str) -
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("key", ["mixup", "cutmix"])
-def test_a_frozen_base_reads_each_text_once_so_nothing_is_mixed(key: str) -> None:
+@pytest.mark.parametrize("key", ["token_dropout", "mixup", "cutmix"])
+def test_a_frozen_base_reads_each_text_once_so_nothing_is_hidden_or_mixed(key: str) -> None:
     with pytest.raises(RecipeError, match="reads only once"):
         validate({"name": "a", "data": {"name": "ag_news"}, "model": {"adapt": "frozen"}, "train": {key: 0.2}})
 

@@ -55,9 +55,10 @@ class Recipe(Section):
             raise ValueError("train.mixup and train.cutmix mix whole texts, which data.long = 'window' reads in parts")
         if self.train.mixup and self.train.cutmix:
             raise ValueError("train.mixup and train.cutmix exclude each other; set one of them to 0")
-        if self.model.adapt == "frozen" and (self.train.mixup or self.train.cutmix):
+        changing = [key for key in ("token_dropout", "mixup", "cutmix") if getattr(self.train, key)]
+        if self.model.adapt == "frozen" and changing:
             raise ValueError(
-                'train.mixup and train.cutmix change what the base reads, which model.adapt = "frozen" reads only once'
+                f'train.{changing[0]} changes what the base reads, which model.adapt = "frozen" reads only once'
             )
         if self.train.folds == 1:
             raise ValueError("train.folds is 1; a cross-validation has 2 folds or more, 0 is none")

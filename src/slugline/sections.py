@@ -316,6 +316,7 @@ class TrainSection(Section):
     logit_adjustment: Annotated[float, Field(ge=0)] = Field(
         0.0, description="how much rare classes are favoured through their priors (tau); 0 = not at all"
     )
+    token_dropout: Fraction = Field(0.0, description="share of a text's tokens hidden in each training pass")
     mixup: Annotated[float, Field(ge=0)] = Field(0.0, description="Beta(a, a) of mixing hidden states; 0 = off")
     cutmix: Annotated[float, Field(ge=0)] = Field(0.0, description="likewise, of exchanging a span of them; 0 = off")
     average: Literal["none", "ema", "swa"] = Field(

@@ -70,7 +70,8 @@ def overfitting(evidence: Evidence) -> Diagnosis | None:
 def _is_comparable(recipe: Recipe) -> bool:
     """Whether accuracy on the rows as they were trained on speaks of the model that is evaluated."""
     train = recipe.train
-    return train.average == "none" and not (train.mixup or train.cutmix) and recipe.data.sampling == "shuffle"
+    is_plain = not (train.token_dropout or train.mixup or train.cutmix)
+    return is_plain and train.average == "none" and recipe.data.sampling == "shuffle"
 
 
 def _gains(evidence: Evidence) -> bool:

@@ -37,7 +37,16 @@ FIT = {
 PRETRAINING = "slugline.training.pretraining"
 
 #: Keys of [train] that speak of classes.
-OF_CLASSES = ("loss", "class_weights", "label_smoothing", "logit_adjustment", "mixup", "cutmix", "folds")
+OF_CLASSES = (
+    "loss",
+    "class_weights",
+    "label_smoothing",
+    "logit_adjustment",
+    "token_dropout",
+    "mixup",
+    "cutmix",
+    "folds",
+)
 
 
 def check(recipe: Recipe) -> None:

@@ -26,6 +26,7 @@ from slugline.errors import TrainingError
 from slugline.metrics import accuracy, confusion_matrix, f1, macro
 from slugline.models.transformer import text_logits
 from slugline.training.checkpoints import Progress
+from slugline.training.hiding import hide_tokens
 from slugline.training.losses import Loss
 from slugline.training.mixing import Mixing, mixed_loss
 from slugline.training.parameters import parameter_groups
@@ -74,6 +75,7 @@ class Method:
         layer_decay: rate of a block of the base, as a share of that of the block above.
         one_cycle: whether the schedule is torch's ``OneCycleLR``.
         pass_overhead: tokens that a forward pass costs besides its own; the default makes as few as possible.
+        token_dropout: share of a text's tokens that a forward pass does not see.
         mixing: of the texts of a forward pass with one another, or None.
     """
 
@@ -83,6 +85,7 @@ class Method:
     layer_decay: float = 1.0
     one_cycle: bool = False
     pass_overhead: int = 2**31
+    token_dropout: float = 0.0
     mixing: Mixing | None = None
 
 
@@ -198,9 +201,11 @@ class ClassifierTrainer(Trainer):
         Returns:
             A scalar, or that and the logits.
         """
-        mixing = self.method.mixing
+        inputs, mixing = dict(inputs), self.method.mixing
+        if self.method.token_dropout:
+            inputs["attention_mask"] = hide_tokens(inputs["attention_mask"], self.method.token_dropout)
         mix = mixing.draw(inputs["attention_mask"]) if mixing else None
-        logits, labels = self.method.answer(model, dict(inputs))
+        logits, labels = self.method.answer(model, inputs)
         self.tally.add(logits, labels)
         losses = mixed_loss(self.method.loss, logits, labels, mix) if mix else self.method.loss(logits, labels)
         # Gradients are averaged over ranks, hence the factor.

@@ -230,6 +230,7 @@ def _method(parts: Parts) -> Method:
         layer_decay=section.layer_decay,
         one_cycle=section.schedule == "one_cycle",
         pass_overhead=parts.machine.profile.pass_overhead,
+        token_dropout=section.token_dropout,
         mixing=_mixing(section, parts.model),
     )
 
