@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from slugline.recipe import MODEL_DEFAULTS, PRETRAIN_DEFAULTS, Recipe, meaning, sections, tables_in, to_toml
+from slugline.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
+from slugline.recipe import Recipe, meaning, sections, tables_in
 from slugline.sections import Section
+from slugline.toml import to_toml
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -1,13 +1,12 @@
-"""The recipe: one TOML file that says everything about one training. Read, overridden, resolved, written.
+"""The recipe: one TOML file that says everything about one training. Read, checked, explained, written.
 
-What its sections may say stands in `slugline.sections`. Needs neither torch nor transformers. Builders get single
-values, never the whole recipe.
+What its sections may say stands in `slugline.sections`, what stands in for the rest in `slugline.defaults`. Needs
+neither torch nor transformers. Builders get single values, never the whole recipe.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -22,12 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from slugline.defaults import NO_DATA, with_defaults
 from slugline.errors import RecipeError, nearest
-from slugline.layouts import RunLayout
 from slugline.sections import DataSection, EvaluationSection, ModelSection, PretrainSection, Section, TrainSection
-
-#: Stands for [data] where a pre-training names texts of its own; never written.
-NO_DATA = DataSection.model_construct()
+from slugline.toml import line_of, override, plain, read_toml, to_toml
 
 
 def _unless_there_is_none(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -67,7 +64,7 @@ class Recipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_model(cls, values: object) -> object:
-        return _with_pretrain_defaults(_with_model_defaults(values)) if isinstance(values, Mapping) else values
+        return with_defaults(values) if isinstance(values, Mapping) else values
 
     @model_serializer(mode="wrap")
     def _without_no_data(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -81,96 +78,6 @@ class Recipe(Section):
         """Whether there is a [data] section; only a pre-training on texts of its own can do without."""
         data = self.data
         return bool(data.name or data.path or data.hub or data.sources)
-
-
-#: Defaults that depend on the model: where all conditions of a row hold, its values stand in for what is not given.
-#: ``origin`` is the base that pre-training began with, where ``base`` is what it left. Earlier rows come first.
-MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
-    # The head alone is convex and its features are computed once: many cheap epochs at a high rate.
-    ({"adapt": "frozen"}, {"train": {"learning_rate": 3e-3, "head_learning_rate": 0.0, "epochs": 30}}),
-    # What is added begins at nothing and takes higher rates than weights that know something.
-    ({"adapt": "lora"}, {"train": {"learning_rate": 5e-4}}),
-    ({"adapt": "adapter"}, {"train": {"learning_rate": 5e-4}}),
-    (
-        {"kind": "encoder", "origin": "embedded"},
-        {
-            # Small and trained with mean pooling: it takes higher rates than the BERT family's 2e-5. Its random
-            # numbers for attention dropout cost a quarter of the time on a CPU and change no result that we measured.
-            "model": {"attention_dropout": 0.0},
-            "train": {"learning_rate": 1e-4, "head_learning_rate": 1e-3},
-        },
-    ),
-    ({"kind": "decoder"}, {"train": {"learning_rate": 5e-5}}),
-    ({"kind": "scratch", "base": ""}, {"model": {"tokenizer": "bpe"}}),
-    (
-        {"kind": "scratch"},
-        {
-            "model": {"base": "", "dropout": 0.1, "attention_dropout": 0.0},
-            "train": {
-                "learning_rate": 5e-4,
-                "schedule": "one_cycle",
-                "epochs": 30,
-                "batch_size": 64,
-                "patience": 10,
-            },
-        },
-    ),
-)
-
-
-#: Defaults of a recipe with [pretrain]: there are no classes to score.
-PRETRAIN_DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_by": "loss"}}
-
-
-def _with_model_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    model = values.get("model", {})
-    if not isinstance(model, Mapping):
-        return dict(values)
-    known = {key: model.get(key, ModelSection.model_fields[key].default) for key in ("kind", "base", "adapt")}
-    if known["kind"] == "scratch":
-        known["base"] = model.get("base", "")
-    known["origin"] = _origin_of(known["base"])
-    resolved = dict(values)
-    for conditions, defaults in MODEL_DEFAULTS:
-        if all(known[key] == value for key, value in conditions.items()):
-            resolved = _filled(resolved, defaults)
-    return resolved
-
-
-def _with_pretrain_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    pretrain = values.get("pretrain")
-    if pretrain is None:
-        return dict(values)
-    resolved = _filled(values, PRETRAIN_DEFAULTS)
-    if isinstance(pretrain, Mapping) and pretrain.get("texts"):
-        resolved.setdefault("data", NO_DATA)
-    return resolved
-
-
-def _filled(values: Mapping[str, Any], defaults: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Values with defaults in place of what is not given."""
-    filled = dict(values)
-    for section, keys in defaults.items():
-        given = filled.get(section, {})
-        if isinstance(given, Mapping):
-            filled[section] = keys | dict(given)
-    return filled
-
-
-def _origin_of(base: Any) -> Any:
-    """The base that a pre-training began with, where ``base`` is the ``model`` folder it left; else ``base``.
-
-    What suits the embedded encoder suits it after further pre-training too.
-    """
-    seen: list[str] = []
-    while isinstance(base, str) and Path(base).name == "model" and base not in seen:
-        seen.append(base)
-        try:
-            values = tomllib.loads(RunLayout(Path(base).parent).recipe.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            break
-        base = values["model"]["base"] if "pretrain" in values else base
-    return base
 
 
 def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -195,27 +102,6 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     for given in overrides:
         override(values, given)
     return validate(values, where=str(path), text=text, overrides=overrides)
-
-
-def read_toml(path: Path) -> tuple[dict[str, Any], str]:
-    """Read a TOML file that a user wrote, a recipe or a study.
-
-    Args:
-        path: an existing file.
-
-    Returns:
-        Its nested tables, and its text.
-
-    Raises:
-        RecipeError: it is no TOML, or not in UTF-8.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        return tomllib.loads(text), text
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8: {error.reason}.", mend="Save the file as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}.", mend='Strings need quotes: name = "agnews".') from error
 
 
 def section_of(source: str, **keys: Any) -> DataSection:
@@ -284,32 +170,6 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def override(values: dict[str, Any], given: str) -> None:
-    """Apply one override to plain values.
-
-    Args:
-        values: nested tables, changed in place.
-        given: ``key.sub=value``; the value as in TOML, quotes may be left out.
-
-    Raises:
-        RecipeError: it is not of that form, or goes through a value as if it were a section.
-    """
-    key, equals, written = given.partition("=")
-    parts = key.strip().split(".")
-    if not equals or not all(parts):
-        raise RecipeError(f"override {given!r} is not of the form key.sub=value.", mend="Example: train.epochs=1")
-    try:
-        value = tomllib.loads(f"value = {written}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = written
-    table = values
-    for part in parts[:-1]:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            raise RecipeError(f"override {given!r}: {part!r} is a value, not a section.")
-    table[parts[-1]] = value
-
-
 def _explain(item: Any, where: str, text: str, overrides: Sequence[str]) -> str:
     """One pydantic error as one line: place, dotted key, found, allowed, nearest known name."""
     path = [str(part) for part in item["loc"] if isinstance(part, str) and part in _known_keys() | set(_keys_in(item))]
@@ -374,24 +234,8 @@ def _place(path: Sequence[str], where: str, text: str, overrides: Sequence[str])
         key = given.partition("=")[0].strip()
         if key == dotted or key.startswith(f"{dotted}."):
             return f"override {given!r}: "
-    line = _line_of(path, text)
+    line = line_of(path, text)
     return f"{where}, line {line}: " if line else f"{where}: "
-
-
-def _line_of(path: Sequence[str], text: str) -> int:
-    """Line of a key, counted from 1, or 0: ``tomllib`` gives no positions, so section and key are looked for."""
-    section: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
-        if header:
-            section = [part.strip(" \"'") for part in header.group(1).split(".")]
-            if section == list(path):
-                return number
-            continue
-        key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
-        if key and section + [part.strip("\"'") for part in key.group(1).split(".")] == list(path):
-            return number
-    return 0
 
 
 def meaning(section: type[Section], key: str) -> str:
@@ -427,29 +271,6 @@ def _commented_key(key: str, section: type[Section], given: Mapping[str, Any]) -
     field = section.model_fields[key]
     default = field.get_default(call_default_factory=True)
     value = given.get(key, default)
-    mark = "" if key in given and value != _plain(default) else "# "
+    mark = "" if key in given and value != plain(default) else "# "
     shown = to_toml(value) if value is not None else "..."
     return f"{mark}{key} = {shown}".ljust(38) + f"  # {meaning(section, key)}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Section):
-        return value.model_dump(mode="json", exclude_none=True)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def to_toml(value: Any) -> str:
-    """A value as TOML on one line; tables in braces."""
-    import tomli_w
-
-    value = _plain(value)
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{_quoted(key)} = {to_toml(item)}" for key, item in value.items())
-        return f"{{ {pairs} }}" if pairs else "{}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(to_toml, value))}]"
-    return tomli_w.dumps({"v": value}).removeprefix("v = ").strip()
-
-
-def _quoted(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else to_toml(key)

@@ -12,8 +12,9 @@ from slugline.data.tokens import Reading, tokenise
 from slugline.errors import MissingExtra
 from slugline.models.bases import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe import Recipe, override, section_of, validate
+from slugline.recipe import Recipe, section_of, validate
 from slugline.sections import DataSection
+from slugline.toml import override
 
 
 def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:

@@ -17,9 +17,10 @@ from conftest import articles, write_csv
 from slugline.cli.app import run
 from slugline.errors import RunError, TrainingError
 from slugline.pipeline import train
-from slugline.recipe import Recipe, to_toml
+from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.study import run_study, runner
+from slugline.toml import to_toml
 from slugline.training.fit import fit
 
 LINEAR = '[[step]]\nname = "linear"\nset = { "model.kind" = "linear" }\n'

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slugline.metrics import METRICS
-from slugline.recipe import Recipe, to_toml
+from slugline.recipe import Recipe
 from slugline.statistics import wilson_interval
+from slugline.toml import to_toml
 
 #: A number that the run does not have.
 MISSING = math.nan

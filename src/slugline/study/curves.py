@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from slugline.recipe import to_toml
 from slugline.run import Run
 from slugline.study.results import SettingResult
+from slugline.toml import to_toml
 
 #: The key that is varied along a learning curve.
 ROWS = "data.max_train_examples"

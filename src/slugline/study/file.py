@@ -11,8 +11,9 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from slugline.errors import RecipeError, nearest
-from slugline.recipe import read_toml, sections, to_toml
+from slugline.recipe import sections
 from slugline.sections import Section
+from slugline.toml import read_toml, to_toml
 
 #: Keys that the study itself gives to every member.
 OWN_KEYS = {"name": "a study names its members itself", "seed": "the seeds of a study stand in its own key seeds"}

@@ -16,8 +16,9 @@ from typing import Any
 from slugline.errors import RecipeError
 from slugline.layouts import StudyLayout
 from slugline.metrics import Metric, metric
-from slugline.recipe import Recipe, read, to_toml
+from slugline.recipe import Recipe, read
 from slugline.study.file import Overrides, StepSection, StudyFile, read_file
+from slugline.toml import to_toml
 from slugline.training.fit import check
 
 #: Characters of a setting's name at most: it is a folder's.
