@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -143,6 +144,39 @@ def test_writing_and_reading_gives_an_equal_recipe(rate: float, size: int, every
         }
     )
     assert validate(tomllib.loads(write(recipe))) == recipe
+    assert validate(tomllib.loads(commented(recipe))) == recipe
+
+
+@pytest.mark.parametrize(
+    ("model", "rate"),
+    [
+        ({"adapt": "lora"}, 5e-4),
+        ({"adapt": "frozen"}, 3e-3),
+        ({"kind": "scratch", "base": ""}, 5e-4),
+        ({"base": "b"}, 2e-5),
+    ],
+    ids=str,
+)
+def test_a_recipe_for_people_leaves_the_defaults_of_another_model_alone(model: dict[str, Any], rate: float) -> None:
+    text = commented(validate({"name": "a", "data": {"path": "a.csv"}}))
+    assert "# learning_rate = 0.0001 " in text
+    values = tomllib.loads(text)
+    assert values.get("model", {}) == values.get("train", {}) == {}
+    assert validate(values | {"model": model}).train.learning_rate == rate
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"train": {"learning_rate": 2e-5}},
+        {"model": {"kind": "scratch", "size": "tiny"}, "train": {"schedule": "linear"}},
+        {"model": {"kind": "decoder", "base": "gpt2", "adapt": "frozen"}},
+        {"pretrain": {}, "train": {"select_by": "loss"}},
+    ],
+    ids=str,
+)
+def test_a_recipe_for_people_reads_back_whatever_the_model(values: dict[str, Any]) -> None:
+    recipe = validate({"name": "a", "data": {"path": "a.csv"}} | values)
     assert validate(tomllib.loads(commented(recipe))) == recipe
 
 

@@ -159,7 +159,7 @@ def test_a_small_decoder_from_scratch(news: Path, tmp_path: Path, name: str) -> 
 
 
 def test_texts_to_pre_train_on_and_what_goes_on_from_them(
-    news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
     values: dict[str, Any] = tomllib.loads((ROOT / "recipes" / "texts-pretrain.toml").read_text())
@@ -171,6 +171,9 @@ def test_texts_to_pre_train_on_and_what_goes_on_from_them(
     overrides = [*SMALL, "data.name=", f"data.path={news}", "model.base=runs/texts-pretrain/model"]
     after = train(read(ROOT / "recipes" / "banking77-scratch.toml", overrides), run_dir=tmp_path / "run")
     assert after.metrics["size"]["embedding_parameters"] == before.metrics["size"]["embedding_parameters"]
+    assert (
+        "runs/texts-pretrain/model has 2 blocks of width 128: they count, not the size in [model]." in caplog.messages
+    )
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes" / "studies").glob("*.toml")), ids=lambda path: path.stem)

@@ -13,6 +13,9 @@ from slugline.sections import DataSection, ModelSection
 #: Stands for [data] where a pre-training names texts of its own; never written.
 NO_DATA = DataSection.model_construct()
 
+#: Keys of [model] that other defaults depend on.
+CONDITIONS = ("kind", "base", "adapt")
+
 #: Defaults that depend on the model: where all conditions of a row hold, its values stand in for what is not given.
 #: ``origin`` is the base that pre-training began with, where ``base`` is what it left. Earlier rows come first.
 MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
@@ -63,11 +66,29 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     return _with_pretrain_defaults(_with_model_defaults(values))
 
 
+def defaults_beside(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What stands in for keys that are not given, beside the model and the pre-training that a recipe names.
+
+    Args:
+        values: complete, as `Recipe.model_dump` gives them.
+
+    Returns:
+        By section and key; the schema's own defaults are not among them.
+    """
+    named = {"model": {key: values["model"][key] for key in CONDITIONS}}
+    named |= {key: values[key] for key in ("pretrain",) if key in values}
+    filled = with_defaults(named)
+    return {
+        section: {key: value for key, value in filled.get(section, {}).items() if key not in CONDITIONS}
+        for section in ("model", "train")
+    }
+
+
 def _with_model_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     model = values.get("model", {})
     if not isinstance(model, Mapping):
         return dict(values)
-    known = {key: model.get(key, ModelSection.model_fields[key].default) for key in ("kind", "base", "adapt")}
+    known = {key: model.get(key, ModelSection.model_fields[key].default) for key in CONDITIONS}
     if known["kind"] == "scratch":
         known["base"] = model.get("base", "")
     known["origin"] = _origin_of(known["base"])

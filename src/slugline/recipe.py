@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from slugline.defaults import NO_DATA, with_defaults
+from slugline.defaults import NO_DATA, defaults_beside, with_defaults
 from slugline.errors import RecipeError, nearest
 from slugline.sections import DataSection, EvaluationSection, ModelSection, PretrainSection, Section, TrainSection
 from slugline.toml import line_of, override, plain, read_toml, to_toml
@@ -254,22 +254,22 @@ def commented(recipe: Recipe) -> str:
         recipe: what to write.
 
     Returns:
-        TOML that reads back to an equal recipe.
+        TOML that reads back to an equal recipe; with another model it has that model's defaults.
     """
     given = recipe.model_dump(mode="json", exclude_none=True)
-    lines = [f"name = {to_toml(given['name'])}", _commented_key("seed", Recipe, given)]
+    beside = defaults_beside(given)
+    lines = [f"name = {to_toml(given['name'])}", _commented_key("seed", Recipe, given, {})]
     for name, section in sections().items():
         if name not in given:
             continue
         title = (section.__doc__ or "").strip().splitlines()[0]
         lines += ["", f"[{name}]  # {title}"]
-        lines += [_commented_key(key, section, given[name]) for key in section.model_fields]
+        lines += [_commented_key(key, section, given[name], beside.get(name, {})) for key in section.model_fields]
     return "\n".join(lines) + "\n"
 
 
-def _commented_key(key: str, section: type[Section], given: Mapping[str, Any]) -> str:
-    field = section.model_fields[key]
-    default = field.get_default(call_default_factory=True)
+def _commented_key(key: str, section: type[Section], given: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
+    default = beside.get(key, section.model_fields[key].get_default(call_default_factory=True))
     value = given.get(key, default)
     mark = "" if key in given and value != plain(default) else "# "
     shown = to_toml(value) if value is not None else "..."

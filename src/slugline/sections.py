@@ -91,7 +91,7 @@ class DataSection(SourceSection):
     )
     clean: list[CleaningStep] = Field(
         ["encoding", "whitespace"],
-        description="steps, in this order: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
+        description="taken in the order given: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
     )
     min_tokens: Count = Field(
         0, description="texts of fewer words leave train and validation, never a given test split; 0 = none"
@@ -305,7 +305,9 @@ class TrainSection(Section):
     warmup: Annotated[float, Field(ge=0)] = Field(0.1, description="below 1: share of the updates; otherwise updates")
     schedule: Literal["linear", "cosine", "one_cycle", "constant"] = Field("linear", description="after warm-up")
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="gradients are clipped to it; 0 = never")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="auto: bf16 where it is native")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="auto: bf16 where it is native, else fp16 on GPUs that are fast at it, else fp32"
+    )
     loss: Literal["cross_entropy", "focal"] = Field("cross_entropy", description="focal fades out easy examples")
     gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="of the focal loss")
     class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
@@ -328,7 +330,9 @@ class TrainSection(Section):
     keep_checkpoints: Count = Field(2, description="besides the best; 0 = all")
     patience: Count = Field(0, description="evaluations without improvement before stopping; 0 = never stop early")
     min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="smallest change that counts as improvement")
-    select_by: str = Field("f1_macro", description="metric that chooses the best model, on validation")
+    select_by: str = Field(
+        "f1_macro", description="what chooses the best model, on validation: f1_macro, f1_weighted, accuracy, loss, ..."
+    )
     folds: Count = Field(0, description="of a stratified cross-validation whose models form an ensemble; 0 = none")
     ensemble: Literal["logits", "probabilities"] = Field("logits", description="what the folds' models average")
     logging_steps: Positive = Field(50, description="updates between lines of history")

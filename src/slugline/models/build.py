@@ -11,6 +11,7 @@ from slugline.hardware import Device
 from slugline.labels import LabelSet
 from slugline.models.bases import from_pretrained, load_config, resolve_base, sentence_pooling
 from slugline.models.saving import size_of
+from slugline.sections import Dimensions
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -202,7 +203,7 @@ def scratch_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) ->
 
 
 def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
-    """Configuration of the small decoder that ``model.base`` names.
+    """Configuration of the small decoder that ``model.base`` names; its size counts, whatever the recipe's.
 
     Args:
         section: of the recipe.
@@ -220,6 +221,16 @@ def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
         raise ModelError(
             f'{section.base} is a {config.model_type}, but model.kind = "scratch" goes on only from its own kind.',
             mend='Leave model.base out to begin with random weights, or choose model.kind = "encoder" or "decoder".',
+        )
+    found = Dimensions(
+        config.num_hidden_layers, config.hidden_size, config.intermediate_size, config.num_attention_heads
+    )
+    if found != section.dimensions:
+        logger.warning(
+            "%s has %d blocks of width %d: they count, not the size in [model].",
+            section.base,
+            found.layers,
+            found.width,
         )
     set_dropout(config, section)
     return config
