@@ -91,7 +91,7 @@ class DataSection(SourceSection):
     )
     clean: list[CleaningStep] = Field(
         ["encoding", "whitespace"],
-        description="taken in the order given: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
+        description="in the order given: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
     )
     min_tokens: Count = Field(
         0, description="texts of fewer words leave train and validation, never a given test split; 0 = none"
