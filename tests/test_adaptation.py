@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from slugline.data.dataset import load_dataset
 from slugline.data.tokens import tokenizer_fingerprint
 from slugline.errors import ModelError, RecipeError
 from slugline.models.build import pooling_of
+from slugline.models.features import Features, Replay
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain
 from slugline.recipe import Recipe, validate
@@ -107,6 +109,19 @@ def test_the_head_of_features_is_the_head_of_texts(tiny_base: Path, news_csv: Pa
     assert of_features["accuracy"] == run.metrics["validation"]["accuracy"]
 
 
+def test_to_ask_a_frozen_base_is_part_of_the_training(
+    tiny_base: Path, news_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(*args: Any, **options: Any) -> Features:
+        time.sleep(1.0)
+        return plain(*args, **options)
+
+    plain = Replay.encode
+    monkeypatch.setattr(Replay, "encode", encode)
+    run = train(recipe(news_csv, ways(tiny_base)["frozen"], epochs=1), run_dir=tmp_path / "run")
+    assert run.metrics["timing"]["train_seconds"] > 2  # train and validation
+
+
 def test_a_vocabulary_is_learnt_from_training_rows_alone(news_csv: Path, tmp_path: Path) -> None:
     asked = recipe(news_csv, SCRATCH, epochs=1)
     run = train(asked, run_dir=tmp_path / "run")
@@ -148,6 +163,15 @@ def test_a_small_decoder_is_pre_trained_and_gone_on_from(news_csv: Path, tmp_pat
     assert 0 < moved < 0.1  # gone on from, not begun anew
     assert after.recipe.model.tokenizer == "base"
     assert after.recipe.train.schedule == "one_cycle"
+
+
+def test_every_token_to_be_found_counts(news_csv: Path, tmp_path: Path) -> None:
+    """Loss in training is the loss on validation, before anything is learnt: both are means over the tokens."""
+    asked = recipe(news_csv, SCRATCH | {"dropout": 0.0}, epochs=1, learning_rate=1e-9, logging_steps=1)
+    values = asked.model_dump(exclude={"train": {"select_by"}}) | {"name": "a", "pretrain": {"sequence_length": 3}}
+    run = pretrain(validate(values), run_dir=tmp_path / "run")
+    losses = [line["loss"] for line in run.history if "loss" in line]
+    assert np.mean(losses) == pytest.approx(run.metrics["validation"]["loss"], rel=0.05)
 
 
 def test_pre_training_goes_on_from_a_small_decoder(news_csv: Path, tmp_path: Path) -> None:

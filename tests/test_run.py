@@ -84,6 +84,22 @@ def test_a_complete_run_is_refused_unless_forced(tmp_path: Path) -> None:
         assert not (tmp_path / "old").exists()
 
 
+@pytest.mark.parametrize("error", [DataError("the file is gone"), KeyboardInterrupt(), ValueError()], ids=repr)
+def test_what_stood_there_comes_back_if_nothing_was_trained(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "run"
+    complete(path)
+    before = {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
+    with pytest.raises(type(error)), Run.open(path, recipe(), force=True):
+        raise error
+    assert {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()} == before
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
+    with pytest.raises(type(error)), Run.open(path, recipe(), force=True) as run:
+        run.append_history({"step": 1})
+        raise error
+    assert run.state in ("failed", "interrupted")
+    assert [each.name for each in tmp_path.iterdir()] == ["run"]
+
+
 def test_an_interrupted_run_wants_to_be_told_what_to_do(tmp_path: Path) -> None:
     run = interrupted(tmp_path)
     assert run.state == "interrupted"

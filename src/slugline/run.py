@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -191,7 +191,7 @@ class Run:
             path: the run's own folder.
             recipe: what is executed; written first.
             resume: go on with an interrupted or failed run.
-            force: delete what stands there and begin anew.
+            force: begin anew; what stands there is deleted in the end, or comes back if nothing was trained.
             accept_changes: resume although the recipe has changed.
 
         Yields:
@@ -203,29 +203,35 @@ class Run:
         """
         Run(path)._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
         run = Run(path)  # a new view: that one may remember the recipe as it was
-        is_new = not path.exists()
-        with disk_errors(path):
-            path.mkdir(parents=True, exist_ok=True)
-        before = run.manifest if run.layout.is_run() else {}
-        run.write_text(run.layout.recipe, write(recipe))
-        run.write_json(run.layout.manifest, _begun(recipe, before))
+        with _set_aside(run) if force else nullcontext(), run._life(recipe):
+            yield run
+
+    @contextmanager
+    def _life(self, recipe: Recipe) -> Iterator[None]:
+        """Running inside, and afterwards what came of it."""
+        is_new = not self.path.exists()
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        before = self.manifest if self.layout.is_run() else {}
+        self.write_text(self.layout.recipe, write(recipe))
+        self.write_json(self.layout.manifest, _begun(recipe, before))
         started = time.monotonic()
-        with _log_to(run.layout.log):
+        with _log_to(self.layout.log):
             try:
-                yield run
+                yield
             except KeyboardInterrupt:
-                run._end("interrupted", started, error="stopped by Ctrl-C")
+                self._end("interrupted", started, error="stopped by Ctrl-C")
                 raise
             except INPUT_ERRORS as error:
-                run._end("failed", started, error=str(error))
-                if is_new and not run._is_begun():
+                self._end("failed", started, error=str(error))
+                if is_new and not self._is_begun():
                     # Nothing was trained: a typo must not leave a folder that blocks the next try.
-                    shutil.rmtree(path, ignore_errors=True)
+                    shutil.rmtree(self.path, ignore_errors=True)
                 raise
             except BaseException as error:
-                run._end("failed", started, error=f"{type(error).__name__}: {error}")
+                self._end("failed", started, error=f"{type(error).__name__}: {error}")
                 raise
-            run._end("complete", started)
+            self._end("complete", started)
 
     def record(self, facts: Mapping[str, Any]) -> None:
         """Add facts to the manifest."""
@@ -308,14 +314,13 @@ class Run:
                 mend="Wait for it, stop it, or choose another folder with --run-dir.",
             )
         if force:
-            with disk_errors(self.path):
-                shutil.rmtree(self.path, ignore_errors=True)
-        elif state == "complete":
+            return
+        if state == "complete":
             raise RunError(
                 f"{self.path} is complete.",
                 mend="Train again from the beginning with --force, or elsewhere with --run-dir.",
             )
-        elif state in ("failed", "interrupted"):
+        if state in ("failed", "interrupted"):
             if not resume:
                 raise RunError(
                     f"{self.path} holds a run that was {state}.",
@@ -370,6 +375,24 @@ class Run:
         except ValueError as error:
             raise RunError(f"{path} is damaged: {error}.", mend="Train again with --force.") from error
         return values
+
+
+@contextmanager
+def _set_aside(run: Run) -> Iterator[None]:
+    """Make room for a run; what stood there comes back if nothing was trained in its place."""
+    aside = run.path.with_name(f".{run.path.name}.{os.getpid()}.partial")
+    with disk_errors(run.path):
+        if run.path.exists():
+            run.path.rename(aside)
+    try:
+        yield
+    except BaseException:
+        if aside.exists() and not run._is_begun():
+            shutil.rmtree(run.path, ignore_errors=True)
+            aside.rename(run.path)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

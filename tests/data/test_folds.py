@@ -57,6 +57,19 @@ def test_folds_do_not_depend_on_the_order_of_the_rows(rng: random.Random, seed: 
     assert len({expected[name] for name in clusters[0]}) == len({expected[name] for name in clusters[1]}) == 1
 
 
+def test_near_duplicates_stay_together_where_validation_is_given(tmp_path: Path) -> None:
+    words = "the central bank raised its rates on monday after a long meeting in the capital said people".split()
+    long = [{"text": " ".join(words[i:] + words[:i]) * 2 + f" topic{i}", "label": "ab"[i % 2]} for i in range(12)]
+    train = articles(60) + [long[index] | {"text": long[index]["text"] + " again"} for index in range(12)]
+    labels = {"a": "sport", "b": "tech"}
+    rows = [[row | {"label": labels.get(row["label"], row["label"])} for row in part] for part in (train, long + long)]
+    paths = [write_csv(tmp_path / f"{name}.csv", part) for name, part in zip(("train", "valid"), rows, strict=True)]
+    dataset = load_dataset(DataSection(path=str(paths[0]), validation_path=str(paths[1]), test_fraction=0.0))
+    for fold in folds_of(dataset, 3, seed=13):
+        ends = {text.removesuffix(" again") for text in fold["train"]["text"]}
+        assert not ends & {text.removesuffix(" again") for text in fold["validation"]["text"]}
+
+
 def test_another_seed_gives_other_folds() -> None:
     ids, labels = labelled([30, 30])
     assert assign_folds(ids, labels, count=3, seed=1) != assign_folds(ids, labels, count=3, seed=2)

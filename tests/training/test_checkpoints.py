@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from slugline.sections import TrainSection
 from slugline.training.checkpoints import Progress, _rotate, in_order, is_sealed, last_complete, seal, step_of
+from slugline.training.course import progress_at
 
 
 def checkpoint(folder: Path, step: int, *, sealed: bool = True) -> Path:
@@ -83,3 +85,15 @@ def test_progress_comes_back_as_it_was(tmp_path: Path) -> None:
     progress = Progress(rows=4, tokens=7, best_value=0.25, best_step=3, stale=2, stopped=True, train_seconds=1.5)
     progress.write(tmp_path)
     assert Progress.read(tmp_path) == progress
+
+
+def test_a_recipe_with_smaller_passes_has_them_after_resuming(tmp_path: Path) -> None:
+    """What memory forbade stays forbidden, and what is not said stays as it was."""
+    Progress(rows=16, tokens=2048).write(tmp_path)
+    for keys, expected in (
+        ({}, (16, 2048)),
+        ({"micro_batch_size": 4}, (4, 2048)),
+        ({"micro_batch_size": 64, "micro_batch_tokens": 512}, (16, 512)),
+    ):
+        progress = progress_at(tmp_path, TrainSection(**keys), machine=None)  # type: ignore[arg-type]
+        assert (progress.rows, progress.tokens) == expected

@@ -21,6 +21,7 @@ from slugline.labels import LabelSet
 from slugline.models.blocks import blocks_of
 from slugline.models.build import build_pretrained
 from slugline.sections import ModelSection
+from slugline.training.hiding import hide_tokens
 from slugline.training.mixing import Mix, Mixing, cutmix_weights, mixed_loss, mixup_weights
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -60,6 +61,19 @@ def test_cutmix_takes_one_span_as_long_as_its_share(lengths: list[int], own: flo
         assert len(taken) == round(torch.tensor((1 - own) * length).round().item())
         assert not taken or taken == list(range(taken[0], taken[-1] + 1))
         assert not row[length:].any()
+
+
+@settings(deadline=None)
+@given(lengths_strategy, st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**31))
+def test_cutmix_counts_over_the_tokens_that_are_seen(lengths: list[int], own: float, hidden: float, seed: int) -> None:
+    torch.manual_seed(seed)
+    mask = hide_tokens(masked(lengths), hidden)
+    for row, seen in zip(cutmix_weights(mask, own), mask, strict=True):
+        assert (row <= seen).all()
+        places = seen.nonzero().squeeze(1)
+        taken = row[places].nonzero().squeeze(1).tolist()
+        assert len(taken) == row.sum() == round(torch.tensor((1 - own) * len(places)).round().item())
+        assert not taken or taken == list(range(taken[0], taken[-1] + 1))
 
 
 @settings(deadline=None)

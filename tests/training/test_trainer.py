@@ -241,6 +241,15 @@ def test_straight_schedules(tiny_base: Path, tmp_path: Path, schedule: str, shar
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
+def test_a_warm_up_longer_than_the_training_only_rises(tiny_base: Path, tmp_path: Path, schedule: str) -> None:
+    trainer, recorder = make(tiny_base, tmp_path, schedule=schedule)
+    trainer.args.warmup_steps = 500
+    trainer.train()
+    rates = [line["learning_rate"] for line in recorder.lines]
+    assert rates == sorted(rates)
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
 def test_curved_schedules_rise_and_fall(tiny_base: Path, tmp_path: Path, schedule: str) -> None:
     _, lines = trained(tiny_base, tmp_path, schedule=schedule)
     found = [line["learning_rate"] for line in lines]

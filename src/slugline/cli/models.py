@@ -26,7 +26,7 @@ def train(
         bool, typer.Option("--accept-changes", help="With --resume: although the recipe has changed.")
     ] = False,
     folds: Annotated[int, typer.Option(help="Cross-validate with this many folds: short for train.folds=K.")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Delete what stands in the folder and begin anew.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Begin anew in place of what stands in the folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train, evaluate, and write the run."""

@@ -19,7 +19,7 @@ def pretrain(
     accept_changes: Annotated[
         bool, typer.Option("--accept-changes", help="With --resume: although the recipe has changed.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Delete what stands in the folder and begin anew.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Begin anew in place of what stands in the folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Pre-train on texts without labels, a base further or a small decoder from nothing; then fine-tune it."""

@@ -49,7 +49,7 @@ class TextDataset:
         text: the columns that make the text, joined by a blank.
         label: the column of the labels.
         clean: cleaning steps that were taken.
-        clusters: ids of train rows that nearly repeat each other and belong on one side of any further cut.
+        clusters: ids of train and validation rows that nearly repeat each other: on one side of any further cut.
         classes_before: rows of train by class before any filter or split; empty where no row was let go.
     """
 
@@ -168,9 +168,8 @@ def load_dataset(section: DataSection) -> TextDataset:
     fractions = _own_fractions(joined, section)
     if any(fractions):
         parts = noting(examples.drop_repetitions(parts))
-    clusters, near = examples.find_near_duplicates(parts)
+    clusters, together, near = examples.find_near_duplicates(parts)
     findings += near
-    together = tuple(tuple(parts["train"].ids_of(cluster)) for cluster in clusters)
     let_go = len(parts["train"]) < len(joined.parts["train"])
     if any(fractions):
         parts = noting(cutting.cut_splits(parts, fractions=fractions, seed=section.split_seed, clusters=clusters))
@@ -185,7 +184,7 @@ def load_dataset(section: DataSection) -> TextDataset:
         joined,
         tuple(findings),
         clean=section.clean,
-        clusters=together,
+        clusters=tuple(map(tuple, together)),
         classes_before={name: before[name] for name in joined.order if before[name]},
     )
 

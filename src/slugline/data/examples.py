@@ -264,14 +264,15 @@ def drop_repetitions(parts: Parts) -> tuple[dict[Split, Examples], list[Finding]
     return {**parts, "train": train.without(gone)}, [Finding.of("repetition", train.ids_of(gone), message)]
 
 
-def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[Finding]]:
+def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[list[str]], list[Finding]]:
     """Near duplicates within train, and between train and the given splits.
 
     Args:
         parts: examples by split.
 
     Returns:
-        Clusters of indices into train, and findings.
+        Clusters of indices into train; clusters of ids in train and a given validation split, which folds keep
+        together; findings.
     """
     splits = [split for split in ORDER if split in parts]
     keys = [key for split in splits for key in parts[split].keys]
@@ -279,6 +280,9 @@ def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[Finding]]:
     clusters = checks.near_duplicates(keys)
     of_train = [[index for index in cluster if index < n_train] for cluster in clusters]
     within = [cluster for cluster in of_train if len(cluster) > 1]
+    pool = [name for split in splits if split != "test" for name in parts[split].ids]
+    of_pool = [[pool[index] for index in cluster if index < len(pool)] for cluster in clusters]
+    together = [cluster for cluster in of_pool if len(cluster) > 1]
     across = [
         index for cluster, some in zip(clusters, of_train, strict=True) if len(some) < len(cluster) for index in some
     ]
@@ -290,4 +294,4 @@ def find_near_duplicates(parts: Parts) -> tuple[list[list[int]], list[Finding]]:
     if across:
         message = f"train rows that nearly repeat a text of {' or '.join(splits[1:])}: {{count}} (kept)"
         findings.append(Finding.of("near leak", parts["train"].ids_of(sorted(across)), message, is_warning=True))
-    return within, findings
+    return within, together, findings

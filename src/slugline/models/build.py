@@ -29,9 +29,12 @@ SENTENCE_POOLING = {
     "pooling_mode_lasttoken": "last",
 }
 
-#: Names under which the architectures keep each kind of dropout: BERT and its kin, DistilBERT, GPT-2.
+#: Names under which the architectures keep each kind of dropout: BERT and its kin, DistilBERT, GPT-2, NeoX, GPT-Neo.
 DROPOUT_KEYS = {
-    "dropout": ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "resid_pdrop", "embd_pdrop"),
+    "dropout": (
+        *("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "resid_pdrop", "embd_pdrop"),
+        *("hidden_dropout", "resid_dropout", "embed_dropout"),
+    ),
     "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
     "head_dropout": ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout"),
 }
@@ -315,7 +318,7 @@ def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
             known = ["cls_dropout"]
         if rate is None:
             continue
-        if not known and key != "head_dropout":
+        if rate and not known and (key != "head_dropout" or pooling_of(section) == "native"):
             raise ModelError(f"model.{key} is set, but {config.model_type} has no such dropout.", mend="Leave it out.")
         for name in known:
             setattr(config, name, rate)

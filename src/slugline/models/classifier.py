@@ -190,17 +190,23 @@ def _load_foreign(place: str, precision: str) -> Classifier:
             f"{place} is neither a run nor a model folder: it has no config.json.",
             mend="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
         )
-    if folder.exists() and "ForSequenceClassification" not in _architecture(folder):
+    architecture = _architecture(place)
+    if "ForSequenceClassification" not in architecture:
         raise ModelError(
-            f"{place} is a {_architecture(folder) or 'model'} without a classification head.",
+            f"{place} is a {architecture or 'model'} without a classification head.",
             mend="Fine-tune it first: slugline train RECIPE model.base=" + place,
         )
     labels, scorer = _load_transformer(place, None, precision)
     return Classifier(labels, scorer, name=folder.name)
 
 
-def _architecture(folder: Path) -> str:
-    path = ModelLayout(folder).config
+def _architecture(place: str) -> str:
+    """What a folder's or a Hub model's configuration says that its weights are; a fresh head would answer at random."""
+    from slugline.models.bases import load_config
+
+    path = ModelLayout(Path(place)).config
+    if not path.is_file():
+        return " ".join(load_config(place).architectures or [])
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -96,11 +96,7 @@ def train_tokenizer(texts: Sequence[str], kind: str, *, vocabulary_size: int) ->
 
     backend, special = TOKENIZERS[kind](texts, vocabulary_size)
     found = backend.get_vocab_size()
-    if found > vocabulary_size:
-        raise ModelError(
-            f"model.vocabulary_size is {vocabulary_size}, but the characters of the texts alone need {found} entries.",
-            mend=f"Choose model.vocabulary_size = {10 * found}, for example.",
-        )
+    _require_room(found, vocabulary_size)
     if found < vocabulary_size:
         logger.warning(
             "model.vocabulary_size is %s, but the training texts hold no more than %s entries: so many are used.",
@@ -108,6 +104,14 @@ def train_tokenizer(texts: Sequence[str], kind: str, *, vocabulary_size: int) ->
             f"{found:,}",
         )
     return PreTrainedTokenizerFast(tokenizer_object=backend, padding_side="right", **special)
+
+
+def _require_room(needed: int, size: int) -> None:
+    if needed > size:
+        raise ModelError(
+            f"model.vocabulary_size is {size}, but the characters of the texts alone need {needed} entries.",
+            mend=f"Choose model.vocabulary_size = {10 * needed}, for example.",
+        )
 
 
 def _train_bpe(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
@@ -151,6 +155,9 @@ def _train_unigram(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str
 
     backend = Tokenizer(models.Unigram())
     backend.normalizer = normalizers.NFC()
+    # Its trainer's own error is a bare exception without numbers.
+    characters = set[str]().union(*map(backend.normalizer.normalize_str, texts))
+    _require_room(len(characters) + len((PADDING, END, UNKNOWN)), size)
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
     backend.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(

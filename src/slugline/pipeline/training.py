@@ -32,7 +32,7 @@ def train(
         recipe: complete.
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: go on with an interrupted run, from its latest whole checkpoint or from the one given.
-        force: delete what stands in the folder and begin anew.
+        force: begin anew in place of what stands in the folder.
         accept_changes: resume although the recipe has changed.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from slugline.errors import RecipeError, nearest
-from slugline.recipe import sections
+from slugline.recipe import sections, tables_in
 from slugline.sections import Section
 from slugline.toml import read_toml, to_toml
 
@@ -29,13 +29,20 @@ def _dotted(values: object) -> object:
     """Overrides by dotted key, however they were written: ``"train.epochs" = 1`` or ``train.epochs = 1``."""
     if not isinstance(values, Mapping):
         return values
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        is_section = key in sections() and isinstance(value, Mapping)
-        flat |= {f"{key}.{inner}": item for inner, item in value.items()} if is_section else {key: value}
+    flat = _flat(values, sections())
     own = next((key for key in flat if key in OWN_KEYS), None)
     if own:
         raise ValueError(f"{own!r} cannot be overridden: {OWN_KEYS[own]}")
+    return flat
+
+
+def _flat(values: Mapping[str, Any], tables: Mapping[str, type[Section]], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key, down to those that are no tables of the recipe: a label map is a value."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        table = tables.get(key)
+        is_table = table is not None and isinstance(value, Mapping)
+        flat |= _flat(value, tables_in(table), f"{prefix}{key}.") if table and is_table else {f"{prefix}{key}": value}
     return flat
 
 

@@ -145,9 +145,15 @@ def progress_at(start: Path | None, section: TrainSection, machine: Machine) -> 
     Returns:
         The progress, which grows.
     """
-    if start is not None:
-        return Progress.read(start)
     rows, tokens = section.micro_batch_size, section.micro_batch_tokens
+    if start is not None:
+        progress = Progress.read(start)
+        # A recipe that was changed to smaller passes has them; what memory forbade stays forbidden.
+        progress.rows, progress.tokens = (
+            min(progress.rows, rows or UNLIMITED),
+            min(progress.tokens, tokens or UNLIMITED),
+        )
+        return progress
     if not rows and not tokens:
         return Progress(rows=machine.profile.micro_batch_size, tokens=machine.profile.micro_batch_tokens)
     return Progress(rows=rows or UNLIMITED, tokens=tokens or UNLIMITED)

@@ -115,7 +115,7 @@ def cutmix_weights(both: Tensor, own: float) -> Tensor:
     """One span of each row is the partner's, wholly.
 
     Args:
-        both: (B, T), 1 where a row and its partner have tokens; padding stands on the right.
+        both: (B, T), 1 where a row and its partner have tokens.
         own: share of the row itself.
 
     Returns:
@@ -124,5 +124,6 @@ def cutmix_weights(both: Tensor, own: float) -> Tensor:
     common = both.sum(dim=1, keepdim=True)
     length = ((1 - own) * common).round().long()
     begin = (float(torch.rand(())) * (common - length + 1)).long()
-    position = torch.arange(both.shape[1], device=both.device).unsqueeze(0)
-    return ((position >= begin) & (position < begin + length)).float()
+    # Counted over what they have in common: there may be padding on either side, and hidden tokens in between.
+    place = both.cumsum(dim=1) - 1
+    return (both * (place >= begin) * (place < begin + length)).float()

@@ -180,6 +180,8 @@ class ClassifierTrainer(Trainer):
         # Count the items of an update whatever the model's signature says.
         self.model_accepts_loss_kwargs = True
         self.network, self.loader, self.method = model, loader, method
+        # Labels stand where they are found, for the heads of language models too: none is to be left out of the count.
+        self._loss_shifts_labels = False
         self.progress, self.tally, self.score = progress, tally, score
 
     def get_train_dataloader(self) -> UpdateLoader:
@@ -319,13 +321,14 @@ class ClassifierTrainer(Trainer):
         """
         if self.lr_scheduler is None and self.method.one_cycle:
             chosen = optimizer or self.create_optimizer()
+            # Torch counts the first update out, and divides by what is left.
+            warmup = max(self.args.get_warmup_steps(num_training_steps), 2)
             schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
                 chosen,
                 max_lr=[group["lr"] for group in chosen.param_groups],
                 # One more than there are updates: the scheduler is stepped after the last one too.
                 total_steps=num_training_steps + 1,
-                # Torch counts the first update out, and divides by what is left.
-                pct_start=max(self.args.get_warmup_steps(num_training_steps), 2) / (num_training_steps + 1),
+                pct_start=min(warmup / (num_training_steps + 1), 1.0),
                 cycle_momentum=False,
             )
             self.lr_scheduler = schedule

@@ -7,6 +7,7 @@ common with other trainings is in `slugline.training.course`.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from slugline.recipe import Recipe
 from slugline.run import Run
 from slugline.sections import TrainSection
 from slugline.storage import replacing_folder
+from slugline.training.checkpoints import Progress
 from slugline.training.course import (
     Course,
     carry_out,
@@ -134,7 +136,7 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
         start=start,
         dataset=dataset,
         adapted=adapted,
-        material=_material(recipe, machine, model, tokens, pad_id=int(tokenizer.pad_token_id)),
+        material=_material(recipe, machine, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
     )
 
 
@@ -148,9 +150,15 @@ def _log_size(size: dict[str, int]) -> None:
 
 
 def _material(
-    recipe: Recipe, machine: Machine, model: PreTrainedModel, tokens: dict[str, Tokens], *, pad_id: int
+    recipe: Recipe,
+    machine: Machine,
+    model: PreTrainedModel,
+    tokens: dict[str, Tokens],
+    progress: Progress,
+    *,
+    pad_id: int,
 ) -> Material:
-    """Tokens, or where the base is frozen what it says of them."""
+    """Tokens, or where the base is frozen what it says of them: to ask it is part of the training's time."""
     if recipe.model.adapt != "frozen":
         return TokenMaterial(tokens, pad_id)
     model.to(machine.hardware.device)  # type: ignore[arg-type]
@@ -159,7 +167,7 @@ def _material(
     except ValueError as error:
         logger.info("the frozen base is asked again in every epoch: %s.", error)
         return TokenMaterial(tokens, pad_id)
-    profile, precision = machine.profile, machine.precision.precision
+    profile, precision, began = machine.profile, machine.precision.precision, time.monotonic()
     features = {
         split: replay.encode(
             some,
@@ -170,6 +178,7 @@ def _material(
         )
         for split, some in tokens.items()
     }
+    progress.train_seconds += time.monotonic() - began
     return FeatureMaterial(replay, features)
 
 
