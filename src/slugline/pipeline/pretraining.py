@@ -28,7 +28,7 @@ def pretrain(
         recipe: complete, with [pretrain].
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: go on with an interrupted run, from its latest whole checkpoint.
-        force: delete what stands in the folder and begin anew.
+        force: begin anew in place of what stands in the folder.
         accept_changes: resume although the recipe or the texts have changed.
 
     Returns:
