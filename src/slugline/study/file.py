@@ -40,9 +40,8 @@ def _flat(values: Mapping[str, Any], tables: Mapping[str, type[Section]], prefix
     """Values by dotted key, down to those that are no tables of the recipe: a label map is a value."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        table = tables.get(key)
-        is_table = table is not None and isinstance(value, Mapping)
-        flat |= _flat(value, tables_in(table), f"{prefix}{key}.") if table and is_table else {f"{prefix}{key}": value}
+        table = tables.get(key) if isinstance(value, Mapping) else None
+        flat |= _flat(value, tables_in(table), f"{prefix}{key}.") if table else {f"{prefix}{key}": value}
     return flat
 
 

@@ -149,10 +149,8 @@ def progress_at(start: Path | None, section: TrainSection, machine: Machine) -> 
     if start is not None:
         progress = Progress.read(start)
         # A recipe that was changed to smaller passes has them; what memory forbade stays forbidden.
-        progress.rows, progress.tokens = (
-            min(progress.rows, rows or UNLIMITED),
-            min(progress.tokens, tokens or UNLIMITED),
-        )
+        progress.rows = min(progress.rows, rows or UNLIMITED)
+        progress.tokens = min(progress.tokens, tokens or UNLIMITED)
         return progress
     if not rows and not tokens:
         return Progress(rows=machine.profile.micro_batch_size, tokens=machine.profile.micro_batch_tokens)
