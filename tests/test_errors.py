@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 
 from slugline import errors
@@ -14,6 +15,12 @@ def test_an_error_is_its_message_and_its_mend() -> None:
 
 def test_a_missing_extra_names_the_pip_line() -> None:
     assert 'pip install "slugline[embedded]"' in str(errors.MissingExtra("The demo", extra="embedded"))
+
+
+def test_a_missing_extra_survives_the_way_out_of_another_process() -> None:
+    error = copy.copy(errors.MissingExtra("The demo", extra="embedded"))  # as pickle rebuilds it
+    assert isinstance(error, errors.MissingExtra)
+    assert str(error) == str(errors.MissingExtra("The demo", extra="embedded"))
 
 
 def test_the_nearest_name_is_offered_only_where_it_is_near() -> None:

@@ -59,11 +59,12 @@ class MissingExtra(SluglineError):
         extra: name of the extra in ``pip install "slugline[extra]"``.
     """
 
-    def __init__(self, feature: str, *, extra: str) -> None:
+    def __init__(self, feature: str, extra: str) -> None:
         super().__init__(
             f"{feature} needs packages that are not installed here.",
             mend=f'Install them with: pip install "slugline[{extra}]"',
         )
+        self.args = (feature, extra)  # what it is rebuilt from when a fold's process hands it over
 
 
 def nearest(name: str, known: list[str]) -> str:

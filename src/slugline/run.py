@@ -144,7 +144,7 @@ class Run:
         if self.folds and len(owners) < self.recipe.train.folds:
             raise RunError(
                 f"{self.path} has only {len(owners)} of {self.recipe.train.folds} folds: the run is {self.state}.",
-                mend="Finish it with: slugline train RECIPE --resume",
+                mend="Finish it with the same command and --resume.",
             )
         for owner in owners:
             owner._require(owner.layout.model)
@@ -365,7 +365,7 @@ class Run:
             raise RunError(f"{self.path} is not a run folder.", mend="Train one with: slugline train RECIPE")
         raise RunError(
             f"{self.path} has no {path.relative_to(self.path).as_posix()}: the run is {self.state}.",
-            mend="Finish it with: slugline train RECIPE --resume" if self.state != "complete" else "",
+            mend="Finish it with the same command and --resume." if self.state != "complete" else "",
         )
 
     def _read_json(self, path: Path) -> dict[str, Any]:

@@ -99,6 +99,19 @@ def test_several_kinds_and_seeds_and_test_for_the_chosen_alone(folder: Path, tra
     )
 
 
+def test_a_decoder_from_scratch_that_is_not_clearly_smaller_is_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = {"kind": "scratch", "base": "", "vocabulary_size": 300, "layers": 1, "heads": 1, "ffn": 8}
+    steps = "".join(
+        f'[[step]]\nname = "width-{width}"\nset = {to_toml({"model": model | {"width": width}})}\n' for width in (8, 32)
+    )
+    run_study(study(folder, steps + '[[step]]\nname = "tuned"\n', recipe="tiny.toml"))
+    assert "width-32, trained from scratch, has" in caplog.text
+    assert "of tuned." in caplog.text
+    assert "width-8, trained" not in caplog.text
+
+
 def test_the_same_command_repeats_nothing(folder: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = study(folder, SIZES)
     first = run_study(path).to_dict()

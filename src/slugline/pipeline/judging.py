@@ -1,9 +1,9 @@
-"""What reads runs and models: `evaluate_on`, `score_split`, `compare_runs`."""
+"""What reads runs and models: `evaluate_on`, `score_split`, `compare_runs`, `warn_of_sizes`."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -139,22 +139,30 @@ def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
     """
     names = [path.name for path in paths]
     unique = len(set(names)) == len(names)
-    _warn_of_sizes([Run(path) for path in paths])
-    return compare({path.name if unique else str(path): Run(path).predictions(split) for path in paths})
+    runs = {path.name if unique else str(path): Run(path) for path in paths}
+    warn_of_sizes(runs)
+    return compare({name: run.predictions(split) for name, run in runs.items()})
 
 
-def _warn_of_sizes(runs: Sequence[Run]) -> None:
-    """Say so where a model that was trained from scratch is not clearly smaller than one that was pre-trained."""
-    complete = [run for run in runs if run.state == "complete"]
-    sizes = {run.path.name: run.metrics["size"]["parameters"] for run in complete}
-    kinds = {run.path.name: run.recipe.model.kind for run in complete}
+def warn_of_sizes(runs: Mapping[str, Run]) -> None:
+    """Say so where a model that was trained from scratch is not clearly smaller than every pre-trained one beside it.
+
+    Args:
+        runs: that are compared, by the names they go by; those that are not complete are passed over.
+    """
+    complete = {name: run for name, run in runs.items() if run.state == "complete"}
+    sizes = {name: run.metrics["size"]["parameters"] for name, run in complete.items()}
+    kinds = {name: run.recipe.model.kind for name, run in complete.items()}
+    tuned = [name for name, kind in kinds.items() if kind in ("encoder", "decoder")]
+    if not tuned:
+        return
+    smallest = min(tuned, key=lambda name: sizes[name])
     for scratch in (name for name, kind in kinds.items() if kind == "scratch"):
-        for tuned in (name for name, kind in kinds.items() if kind in ("encoder", "decoder")):
-            if sizes[scratch] > CLEARLY_SMALLER * sizes[tuned]:
-                logger.warning(
-                    "%s, trained from scratch, has %s parameters, which is not clearly fewer than the %s of %s.",
-                    scratch,
-                    f"{sizes[scratch]:,}",
-                    f"{sizes[tuned]:,}",
-                    tuned,
-                )
+        if sizes[scratch] > CLEARLY_SMALLER * sizes[smallest]:
+            logger.warning(
+                "%s, trained from scratch, has %s parameters, which is not clearly fewer than the %s of %s.",
+                scratch,
+                f"{sizes[scratch]:,}",
+                f"{sizes[smallest]:,}",
+                smallest,
+            )

@@ -18,7 +18,7 @@ from slugline.errors import DataError, RunError, SluglineError
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.plots import plot_learning_curves
 from slugline.layouts import RunLayout
-from slugline.pipeline import score_split, train
+from slugline.pipeline import score_split, train, warn_of_sizes
 from slugline.recipe import changed_keys
 from slugline.run import Run
 from slugline.storage import disk_errors, replacing, replacing_folder
@@ -57,6 +57,7 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
         if results[index].state == "complete" and not study.file.keep_checkpoints:
             _delete_checkpoints(member.path)
     result = _judged(StudyResult(study, tuple(results)))
+    warn_of_sizes({setting.setting.title: Run(setting.members[0].member.path) for setting in result.ranking})
     _write(result)
     _draw(result)
     return result
