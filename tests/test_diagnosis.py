@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import FILLER, articles, write_csv
 from slugline import train
-from slugline.diagnosis import SAID_BY, Diagnosis, diagnose
+from slugline.diagnosis import SAID_BY, Diagnosis, diagnose, diagnose_folds
 from slugline.metrics import accuracy, f1, macro, precision, recall
 from slugline.recipe import Recipe, validate
 
@@ -438,6 +438,31 @@ def test_a_real_cross_validation_is_judged_by_the_rows_out_of_fold(
     assert (run.manifest["tracked"], run.manifest["trackers"]) == (False, [])
     assert "validation" not in run.metrics
     assert run.diagnosis[0]["kind"] == "not_learned"
+
+
+def test_a_real_cross_validation_tells_what_its_folds_show(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    """Curves and lengths stand in the folds."""
+    recipe_values["data"]["max_length"] = 8
+    recipe_values["train"] |= {"folds": 2, "epochs": 12}
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    told = {line["kind"]: line["message"] for line in run.diagnosis}
+    assert "longer than what is read of them (8 tokens" in told["truncation"]
+    assert any("of 2 folds, as in this one: " in message for message in told.values())
+    assert "healthy" not in told
+
+
+def test_a_finding_of_several_folds_is_told_once() -> None:
+    kinds = ["unstable", "overfitting"]
+    one, other = (Diagnosis(kind, f"{kind}.") for kind in kinds)
+    healthy, slow = Diagnosis("healthy", "Nothing stands out."), Diagnosis("slow", "slow.")
+    assert diagnose_folds([healthy], [[healthy], [healthy]]) == [healthy]
+    found = diagnose_folds([slow], [[other, slow], [one, other], [other]])
+    assert [each.message for each in found] == [
+        "In 1 of 3 folds, as in this one: unstable.",
+        "In 3 of 3 folds, as in this one: overfitting.",
+        "slow.",
+    ]
+    assert diagnose_folds([one], [[one], [healthy]]) == [one]
 
 
 def test_a_real_training_that_never_says_a_rare_class(recipe_values: dict[str, Any], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from slugline.errors import DataError, RecipeError, RunError, TrainingError
 from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe import validate
 from slugline.run import Run
+from slugline.training.callbacks import Historian
 from slugline.training.checkpoints import Progress, in_order, step_of
 
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
@@ -162,6 +163,38 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
         for run in (whole, resumed)
     ]
     assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"learning_rate": 1e-6, "head_learning_rate": 1e-6, "weight_decay": 0.5},
+        {"layer_decay": 0.5, "warmup": 0.5},
+        {"schedule": "one_cycle", "epochs": 3},
+    ],
+)
+def test_rates_that_were_changed_and_accepted_rule_from_then_on(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    used: list[tuple[int, list[tuple[float, float]]]] = []
+
+    class Watch(Historian):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+            super().on_step_begin(args, state, control, **options)
+            groups = options["optimizer"].param_groups
+            used.append((state.global_step, [(group["lr"], group["weight_decay"]) for group in groups]))
+
+    changed = with_changes(recipe_values, train={"save_every": 4} | keys)
+    with interrupted_after(8):
+        train(with_changes(recipe_values, train={"save_every": 4}), run_dir=tmp_path / "stopped")
+    monkeypatch.setattr("slugline.training.course.Historian", Watch)
+    train(changed, run_dir=tmp_path / "whole")
+    expected = dict(used)
+    used.clear()
+    train(changed, run_dir=tmp_path / "stopped", resume=True, accept_changes=True)
+    found = dict(used)
+    assert min(found) == 7
+    assert found == {step: rates for step, rates in expected.items() if step >= 7}
 
 
 def test_early_stopping_is_remembered_over_a_resume(

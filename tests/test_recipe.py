@@ -187,6 +187,21 @@ def test_the_embedded_encoder_has_defaults_of_its_own_which_the_user_may_overrid
     assert validate({"name": "x", "data": data, "train": {"learning_rate": 3e-5}}).train.learning_rate == 3e-5
 
 
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.learning_rate=inf", "train.learning_rate is inf; input should be a finite number"),
+        ("train.class_weights={sport=nan}", "train.class_weights"),
+        ("train.class_weight_bounds=[1]", "train.class_weight_bounds has too few values"),
+        ("train.class_weight_bounds=[-1, 2]", "train.class_weight_bounds is -1"),
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused(tmp_path: Path, override: str, said: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        read(written(tmp_path, '[data]\nname = "bbc_news"'), [override])
+    assert said in str(raised.value)
+
+
 def test_a_recipe_cannot_be_changed_in_place() -> None:
     recipe = validate({"name": "x", "data": {"name": "bbc_news"}})
     with pytest.raises(ValueError, match="frozen"):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from conftest import with_changes
 from slugline.errors import DataError, RunError, TrainingError
 from slugline.labels import Calibration, LabelSet, Predictions
 from slugline.recipe import Recipe, validate, write
@@ -52,6 +53,21 @@ def test_a_resumed_run_has_the_recipe_that_it_is_resumed_with(tmp_path: Path) ->
     interrupted(tmp_path)
     with Run.open(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
         assert run.recipe == recipe(epochs=9)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"model": {"pooling": "max"}}, {"model": {"adapt": "lora"}}, {"train": {"select_by": "loss"}}],
+)
+def test_no_checkpoint_follows_another_model_or_choice(tmp_path: Path, changes: dict[str, Any]) -> None:
+    run = interrupted(tmp_path)
+    other = with_changes(run.recipe.model_dump(exclude_none=True), **changes)
+    with (
+        pytest.raises(RunError, match=r"begun with another(.|\n)*--force"),
+        Run.open(tmp_path, other, resume=True, accept_changes=True),
+    ):
+        pass
+    assert Run(tmp_path).recipe == run.recipe
 
 
 def test_what_goes_wrong_is_recorded(tmp_path: Path) -> None:
@@ -150,6 +166,19 @@ def test_a_killed_run_counts_as_interrupted(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     assert json.loads((tmp_path / "manifest.json").read_text())["state"] == "running"
     assert Run(tmp_path).state == "interrupted"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_run_set_aside_by_a_process_that_was_killed_is_not_lost(tmp_path: Path, begun: bool) -> None:
+    path, aside = tmp_path / "run", tmp_path / ".run.aside"
+    if begun:
+        interrupted(path).append_history({"step": 1})
+    complete(aside)
+    (aside / "mine").touch()
+    with pytest.raises(RunError, match="interrupted" if begun else "complete"), Run.open(path, recipe()):
+        pass
+    assert (path / "mine").exists() == (not begun)
+    assert not aside.exists()
 
 
 def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:

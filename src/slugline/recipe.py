@@ -155,6 +155,19 @@ def write(recipe: Recipe) -> str:
     return tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True))
 
 
+#: What the weights of a checkpoint, or the choice among them, were made with: no run goes on with other values.
+BOUND = (
+    *("model.kind:", "model.adapt:", "model.pooling:", "model.head:", "model.lora.", "model.adapter."),
+    *("model.size:", "model.layers:", "model.width:", "model.ffn:", "model.heads:", "model.positions:"),
+    *("model.tokenizer:", "model.vocabulary_size:", "train.select_by:"),
+)
+
+
+def bound_keys(changes: Sequence[str]) -> list[str]:
+    """Those of `changed_keys` that no checkpoint can follow."""
+    return [change for change in changes if change.startswith(BOUND)]
+
+
 def changed_keys(before: Recipe, after: Recipe) -> list[str]:
     """Dotted keys in which two recipes differ, with both values, in the schema's order."""
     old, new = dict(_flatten(before.model_dump(mode="json"))), dict(_flatten(after.model_dump(mode="json")))
@@ -179,7 +192,7 @@ def _explain(item: Any, where: str, text: str, overrides: Sequence[str]) -> str:
         known = _keys_of(path[:-1])
         return f"{place}{key} is not a key of a recipe.{nearest(path[-1], known) or ' Known here: ' + ', '.join(known)}"
     if item["type"] == "missing":
-        return f"{place}{key} is missing."
+        return f"{place}{key} " + ("has too few values." if isinstance(item["loc"][-1], int) else "is missing.")
     if item["type"] == "value_error":
         return f"{place}{key}: {item['ctx']['error']}."
     found, allowed = item["input"], item["msg"][0].lower() + item["msg"][1:]

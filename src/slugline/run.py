@@ -28,7 +28,7 @@ from slugline import __version__
 from slugline.errors import DataError, MissingExtra, ModelError, RecipeError, RunError
 from slugline.labels import Calibration, LabelSet, Predictions
 from slugline.layouts import RunLayout
-from slugline.recipe import Recipe, changed_keys, read, write
+from slugline.recipe import Recipe, bound_keys, changed_keys, read, write
 from slugline.storage import disk_errors, replacing
 
 if TYPE_CHECKING:
@@ -201,6 +201,7 @@ class Run:
             RunError: the folder is no run, is complete, is running, was interrupted and neither ``resume`` nor
                 ``force`` is given, or its recipe has changed.
         """
+        _give_back(path)
         Run(path)._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
         run = Run(path)  # a new view: that one may remember the recipe as it was
         with _set_aside(run) if force else nullcontext(), run._life(recipe):
@@ -342,6 +343,12 @@ class Run:
 
     def _admit_changes(self, recipe: Recipe, *, accept_changes: bool) -> None:
         changes = changed_keys(self.recipe, recipe)
+        bound = bound_keys(changes)
+        if bound:
+            raise RunError(
+                f"{self.path} was begun with another model or choice: {'; '.join(bound)}.",
+                mend="Resume with the old values, or begin with --force: checkpoints cannot follow these.",
+            )
         if changes and not accept_changes:
             raise RunError(
                 f"{self.path} was begun with another recipe: " + "; ".join(changes) + ".",
@@ -377,12 +384,31 @@ class Run:
         return values
 
 
+def _give_back(path: Path) -> None:
+    """Finish what `_set_aside` could not, where its process was killed."""
+    aside, run = _aside(path), Run(path)
+    if not aside.exists() or run.state == "running" or (path.exists() and not run.layout.is_run()):
+        return
+    with disk_errors(path):
+        if run._is_begun():
+            shutil.rmtree(aside)
+            return
+        shutil.rmtree(path, ignore_errors=True)
+        aside.rename(path)
+    logger.warning("%s is back: the training that was to replace it was killed before it began.", path)
+
+
+def _aside(path: Path) -> Path:
+    """Where a run waits whose place is taken by force."""
+    return path.with_name(f".{path.name}.aside")
+
+
 @contextmanager
 def _set_aside(run: Run) -> Iterator[None]:
     """Make room for a run; what stood there comes back if nothing was trained in its place."""
-    aside = run.path.with_name(f".{run.path.name}.{os.getpid()}.partial")
+    aside = _aside(run.path)
     with disk_errors(run.path):
-        if run.path.exists():
+        if run.path.exists() and not aside.exists():
             run.path.rename(aside)
     try:
         yield

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
@@ -21,7 +22,7 @@ Cadence = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$
 class Section(BaseModel):
     """Part of a recipe: immutable, and closed to unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SourceSection(Section):
@@ -313,7 +314,9 @@ class TrainSection(Section):
     class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
         "none", description="none, inverse, balanced, effective, or a table by class name"
     )
-    class_weight_bounds: tuple[float, float] = Field((0.0, 0.0), description="lowest and highest weight; 0 = no bound")
+    class_weight_bounds: tuple[Weight, Weight] = Field(
+        (0.0, 0.0), description="lowest and highest weight; 0 = no bound"
+    )
     label_smoothing: Fraction = Field(0.0, description="share of the target spread over all classes")
     logit_adjustment: Annotated[float, Field(ge=0)] = Field(
         0.0, description="how much rare classes are favoured through their priors (tau); 0 = not at all"

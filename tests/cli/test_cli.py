@@ -224,3 +224,11 @@ def test_help_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_going_on_and_beginning_anew_exclude_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[data]\nname = "bbc_news"\n')
+    for command in ("train", "pretrain"):
+        assert run([command, str(recipe), "--resume", "--force"]) == 2
+        assert "give one of them" in capsys.readouterr().err

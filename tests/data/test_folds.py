@@ -81,7 +81,7 @@ def test_a_class_with_fewer_rows_than_folds_is_named_with_its_count() -> None:
         assign_folds(ids, labels, count=3, seed=0)
     assert "2 classes" in str(caught.value)
     assert "'class3' (1), 'class1' (2)" in str(caught.value)
-    assert "data.min_class_examples = 3" in str(caught.value)
+    assert 'data.drop_classes = ["class3", "class1"]' in str(caught.value)
     assert assign_folds(ids[:11], labels[:11], count=2, seed=0)
 
 
@@ -117,4 +117,8 @@ def test_given_validation_rows_join_the_folds(tmp_path: Path) -> None:
     section = DataSection(path=str(path), validation_path=str(given), validation_fraction=0.0, test_fraction=0.0)
     folds = folds_of(load_dataset(section), 2, seed=1)
     assert sum(len(fold["validation"]) for fold in folds) == 80
+    part = load_dataset(section.model_copy(update={"max_train_examples": 40}), pooled=True)
+    assert {split: len(rows) for split, rows in part.splits.items()} == {"train": 40}
+    assert set(part["train"]["id"]) & set(folds[0]["train"]["id"])
+    assert sum(len(fold["validation"]) for fold in folds_of(part, 2, seed=1)) == 40
     assert all(len(fold["validation"]) == 40 for fold in folds)

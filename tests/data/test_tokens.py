@@ -90,6 +90,20 @@ def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, st
     assert tokens.truncated_share == 0
 
 
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading(9),
+        Reading(9, "tail"),
+        Reading(9, "window", 3, max_windows=1_000),
+        Reading(9, "window", 0, max_windows=2),
+    ],
+)
+def test_what_is_read_is_counted_to_the_token(tiny_base: Path, reading: Reading) -> None:
+    tokens = tokenise(["", *TEXTS], load_tokenizer(str(tiny_base)), reading)
+    assert tokens.read_lengths.tolist() == [sum(map(len, tokens[index])) for index in range(len(tokens))]
+
+
 def test_windows_beyond_the_last_are_counted_as_truncation(tiny_base: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
     whole = tokenise(TEXTS, tokenizer, Reading(8, "window", 2, max_windows=1_000))

@@ -95,6 +95,29 @@ def test_gpt2_gets_a_padding_token_that_is_not_its_end_of_text(gpt2: Path) -> No
     assert tokenizer("Hello world")["input_ids"] == [15496, 995]
 
 
+@pytest.mark.parametrize(
+    ("name", "entries", "ids"),
+    [
+        ("gpt2", 50_258, [15496, 2159]),
+        ("roberta-base", 50_265, [0, 31414, 623, 2]),
+        ("bert-base-uncased", 30_522, [101, 7592, 2088, 102]),
+    ],
+)
+def test_published_vocabularies_need_no_further_file(name: str, entries: int, ids: list[int]) -> None:
+    folder = GPT2.with_name(name)
+    if not folder.is_dir():
+        pytest.skip("there are no ../shared/tokenizers")
+    tokenizer = load_tokenizer(str(folder))
+    assert len(tokenizer) == entries
+    assert tokenizer("Hello World")["input_ids"] == ids
+    assert tokenizer.pad_token not in (None, tokenizer.eos_token)
+
+
+def test_a_cased_vocabulary_stays_cased(tmp_path: Path) -> None:
+    (tmp_path / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Bank", "bank"]))
+    assert load_tokenizer(str(tmp_path)).tokenize("Bank bank") == ["Bank", "bank"]
+
+
 def test_what_the_model_takes_for_padding_stays_so(gpt2: Path) -> None:
     config = json.loads((gpt2 / "config.json").read_text()) | {"pad_token_id": 50_256}
     (gpt2 / "config.json").write_text(json.dumps(config))

@@ -161,6 +161,31 @@ def test_a_fold_of_other_data_is_trained_again(
     assert len(run.folds) == 2
 
 
+def test_an_interrupted_fold_never_holds_out_what_it_has_learnt_from(encoder: Recipe, tmp_path: Path) -> None:
+    with interrupted_after(3):
+        train(encoder, run_dir=tmp_path / "run")
+    assert list((tmp_path / "run" / "folds" / "1" / "checkpoints").iterdir())
+    recipe = encoder.model_copy(update={"train": encoder.train.model_copy(update={"folds": 3})})
+    run = train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
+    assert "going on from" not in (run.path / "folds" / "1" / "log.txt").read_text()
+    assert everything(run.path) == everything(train(recipe, run_dir=tmp_path / "anew").path)
+
+
+def test_a_complete_fold_of_another_recipe_is_named(
+    encoder: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(folds, "_evaluate_ensemble", interrupt)
+        train(encoder, run_dir=tmp_path / "run")
+    focal = encoder.model_copy(update={"train": encoder.train.model_copy(update={"loss": "focal"})})
+    train(focal, run_dir=tmp_path / "run", resume=True, accept_changes=True)
+    assert "fold 1 of 2 was completed with another recipe and is kept: train.loss" in caplog.text
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
 def test_a_class_too_small_for_the_folds_leaves_no_run(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     rows = [*articles(60), *({"text": f"rain and wind {index}", "label": "weather"} for index in range(3))]
     data = {"path": str(write_csv(tmp_path / "news.csv", rows)), "test_fraction": 0.1}

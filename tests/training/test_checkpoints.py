@@ -14,13 +14,13 @@ from slugline.training.checkpoints import Progress, _rotate, in_order, is_sealed
 from slugline.training.course import progress_at
 
 
-def checkpoint(folder: Path, step: int, *, sealed: bool = True) -> Path:
+def checkpoint(folder: Path, step: int, *, sealed: bool = True, best: int = 0) -> Path:
     path = folder / f"checkpoint-{step}"
     path.mkdir()
     for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"):
         (path / name).write_bytes(os.urandom(64))
     (path / "training_args.bin").write_bytes(b"a pickle")
-    Progress(rows=8, tokens=100).write(path)
+    Progress(rows=8, tokens=100, best_step=best).write(path)
     if sealed:
         seal(path)
     return path
@@ -34,6 +34,11 @@ def shorten(name: str) -> Callable[[Path], object]:
     return lambda path: (path / name).write_bytes(b"cut")
 
 
+def overwrite(name: str) -> Callable[[Path], object]:
+    """Bytes that the disk has lost; the size stays."""
+    return lambda path: (path / name).write_bytes(bytes((path / name).stat().st_size))
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -44,6 +49,8 @@ def shorten(name: str) -> Callable[[Path], object]:
         shorten("model.safetensors"),
         shorten("optimizer.pt"),
         shorten("seal.json"),
+        overwrite("model.safetensors"),
+        overwrite("progress.json"),
         lambda path: (path / "surprise").touch(),
     ],
 )
@@ -53,6 +60,14 @@ def test_damage_is_recognised_and_passed_over(tmp_path: Path, damage: Callable[[
     damage(bad)
     assert not is_sealed(bad)
     assert last_complete(tmp_path) == good
+
+
+def test_no_checkpoint_is_gone_on_from_whose_best_weights_are_lost(tmp_path: Path) -> None:
+    """It would be found at the end, after all the hours."""
+    first, best, last = (checkpoint(tmp_path, step, best=best) for step, best in ((10, 10), (20, 20), (30, 20)))
+    assert last_complete(tmp_path) == last
+    overwrite("model.safetensors")(best)
+    assert last_complete(tmp_path) == first
 
 
 def test_without_a_whole_checkpoint_training_begins_anew(tmp_path: Path) -> None:

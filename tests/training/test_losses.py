@@ -187,6 +187,12 @@ def test_a_table_names_classes() -> None:
             class_weights(counts, scheme={"sport": weight}, names=names)
 
 
+def test_weights_of_nothing_are_refused() -> None:
+    counts, names = np.array([5, 5, 0]), ("sport", "politics", "tech")
+    with pytest.raises(RecipeError, match="nothing would be learnt"):
+        class_weights(counts, scheme={"sport": 0.0, "politics": 0.0}, names=names)
+
+
 def test_unknown_schemes_and_empty_training_sets_are_refused() -> None:
     with pytest.raises(RecipeError, match=r"Did you mean 'balanced'\?"):
         class_weights(np.array([1, 2]), scheme="balancd")

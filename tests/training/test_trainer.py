@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from conftest import articles
 from slugline.data.batches import UpdateSampler, update_loader
 from slugline.data.tokens import Reading, tokenise
 from slugline.errors import TrainingError
 from slugline.labels import LabelSet
+from slugline.metrics import METRICS
 from slugline.models.build import build_pretrained
 from slugline.models.tokenizers import load_tokenizer
 from slugline.sections import ModelSection
+from slugline.training.callbacks import Cadence
 from slugline.training.checkpoints import Progress
 from slugline.training.losses import build_loss
 from slugline.training.trainer import SCHEDULES, ClassifierTrainer, Method, Tally
@@ -216,6 +219,25 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(tiny_base: Pa
     with pytest.raises(TrainingError, match=r"loss is nan at update 1(.|\n)*learning rate"):
         trainer.train()
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
+
+
+def test_weights_that_are_not_finite_are_neither_chosen_nor_sealed() -> None:
+    """The loss is a number for one more update."""
+    model = torch.nn.Linear(2, 2)
+    cadence = Cadence(
+        Progress(rows=1, tokens=1), METRICS["f1_macro"], eval_every=2, save_every=3, patience=0, min_delta=0
+    )
+    control = TrainerControl()
+    with torch.no_grad():
+        model.weight[0, 1] = float("nan")
+    for step in (1, 2, 3):
+        state = TrainerState(global_step=step, max_steps=10)
+        with (
+            nullcontext()
+            if step == 1
+            else pytest.raises(TrainingError, match=rf"not finite at update {step}(.|\n)*rate")
+        ):
+            cadence.on_step_end(None, state, control, model=model)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pooling", ["native", "mean"])

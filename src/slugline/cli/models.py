@@ -16,6 +16,12 @@ Model = Annotated[
 ]
 
 
+def refuse_both(*, resume: bool, force: bool) -> None:
+    """Going on and beginning anew exclude each other; guessed wrong, hours would be lost."""
+    if resume and force:
+        raise typer.BadParameter("--resume goes on, --force begins anew: give one of them.")
+
+
 def train(
     recipe: Annotated[Path, typer.Argument(help="The recipe: a TOML file.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, any number.")] = None,
@@ -33,6 +39,7 @@ def train(
     from slugline import pipeline
     from slugline.recipe import read
 
+    refuse_both(resume=bool(resume or checkpoint), force=force)
     resolved = read(recipe, [*(overrides or []), *([f"train.folds={folds}"] if folds else [])])
     run_dir = run_dir or Path("runs") / resolved.name
     try:

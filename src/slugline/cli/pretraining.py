@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from slugline.cli.models import refuse_both
 from slugline.cli.output import Json, print_json, print_table
 
 
@@ -26,6 +27,7 @@ def pretrain(
     from slugline import pipeline
     from slugline.recipe import read
 
+    refuse_both(resume=resume, force=force)
     resolved = read(recipe, overrides or [])
     run_dir = run_dir or Path("runs") / resolved.name
     try:

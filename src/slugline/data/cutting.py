@@ -79,6 +79,12 @@ def report_sources(parts: Parts, names: Sequence[str]) -> list[Finding]:
     return findings
 
 
+def pool_validation(parts: Parts) -> dict[Split, Examples]:
+    """Validation rows as rows of train, for a cross-validation, which holds all of them out in turn."""
+    pool = join_examples([parts[split] for split in ("train", "validation") if split in parts])
+    return {"train": pool, **({"test": parts["test"]} if "test" in parts else {})}
+
+
 def take_subset(parts: Parts, *, size: float, seed: int) -> tuple[dict[Split, Examples], list[Finding]]:
     """Train on a stratified part: a number of rows, or below 1 a share; 0 = all."""
     train = parts["train"]

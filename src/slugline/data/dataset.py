@@ -131,11 +131,12 @@ class TextDataset:
             yield {"id": row["id"], "label": self.labels.names[row["label"]], "text": shown}
 
 
-def load_dataset(section: DataSection) -> TextDataset:
+def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     """Load a labelled text set, checked and split.
 
     Args:
         section: of a recipe.
+        pooled: whether the validation rows join train before a part of it is taken.
 
     Returns:
         The data set. What was dropped, and why, is in its findings and in the log.
@@ -173,6 +174,8 @@ def load_dataset(section: DataSection) -> TextDataset:
     let_go = len(parts["train"]) < len(joined.parts["train"])
     if any(fractions):
         parts = noting(cutting.cut_splits(parts, fractions=fractions, seed=section.split_seed, clusters=clusters))
+    if pooled:
+        parts = cutting.pool_validation(parts)
     parts = noting(cutting.take_subset(parts, size=section.max_train_examples, seed=section.split_seed))
     findings += cutting.report_sources(parts, [raw.source.name for raw in joined.raws])
     for finding in findings[len(joined.findings) :]:  # those of reading were logged when they were made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -100,7 +101,8 @@ def _require_enough(counts: Counter[str], folds: int) -> None:
         return
     told = ", ".join(f"{label!r} ({count})" for count, label in small[:10])
     more = f" and {len(small) - 10} more" if len(small) > 10 else ""
+    names = json.dumps([label for _, label in small], ensure_ascii=False)
     raise DataError(
         f"train.folds = {folds}, but {len(small)} classes have fewer rows, near duplicates counted once: {told}{more}.",
-        mend=f"Take fewer folds, or leave such classes out with data.min_class_examples = {folds}.",
+        mend=f"Take fewer folds, or leave such classes out: data.drop_classes = {names}.",
     )

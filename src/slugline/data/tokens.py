@@ -146,6 +146,13 @@ class Tokens:
         """(N,) pieces of each text; 1 unless it is read in windows."""
         return self.reading.pieces(np.diff(self.offsets), self.room)
 
+    @cached_property
+    def read_lengths(self) -> NDArray[np.int64]:
+        """(N,) tokens that are read of each text; what windows share, and their special tokens, once a window."""
+        before, step = self.pieces - 1, self.room - self.reading.stride
+        last = np.minimum(np.diff(self.offsets) - before * step, self.room) + len(self.prefix) + len(self.suffix)
+        return np.asarray(before * self.reading.max_length + last)
+
     @property
     def truncated_share(self) -> float:
         """Share of the texts that are not read to the end."""

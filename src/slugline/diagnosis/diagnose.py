@@ -6,6 +6,7 @@ in `CHECKS`; the functions are in `rates`, `learning` and `weaknesses`, what the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -34,6 +35,9 @@ CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
 
 #: What says everything that follows of learning: a model that has learned nothing is not also unstable and too short.
 NOTHING_LEARNED = ("not_learned", "learning_rate_too_high", "learning_rate_too_low")
+
+#: What is read off the curves of a training, which a cross-validation has one of for each fold.
+OF_CURVES = frozenset(check.__name__ for check in CHECKS if check.__module__ != weaknesses.__name__)
 
 #: Kind -> kinds that say it better.
 SAID_BY = {
@@ -93,6 +97,29 @@ def diagnose(
     if budget:
         found = [_in_tokens(diagnosis, budget / recipe.train.epochs) for diagnosis in found]
     return found or [Diagnosis("healthy", "Nothing stands out in this run.", is_warning=False)]
+
+
+def diagnose_folds(whole: Sequence[Diagnosis], folds: Sequence[Sequence[Diagnosis]]) -> list[Diagnosis]:
+    """Say what a cross-validation shows.
+
+    Args:
+        whole: what its figures over all rows show.
+        folds: what each of its folds shows; only what their curves tell is taken from there.
+
+    Returns:
+        What was found, the most telling first; a finding of several folds once, as the first of them has it.
+    """
+    count: Counter[str] = Counter(found.kind for fold in folds for found in fold)
+    known = {found.kind for found in whole}
+    first = {found.kind: found for fold in reversed(folds) for found in fold}
+    curves = [
+        replace(found, message=f"In {count[kind]} of {len(folds)} folds, as in this one: {found.message}")
+        for kind, found in first.items()
+        if kind in OF_CURVES and kind not in known
+    ]
+    order = [check.__name__ for check in CHECKS]
+    all_found = [found for found in [*curves, *whole] if found.kind in order]
+    return sorted(all_found, key=lambda found: order.index(found.kind)) or list(whole)
 
 
 def _in_tokens(diagnosis: Diagnosis, tokens_per_epoch: float) -> Diagnosis:

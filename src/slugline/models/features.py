@@ -21,6 +21,7 @@ from slugline.data.batches import by_length, collate
 from slugline.data.tokens import Tokens
 from slugline.hardware import Precision
 from slugline.models.blocks import base_of
+from slugline.models.memory import within_memory
 from slugline.models.pooled import pool
 from slugline.models.transformer import autocast
 from slugline.progress import track
@@ -97,18 +98,19 @@ class Replay:
         """
         device, offsets = self.model.device, np.concatenate([[0], np.cumsum(tokens.pieces)]).astype(np.int64)
         vectors = np.zeros((int(offsets[-1]), int(self.base.config.hidden_size)), dtype=np.float32)
-        with (
-            track("features", len(tokens), unit="texts") as advance,
-            torch.inference_mode(),
-            autocast(device, precision),
-        ):
-            for indices in by_length(tokens, rows=rows, budget=budget):
-                batch = collate([tokens[index] for index in indices], pad_id=pad_id)
-                ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
-                seen = self.look(self.base(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
-                places = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in indices])
-                vectors[places] = seen.float().cpu().numpy()
-                advance(len(indices))
+
+        def fill(rows: int, budget: int) -> None:
+            with track("features", len(tokens), unit="texts") as advance:
+                for indices in by_length(tokens, rows=rows, budget=budget):
+                    batch = collate([tokens[index] for index in indices], pad_id=pad_id)
+                    ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
+                    seen = self.look(self.base(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
+                    places = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in indices])
+                    vectors[places] = seen.float().cpu().numpy()
+                    advance(len(indices))
+
+        with torch.inference_mode(), autocast(device, precision):
+            within_memory(fill, rows=rows, budget=budget)
         return Features(vectors, offsets)
 
     @contextmanager

@@ -54,8 +54,8 @@ def require_masked_head(config: PretrainedConfig, base: str) -> None:
     if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(
             f"{base or 'the small decoder'} is a {config.model_type}, which has no head for masked pre-training.",
-            mend="Choose an encoder like BERT, RoBERTa, DistilBERT or DeBERTa as model.base, or leave "
-            "pretrain.objective out.",
+            mend="Choose an encoder like BERT, RoBERTa, DistilBERT or DeBERTa as model.base, or let "
+            'it learn to continue texts: pretrain.objective = "causal", with model.kind "decoder" or "scratch".',
         )
 
 

@@ -7,6 +7,7 @@ table, so that ties may fall differently, which is why a run keeps the tokenizer
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ logger = logging.getLogger("slugline")
 
 #: Files of which a folder with a tokenizer holds at least one.
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+
+#: Files that say which kind of tokenizer a vocabulary is for.
+SELF_EXPLANATORY = ("tokenizer.json", "tokenizer_config.json", "config.json")
 
 #: The special tokens of tokenizers that are trained here.
 PADDING, END, UNKNOWN = "<|pad|>", "<|endoftext|>", "<|unk|>"
@@ -54,10 +58,25 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
             f"{place} holds no tokenizer (none of {', '.join(FILES)}).",
             mend="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
         )
-    tokenizer: PreTrainedTokenizerBase = from_pretrained(AutoTokenizer.from_pretrained, place)
+    tokenizer: PreTrainedTokenizerBase = from_pretrained(AutoTokenizer.from_pretrained, place, **_kind_of(Path(place)))
     if tokenizer.pad_token_id is None:
-        give_padding(tokenizer, load_config(base).pad_token_id)
+        has_model = not Path(place).is_dir() or (Path(place) / "config.json").is_file()
+        give_padding(tokenizer, load_config(base).pad_token_id if has_model else None)
     return tokenizer
+
+
+def _kind_of(folder: Path) -> dict[str, Any]:
+    """What ``AutoTokenizer`` has to be told of a folder in which only a vocabulary stands; empty for all others."""
+    if any((folder / name).is_file() for name in SELF_EXPLANATORY):
+        return {}
+    if (folder / "merges.txt").is_file() and (folder / "vocab.json").is_file():
+        entries = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+        return {"tokenizer_type": "roberta" if "<mask>" in entries else "gpt2"}
+    if (folder / "vocab.txt").is_file():
+        words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
+        is_cased = any(word != word.lower() for word in words if not word.startswith("["))
+        return {"tokenizer_type": "bert", "do_lower_case": not is_cased}
+    return {}
 
 
 def give_padding(tokenizer: PreTrainedTokenizerBase, known: int | None = None) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from slugline.data.batches import by_length, collate
 from slugline.data.tokens import Reading, Tokens, tokenise
 from slugline.hardware import Precision
+from slugline.models.memory import within_memory
 from slugline.models.scorer import windows
 
 if TYPE_CHECKING:
@@ -48,18 +49,25 @@ def forward(
 
     Returns:
         (N, K) in the order of the texts.
+
+    Raises:
+        ModelError: a single text does not fit into memory.
     """
-    device = model.device
-    width = model.config.num_labels or 0
-    logits = np.zeros((len(tokens), width), dtype=np.float32)
-    was_training = model.training
-    model.train(False)
-    with torch.inference_mode(), autocast(device, precision):
+    device, was_training = model.device, model.training
+    logits = np.zeros((len(tokens), model.config.num_labels or 0), dtype=np.float32)
+
+    def fill(rows: int, budget: int) -> None:
         for indices in by_length(tokens, rows=rows, budget=budget):
             batch = collate([tokens[index] for index in indices], pad_id=pad_id)
             some = text_logits(model, {key: value.to(device) for key, value in batch.items()}, len(indices))
             logits[indices] = some.float().cpu().numpy()
-    model.train(was_training)
+
+    model.train(False)
+    try:
+        with torch.inference_mode(), autocast(device, precision):
+            within_memory(fill, rows=rows, budget=budget)
+    finally:
+        model.train(was_training)
     return logits
 
 

@@ -24,7 +24,7 @@ from slugline.hardware import Hardware, detect
 from slugline.labels import Predictions
 from slugline.models.classifier import load
 from slugline.pipeline.steps import evaluate_splits, fit_and_evaluate, record_evaluations
-from slugline.recipe import Recipe
+from slugline.recipe import Recipe, changed_keys
 from slugline.run import Run
 
 logger = logging.getLogger("slugline")
@@ -73,13 +73,18 @@ def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes:
         accept_changes: go on although the recipe has changed.
         number: of the fold, counted from 1.
     """
-    name, state = f"fold {number} of {recipe.train.folds}", Run(path).state
-    is_complete = state == "complete"
-    if is_complete and Run(path).manifest["data"]["fingerprint"] == dataset.fingerprint:
-        logger.info("%s is complete.", name)
+    name, fold = f"fold {number} of {recipe.train.folds}", Run(path)
+    # What an interrupted fold has learnt from may be among the rows that this one holds out.
+    is_other = fold.state != "new" and fold.manifest.get("data", {}).get("fingerprint") != dataset.fingerprint
+    if fold.state == "complete" and not is_other:
+        changes = changed_keys(fold.recipe, recipe)
+        if changes:
+            logger.warning("%s was completed with another recipe and is kept: %s.", name, "; ".join(changes))
+        else:
+            logger.info("%s is complete.", name)
         return
     logger.info("%s: %s texts to learn from, %s held out", name, len(dataset["train"]), len(dataset["validation"]))
-    with Run.open(path, recipe, resume=state != "new", force=is_complete, accept_changes=accept_changes) as run:
+    with Run.open(path, recipe, resume=fold.state != "new", force=is_other, accept_changes=accept_changes) as run:
         run.record({"data": dataset.facts(), "fold": number})
         run.write_json(run.layout.data, dataset.describe())
         fit_and_evaluate(recipe, dataset, run, splits=["validation"])
@@ -195,9 +200,9 @@ def _fold_row(number: int, fold: Run) -> dict[str, Any]:
 
 
 def _together(folds: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Training of all folds: their seconds are added up, what is a rate or a share is averaged."""
+    """Training of all folds: their seconds and tokens are added up, what is a rate or a share is averaged."""
     sums = {key: sum(fold[key] for fold in folds) for key in folds[0]}
-    return {key: value if key == "train_seconds" else value / len(folds) for key, value in sums.items()}
+    return {key: value if key in ("train_seconds", "tokens") else value / len(folds) for key, value in sums.items()}
 
 
 def _sum(folds: Sequence[dict[str, int]]) -> dict[str, int]:

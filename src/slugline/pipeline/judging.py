@@ -45,8 +45,8 @@ def evaluate_on(
         DataError: the data cannot be read, has changed since the run, or has labels that the model does not know.
         RunError: no data is named, and the model is no run's.
     """
-    classifier = load(model)
     run = owner_of(Path(model)) or Run(Path(model))
+    classifier = load(model, precision=_precision_of(run) if run.layout.is_run() else "auto")
     if data:
         section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
         trained = run.recipe.data if run.layout.is_run() else section
@@ -85,8 +85,7 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
         known: dict[str, Any] = run.metrics[split]
         return known
     dataset, recipe = _own_data(run), run.recipe
-    # The precision of the training: another one would give other figures.
-    classifier = load(path, precision=run.manifest.get("precision", recipe.train.precision))
+    classifier = load(path, precision=_precision_of(run))
     predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
     evaluation = evaluate_predictions(
         replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap
@@ -94,6 +93,12 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
     run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
     run.write_json(run.layout.metrics, run.metrics | {split: evaluation.metrics})
     return evaluation.metrics
+
+
+def _precision_of(run: Run) -> str:
+    """The precision of the training: another one would give other figures."""
+    precision: str = run.manifest.get("precision", run.recipe.train.precision)
+    return precision
 
 
 def _own_data(run: Run) -> TextDataset:

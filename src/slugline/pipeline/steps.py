@@ -20,7 +20,7 @@ from slugline.training.fit import fit
 
 
 def dataset_of(recipe: Recipe, *, fold: int = 0) -> TextDataset:
-    """The data set of a recipe; where folds are to be held out in turn, no validation rows are set aside before.
+    """The data set of a recipe; where folds are to be held out in turn, it has no validation rows of its own.
 
     Args:
         recipe: complete.
@@ -35,7 +35,7 @@ def dataset_of(recipe: Recipe, *, fold: int = 0) -> TextDataset:
     section = recipe.data
     if recipe.train.folds:
         section = section.model_copy(update={"validation_fraction": 0.0})
-    dataset = load_dataset(section)
+    dataset = load_dataset(section, pooled=bool(recipe.train.folds))
     return folds_of(dataset, recipe.train.folds, seed=section.split_seed)[fold - 1] if fold else dataset
 
 

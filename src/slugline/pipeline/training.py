@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from slugline.diagnosis import diagnose
+from slugline.diagnosis import Diagnosis, diagnose, diagnose_folds
 from slugline.errors import RunError
 from slugline.pipeline.folds import train_folds
 from slugline.pipeline.steps import check_data, dataset_of, fit_and_evaluate
@@ -65,7 +65,14 @@ def train(
 
 def _diagnose(run: Run) -> None:
     """Write what the run shows, and say it."""
-    found = diagnose(run.recipe, history=run.history, metrics=run.metrics, data=run.data, manifest=run.manifest)
+    found = _shown_by(run)
     run.write_json(run.layout.diagnosis, {"diagnosis": [asdict(diagnosis) for diagnosis in found]})
     for diagnosis in found:
         logger.log(logging.WARNING if diagnosis.is_warning else logging.INFO, "%s", diagnosis.line)
+
+
+def _shown_by(run: Run) -> list[Diagnosis]:
+    # What was seen of the lengths of texts stands in the folds, as do the curves.
+    data = (run.folds[0].data if run.folds else {}) | run.data
+    found = diagnose(run.recipe, history=run.history, metrics=run.metrics, data=data, manifest=run.manifest)
+    return diagnose_folds(found, [_shown_by(fold) for fold in run.folds]) if run.folds else found

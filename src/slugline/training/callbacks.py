@@ -12,17 +12,20 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import torch
+from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from slugline.metrics import Metric
 from slugline.run import Run
 from slugline.training.checkpoints import Progress
-from slugline.training.trainer import Tally
+from slugline.training.trainer import Tally, diverged
 
 logger = logging.getLogger("slugline")
 
 #: ``Trainer`` passes these by name; its signature wants them optional.
 NOTHING: Mapping[str, float] = MappingProxyType({})
+NO_MODEL = nn.Module()
 
 
 def updates_between(cadence: int | str, updates_per_epoch: int) -> int:
@@ -67,11 +70,21 @@ class Cadence(TrainerCallback):
         self.eval_every, self.save_every = eval_every, save_every
         self.patience, self.min_delta = patience, min_delta
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        model: nn.Module = NO_MODEL,
+        **_: Any,
+    ) -> None:
         """An update is done."""
         is_last = state.global_step >= state.max_steps
         control.should_evaluate = is_last or state.global_step % self.eval_every == 0
         control.should_save = is_last or state.global_step % self.save_every == 0
+        if (control.should_evaluate or control.should_save) and not _is_finite(model):
+            raise diverged("the weights are not finite", state.global_step)
         # Every checkpoint begins a line of history: a resumed run then averages the same losses.
         control.should_log = control.should_log or control.should_evaluate or control.should_save
 
@@ -111,6 +124,11 @@ class Cadence(TrainerCallback):
             return True
         gain = value - best if self.metric.greater_is_better else best - value
         return gain > self.min_delta
+
+
+def _is_finite(model: nn.Module) -> bool:
+    """Whether every weight is a number: what is not must never be sealed, or chosen."""
+    return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
 class Historian(TrainerCallback):

@@ -1,8 +1,8 @@
 """Checkpoints that can be trusted: sealed when whole, bounded in number, with everything that resuming needs.
 
 transformers' ``Trainer`` writes weights, optimizer, schedule and random states. What it forgets goes into
-``progress.json``; the seal, written last, lists every file with its size. A folder without a seal, or whose files
-differ from it, was cut short and is passed over.
+``progress.json``; the seal, written last, lists every file with its checksum. A folder without a seal, or whose files
+differ from it, was cut short or damaged and is passed over.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from slugline.layouts import CheckpointLayout
 
 logger = logging.getLogger("slugline")
+
+#: Bytes of a file that are read at a time.
+BLOCK = 2**22
 
 
 @dataclass
@@ -94,7 +98,7 @@ class CheckpointKeeper(TrainerCallback):
 
 
 def seal(checkpoint: Path) -> None:
-    """Declare a checkpoint whole: drop the pickle, flush all files, write their sizes down.
+    """Declare a checkpoint whole: drop the pickle, flush all files, write their checksums down.
 
     Args:
         checkpoint: folder with everything in it.
@@ -106,14 +110,14 @@ def seal(checkpoint: Path) -> None:
             os.fsync(file.fileno())
     temporary = layout.seal.with_suffix(".partial")
     with temporary.open("w", encoding="utf-8") as file:
-        json.dump(_sizes(checkpoint), file, indent=2)
+        json.dump(_checksums(checkpoint), file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(layout.seal)
 
 
 def is_sealed(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is there in full.
+    """Whether every file of a checkpoint is there as it was written.
 
     Args:
         checkpoint: folder.
@@ -126,23 +130,39 @@ def is_sealed(checkpoint: Path) -> bool:
         sealed = json.loads(layout.seal.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(sealed == _sizes(checkpoint))
+    return bool(sealed == _checksums(checkpoint))
 
 
 def last_complete(folder: Path) -> Path | None:
-    """The latest whole checkpoint, or None; those cut short are named in the log.
+    """The latest checkpoint that training can go on from, or None; those that are damaged are named in the log.
 
     Args:
         folder: that holds the checkpoints.
 
     Returns:
-        A sealed checkpoint.
+        A sealed checkpoint; so is the one with the best weights until then.
     """
     for checkpoint in reversed(in_order(folder)):
-        if is_sealed(checkpoint):
+        if not is_sealed(checkpoint):
+            logger.warning("%s was cut short, or damaged since: passed over.", checkpoint.name)
+        elif not has_best(checkpoint):
+            logger.warning("the best weights before %s are damaged: passed over.", checkpoint.name)
+        else:
             return checkpoint
-        logger.warning("%s was cut short while it was written: passed over.", checkpoint.name)
     return None
+
+
+def has_best(checkpoint: Path) -> bool:
+    """Whether the checkpoint with the best weights until this one is there in full, if anything was evaluated yet.
+
+    Args:
+        checkpoint: whole.
+
+    Returns:
+        False where training could not be ended with the best weights.
+    """
+    best = Progress.read(checkpoint).best_step
+    return best in (0, step_of(checkpoint)) or is_sealed(checkpoint.with_name(f"checkpoint-{best}"))
 
 
 def delete_after(folder: Path, step: int) -> None:
@@ -180,8 +200,17 @@ def _files(checkpoint: Path) -> list[Path]:
     return sorted(path for path in checkpoint.rglob("*") if path.is_file() and path not in (seal_path, partial))
 
 
-def _sizes(checkpoint: Path) -> dict[str, int]:
-    return {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in _files(checkpoint)}
+def _checksums(checkpoint: Path) -> dict[str, str]:
+    return {path.relative_to(checkpoint).as_posix(): _checksum(path) for path in _files(checkpoint)}
+
+
+def _checksum(path: Path) -> str:
+    """CRC-32, which tells damage, not intent."""
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            value = crc32(block, value)
+    return f"{value:08x}"
 
 
 def _rotate(folder: Path, *, best_step: int, keep: int) -> None:

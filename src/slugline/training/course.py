@@ -33,6 +33,7 @@ from slugline.training.checkpoints import (
     CheckpointKeeper,
     Progress,
     delete_after,
+    has_best,
     in_order,
     is_sealed,
     last_complete,
@@ -119,19 +120,26 @@ def starting_point(run: Run, checkpoint: Path | None) -> Path | None:
     Raises:
         RunError: ``checkpoint`` is not the run's, or not whole.
     """
-    if checkpoint is not None and checkpoint not in in_order(run.layout.checkpoints):
-        raise RunError(
-            f"{checkpoint} is no checkpoint of {run.path}.", mend="Leave --checkpoint out: the latest is found."
-        )
-    if checkpoint is not None and not is_sealed(checkpoint):
-        raise RunError(f"{checkpoint} is not a whole checkpoint.", mend="Leave --checkpoint out: the latest is found.")
-    start = checkpoint or last_complete(run.layout.checkpoints)
+    start = _required(run, checkpoint) if checkpoint else last_complete(run.layout.checkpoints)
     step = step_of(start) if start else 0
     run.cut_history(step)
     delete_after(run.layout.checkpoints, step)
     if start is not None:
         logger.info("going on from %s", start.name)
     return start
+
+
+def _required(run: Run, checkpoint: Path) -> Path:
+    """The checkpoint that was asked for, as the run spells it."""
+    found = [path for path in in_order(run.layout.checkpoints) if path.resolve() == checkpoint.resolve()]
+    fault = "is no checkpoint of " + str(run.path)
+    if found and not is_sealed(found[0]):
+        fault = "is not a whole checkpoint"
+    elif found and not has_best(found[0]):
+        fault = "is whole, but the one with the best weights before it is damaged"
+    elif found:
+        return found[0]
+    raise RunError(f"{checkpoint} {fault}.", mend="Leave --checkpoint out: the latest is found.")
 
 
 def progress_at(start: Path | None, section: TrainSection, machine: Machine) -> Progress:

@@ -170,6 +170,8 @@ def class_weights(
     else:
         weights = np.zeros(len(counts))
         weights[present] = _by_count(counts[present], scheme)
+    if not weights[present].any():
+        raise RecipeError("train.class_weights is 0 for every class that occurs: nothing would be learnt.")
     lowest, highest = bounds
     if highest and lowest > highest:
         raise RecipeError(f"train.class_weight_bounds is [{lowest:g}, {highest:g}]: the lowest is above the highest.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 from transformers.trainer_utils import SchedulerType
 
 from slugline.data.batches import UpdateLoader, split
 from slugline.errors import TrainingError
 from slugline.metrics import accuracy, confusion_matrix, f1, macro
+from slugline.models.memory import is_out_of_memory
 from slugline.models.transformer import text_logits
 from slugline.training.checkpoints import Progress
 from slugline.training.hiding import hide_tokens
@@ -32,7 +33,7 @@ from slugline.training.mixing import Mixing, mixed_loss
 from slugline.training.parameters import parameter_groups
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, TrainerCallback, TrainingArguments
+    from transformers import PreTrainedModel, TrainerControl, TrainerState, TrainingArguments
 
 logger = logging.getLogger("slugline")
 
@@ -183,6 +184,9 @@ class ClassifierTrainer(Trainer):
         # Labels stand where they are found, for the heads of language models too: none is to be left out of the count.
         self._loss_shifts_labels = False
         self.progress, self.tally, self.score = progress, tally, score
+        self.fresh_groups: list[dict[str, Any]] = []
+        self.fresh_schedule: dict[str, Any] = {}
+        self.add_callback(_AfterResuming(self))
 
     def get_train_dataloader(self) -> UpdateLoader:
         """Our own loader, as it is: ``accelerator.prepare`` would lose epochs on resuming and repeat rows."""
@@ -245,12 +249,7 @@ class ClassifierTrainer(Trainer):
             del self.tally.cells[counted:]
             self._halve(model, inputs)  # after the except clause: its traceback held the tensors
         if not math.isfinite(loss.item()):
-            raise TrainingError(
-                f"the loss is {loss.item()} at update {self.state.global_step + 1}; the last checkpoint is intact.",
-                mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower, "
-                "train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a shorter data.max_length, "
-                "or train.precision=fp32.",
-            )
+            raise diverged(f"the loss is {loss.item()}", self.state.global_step + 1)
         return loss
 
     def _accumulate(self, model: nn.Module, inputs: Any, items: Any) -> Tensor:
@@ -332,7 +331,20 @@ class ClassifierTrainer(Trainer):
                 cycle_momentum=False,
             )
             self.lr_scheduler = schedule
-        return super().create_scheduler(num_training_steps, optimizer)
+        scheduler = super().create_scheduler(num_training_steps, optimizer)
+        self.fresh_groups = [_settings(group) for group in scheduler.optimizer.param_groups]
+        self.fresh_schedule = scheduler.state_dict()
+        return scheduler
+
+    def follow_recipe(self) -> None:
+        """Learn on at the rates of this recipe: a checkpoint brings those of the recipe that it was written with."""
+        assert self.lr_scheduler is not None
+        for group, settings in zip(self.lr_scheduler.optimizer.param_groups, self.fresh_groups, strict=True):
+            group.update(settings)
+        # Every schedule is a function of the update's number: one step from the update before leads to the rate of now.
+        done = self.state.global_step
+        self.lr_scheduler.load_state_dict(self.fresh_schedule | {"last_epoch": done - 1, "_step_count": done})
+        self.lr_scheduler.step()
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -353,9 +365,36 @@ class ClassifierTrainer(Trainer):
         return metrics
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether an error means that memory ran out, on a GPU, on Apple's, or in main memory."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    message = str(error).lower()
-    return "out of memory" in message or "can't allocate memory" in message
+class _AfterResuming(TrainerCallback):
+    """Lets the recipe rule once ``Trainer`` has loaded a checkpoint."""
+
+    def __init__(self, trainer: ClassifierTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Training begins, or goes on."""
+        if state.global_step:
+            self.trainer.follow_recipe()
+
+
+def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What an optimizer's group says of its parameters."""
+    return {name: value for name, value in group.items() if name != "params"}
+
+
+def diverged(what: str, update: int) -> TrainingError:
+    """The error of a training whose numbers have run away.
+
+    Args:
+        what: is not finite.
+        update: at which it was seen, counted from 1.
+
+    Returns:
+        To be raised.
+    """
+    return TrainingError(
+        f"{what} at update {update}; the last checkpoint is intact.",
+        mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower (--resume "
+        "--accept-changes goes on with it), train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a "
+        "shorter data.max_length, or train.precision=fp32.",
+    )

@@ -130,7 +130,7 @@ def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -
         tokenizer=tokenizer,
         model=model,
         examples=len(dataset["train"]),
-        tokens=int((tokens["train"].lengths * tokens["train"].pieces).sum()),
+        tokens=int(tokens["train"].read_lengths.sum()),
         progress=progress,
         tally=Tally(len(dataset.labels)),
         start=start,

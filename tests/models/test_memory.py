@@ -1,0 +1,79 @@
+"""Memory that runs out costs time, not the run: passes are halved until they fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import articles
+from slugline.data.tokens import Reading, tokenise
+from slugline.errors import ModelError
+from slugline.labels import LabelSet
+from slugline.models.build import build_pretrained
+from slugline.models.features import Replay
+from slugline.models.memory import within_memory
+from slugline.models.tokenizers import load_tokenizer
+from slugline.models.transformer import forward
+from slugline.sections import ModelSection
+
+TEXTS = [row["text"] for row in articles(40)]
+
+
+class Small:
+    """A machine on which a model's base reads only so many texts at a time."""
+
+    def __init__(self, module: torch.nn.Module, rows: int) -> None:
+        self.forward, self.rows = module.forward, rows
+        module.forward = self
+
+    def __call__(self, *args: Any, **inputs: Any) -> Any:
+        if len(inputs["input_ids"]) > self.rows:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.forward(*args, **inputs)
+
+
+def model(base: Path) -> Any:
+    torch.manual_seed(0)
+    section = ModelSection(base=str(base), pooling="mean")
+    return build_pretrained(section, LabelSet(("business", "sport", "tech")), "cpu")
+
+
+def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(32))
+    large, small = model(tiny_base), model(tiny_base)
+    Small(small, rows=4)
+    passes = {"pad_id": 0, "precision": "fp32", "rows": 32, "budget": 2**31}
+    expected = forward(large.train(), tokens, **passes)  # type: ignore[arg-type]
+    np.testing.assert_allclose(forward(small.train(), tokens, **passes), expected, atol=1e-5)  # type: ignore[arg-type]
+    assert small.training
+    assert "at most 4 texts" in caplog.text
+
+
+def test_features_are_those_of_larger_passes(tiny_base: Path) -> None:
+    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(32))
+    replay = Replay(model(tiny_base).eval())
+    passes = {"pad_id": 0, "precision": "fp32", "rows": 32, "budget": 2**31}
+    expected = replay.encode(tokens, **passes)  # type: ignore[arg-type]
+    Small(replay.base, rows=4)
+    found = replay.encode(tokens, **passes)  # type: ignore[arg-type]
+    np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
+
+
+def test_a_text_that_does_not_fit_ends_with_a_remedy() -> None:
+    def ask(rows: int, budget: int) -> None:
+        raise torch.OutOfMemoryError("out of memory")
+
+    with pytest.raises(ModelError, match=r"does not fit(.|\n)*max_length"):
+        within_memory(ask, rows=64, budget=2**31)
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    def ask(rows: int, budget: int) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1"):
+        within_memory(ask, rows=64, budget=8)
