@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from slugline.errors import RecipeError
 from slugline.hardware import Hardware, choose_precision, choose_profile, detect
+from slugline.sections import TrainSection
+from slugline.training.machine import hardware_for, prepare_machine
 
 LAPTOP = Hardware("cpu", "an older laptop", cores=4, cpu_flags=frozenset({"avx2"}))
 SERVER = Hardware("cpu", "a server", cores=2, cpu_flags=frozenset({"avx512f", "avx512_bf16"}))
@@ -51,6 +55,24 @@ def test_what_is_asked_for_is_taken() -> None:
 )
 def test_the_profile_follows_the_device(hardware: Hardware, name: str) -> None:
     assert choose_profile(hardware).name == name
+
+
+def test_a_gpu_is_left_alone_where_the_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slugline.hardware._detect", lambda: RTX)
+    assert hardware_for(TrainSection()) == RTX == hardware_for(TrainSection(device="cuda"))
+    for section in (TrainSection(device="cpu"), TrainSection(profile="cpu")):
+        found = hardware_for(section)
+        assert (found.device, found.devices, found.device_memory_bytes) == ("cpu", 0, 0)
+        assert found.cores == RTX.cores
+    assert hardware_for(TrainSection(device="cuda", profile="cpu")) == RTX
+    with pytest.raises(RecipeError, match=r"the device mps is not here, only cuda(.|\n)*train\.device"):
+        hardware_for(TrainSection(device="mps"))
+
+
+def test_workers_of_the_recipe_override_those_of_the_profile() -> None:
+    threads = torch.get_num_threads()
+    assert prepare_machine(TrainSection(workers=5, threads=threads)).profile.workers == 5
+    assert prepare_machine(TrainSection(threads=threads)).profile.workers == 0
 
 
 def test_no_profile_takes_more_workers_than_there_are_cores_to_spare() -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from slugline.errors import RecipeError
+
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -89,8 +91,45 @@ PROFILES = {
 CLOUD_MEMORY_BYTES = 30 * 2**30
 
 
-def detect() -> Hardware:
-    """Look at this machine."""
+def detect(device: str = "auto") -> Hardware:
+    """Look at this machine.
+
+    Args:
+        device: what of it is to be used; ``auto`` = the fastest that is there.
+
+    Returns:
+        The machine as far as it is used.
+
+    Raises:
+        RecipeError: it has no such device.
+    """
+    return use(_detect(), device)
+
+
+def use(hardware: Hardware, device: str) -> Hardware:
+    """A machine of which one device is used.
+
+    Args:
+        hardware: as it is.
+        device: ``auto``, or where tensors are to live.
+
+    Returns:
+        The same, or without its GPU.
+
+    Raises:
+        RecipeError: it has no such device.
+    """
+    if device in ("auto", hardware.device):
+        return hardware
+    if device != "cpu":
+        raise RecipeError(
+            f"the device {device} is not here, only {hardware.device}: {hardware.device_name}.",
+            mend='Leave train.device at "auto"; slugline doctor says what is here.',
+        )
+    return Hardware("cpu", _cpu_name(), hardware.cores, hardware.memory_bytes, hardware.cpu_flags)
+
+
+def _detect() -> Hardware:
     import torch
 
     cores, memory, flags = _cores(), _memory(), _cpu_flags()

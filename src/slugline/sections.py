@@ -342,6 +342,10 @@ class TrainSection(Section):
     profile: Literal["auto", "cpu", "cuda", "cloud", "mps"] = Field(
         "auto", description="hardware profile: micro-batch, workers, precision; never batch_size"
     )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where to compute; auto: the GPU where there is one, unless the profile is cpu"
+    )
+    workers: Count | None = Field(None, description="processes that prepare batches; unset = as the profile has it")
     threads: Count = Field(0, description="CPU threads; 0 = all cores that this process may use")
     track: list[Tracker] = Field(
         [], description="trackers told as well, on this machine by default: tensorboard, wandb, mlflow, trackio"

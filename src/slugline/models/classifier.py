@@ -108,7 +108,7 @@ class Classifier:
         return self.labels.decode(self.predict_proba(texts).argmax(axis=1).tolist())
 
 
-def load(path: str | Path, *, precision: str = "auto") -> Classifier:
+def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> Classifier:
     """A classifier from whatever holds one.
 
     Args:
@@ -116,11 +116,13 @@ def load(path: str | Path, *, precision: str = "auto") -> Classifier:
             ``AutoModelForSequenceClassification`` loads; or the Hub name of such a model.
         precision: of the matrix products: ``fp32``, ``bf16``, ``fp16``, or ``auto``, the one that the hardware has
             natively.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest that is there.
 
     Returns:
         The classifier.
 
     Raises:
+        RecipeError: there is no such device.
         ModelError: nothing there can be loaded, it has no tokenizer, or no classification head.
         RunError: the run has no model yet.
     """
@@ -128,9 +130,9 @@ def load(path: str | Path, *, precision: str = "auto") -> Classifier:
     is_run = RunLayout(folder).is_run()
     owner = Run(folder) if is_run else owner_of(folder)
     if owner is None:
-        return _load_foreign(str(path), precision)
+        return _load_foreign(str(path), precision, device)
     _require_head(owner)
-    return _load_run(owner, owner.model_dirs if is_run else [folder], precision)
+    return _load_run(owner, owner.model_dirs if is_run else [folder], precision, device)
 
 
 def owner_of(folder: Path) -> Run | None:
@@ -150,7 +152,7 @@ def _require_head(run: Run) -> None:
         )
 
 
-def _load_run(run: Run, folders: Sequence[Path], precision: str) -> Classifier:
+def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) -> Classifier:
     """A run's model, or the ensemble of several."""
     recipe = run.recipe
     facts = {
@@ -159,18 +161,18 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str) -> Classifier:
         "text_columns": tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
         "name": recipe.name,
     }
-    loaded = [_load_folder(folder, recipe, precision) for folder in folders]
+    loaded = [_load_folder(folder, recipe, precision, device) for folder in folders]
     labels, scorer = loaded[0]
     if len(loaded) > 1:
         scorer = EnsembleScorer([scorer for _, scorer in loaded], recipe.train.ensemble)
     return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
 
 
-def _load_folder(folder: Path, recipe: Recipe, precision: str) -> tuple[LabelSet, Scorer]:
+def _load_folder(folder: Path, recipe: Recipe, precision: str, device: str) -> tuple[LabelSet, Scorer]:
     if ModelLayout(folder).linear.is_file():
         linear = _load_linear(folder)
         return linear.labels, linear
-    return _load_transformer(str(folder), recipe, precision)
+    return _load_transformer(str(folder), recipe, precision, device)
 
 
 def _load_linear(folder: Path) -> LinearScorer:
@@ -179,7 +181,7 @@ def _load_linear(folder: Path) -> LinearScorer:
     return LinearScorer.load(folder)
 
 
-def _load_foreign(place: str, precision: str) -> Classifier:
+def _load_foreign(place: str, precision: str, device: str) -> Classifier:
     """A classifier that others trained: no recipe, no calibration, its own configuration is all there is."""
     folder = Path(place)
     if ModelLayout(folder).linear.is_file():
@@ -196,7 +198,7 @@ def _load_foreign(place: str, precision: str) -> Classifier:
             f"{place} is a {architecture or 'model'} without a classification head.",
             mend="Fine-tune it first: slugline train RECIPE model.base=" + place,
         )
-    labels, scorer = _load_transformer(place, None, precision)
+    labels, scorer = _load_transformer(place, None, precision, device)
     return Classifier(labels, scorer, name=folder.name)
 
 
@@ -214,14 +216,14 @@ def _architecture(place: str) -> str:
     return " ".join(config.get("architectures") or [])
 
 
-def _load_transformer(place: str, recipe: Recipe | None, precision: str) -> tuple[LabelSet, Scorer]:
+def _load_transformer(place: str, recipe: Recipe | None, precision: str, device: str) -> tuple[LabelSet, Scorer]:
     from slugline.data.tokens import Reading, reading_of
     from slugline.models.bases import load_config, longest_input
     from slugline.models.build import accept_padding
     from slugline.models.tokenizers import load_tokenizer
     from slugline.models.transformer import TransformerScorer, pre_cast
 
-    hardware = detect()
+    hardware = detect(device)
     profile = choose_profile(hardware)
     chosen = choose_precision(hardware, precision, autocast=profile.autocast).precision
     tokenizer, config = load_tokenizer(place), load_config(place)

@@ -20,12 +20,13 @@ import numpy as np
 from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of
 from slugline.evaluation.evaluate import calibrate, evaluate_predictions
-from slugline.hardware import Hardware, detect
+from slugline.hardware import Hardware
 from slugline.labels import Predictions
 from slugline.models.classifier import load
 from slugline.pipeline.steps import evaluate_splits, fit_and_evaluate, record_evaluations
 from slugline.recipe import Recipe, changed_keys
 from slugline.run import Run
+from slugline.training.machine import hardware_for
 
 logger = logging.getLogger("slugline")
 
@@ -53,7 +54,7 @@ def train_folds(recipe: Recipe, dataset: TextDataset, run: Run, *, accept_change
     jobs = [
         (recipe, part, run.layout.fold(number), accept_changes, number) for number, part in enumerate(datasets, start=1)
     ]
-    at_once = min(folds_at_once(detect()), len(jobs))
+    at_once = min(folds_at_once(hardware_for(recipe.train)), len(jobs))
     if at_once > 1:
         logger.info("%d folds at a time, each in a process of its own", at_once)
         _side_by_side(jobs, at_once)
@@ -153,7 +154,8 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     evaluations = {OUT_OF_FOLD: evaluate_predictions(out_of_fold, bootstrap=0)}
     if others:
         # The precision of the training: another one would give other figures.
-        ensemble = load(run.path, precision=recipe.train.precision)
+        device = hardware_for(recipe.train).device
+        ensemble = load(run.path, precision=recipe.train.precision, device=device)
         evaluations |= evaluate_splits(ensemble, dataset, others)
     scored = {
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)

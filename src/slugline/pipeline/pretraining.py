@@ -44,7 +44,7 @@ def pretrain(
     ) as run:
         corpus = load_corpus(recipe.pretrain.texts, recipe.data if recipe.has_data else None)
         check_unchanged(run, corpus.fingerprint, accept_changes=accept_changes)
-        run.record({"data": corpus.facts()} | environment())
+        run.record({"data": corpus.facts()} | environment(recipe.train))
         run.write_json(run.layout.data, corpus.describe())
         measured = fit_texts(recipe, corpus, run)
         manifest = run.manifest

@@ -53,7 +53,7 @@ def train(
         held_out = [] if recipe.train.folds else ["validation"]
         needed = ["train", *held_out, *(split for split in splits if split != "validation")]
         check_data(run, dataset, needed, accept_changes=accept_changes)
-        run.record({"data": dataset.facts()} | environment())
+        run.record({"data": dataset.facts()} | environment(recipe.train))
         run.write_json(run.layout.data, dataset.describe())
         if recipe.train.folds:
             train_folds(recipe, dataset, run, accept_changes=accept_changes)

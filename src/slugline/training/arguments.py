@@ -35,7 +35,7 @@ OWNED_ARGUMENTS = {
     "max_grad_norm": "train.max_grad_norm",
     "bf16": "train.precision",
     "fp16": "train.precision",
-    "use_cpu": "train.profile",
+    "use_cpu": "train.device",
     "label_smoothing_factor": "train.label_smoothing",
     "eval_strategy": "train.eval_every",
     "eval_steps": "train.eval_every",
@@ -59,7 +59,7 @@ OWNED_ARGUMENTS = {
     "do_eval": "",
     "do_predict": "",
     "resume_from_checkpoint": "--resume",
-    "dataloader_num_workers": "train.profile",
+    "dataloader_num_workers": "train.workers",
     "full_determinism": "",
 }
 

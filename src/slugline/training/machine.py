@@ -6,7 +6,7 @@ import logging
 import platform
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -33,9 +33,24 @@ class Machine:
         return {"profile": self.profile.name, "precision": self.precision.precision, "threads": self.threads}
 
 
-def environment() -> dict[str, Any]:
+def hardware_for(section: TrainSection) -> Hardware:
+    """This machine, as far as a recipe uses it.
+
+    Args:
+        section: of the recipe; its ``device`` counts more than that of its ``profile``.
+
+    Returns:
+        The hardware.
+
+    Raises:
+        RecipeError: there is no such device.
+    """
+    return detect("cpu" if section.device == "auto" and section.profile == "cpu" else section.device)
+
+
+def environment(section: TrainSection) -> dict[str, Any]:
     """What a run was made with, for its manifest: hardware, versions, and the commit of the working folder."""
-    hardware = detect()
+    hardware = hardware_for(section)
     return {
         "hardware": {
             "device": hardware.device,
@@ -65,11 +80,16 @@ def prepare_machine(section: TrainSection) -> Machine:
 
     Returns:
         The machine as it will be used.
+
+    Raises:
+        RecipeError: ``train.device`` is not here.
     """
     import torch
 
-    hardware = detect()
+    hardware = hardware_for(section)
     profile = choose_profile(hardware, section.profile)
+    if section.workers is not None:
+        profile = replace(profile, workers=section.workers)
     precision = choose_precision(hardware, section.precision, autocast=profile.autocast)
     threads = section.threads or hardware.cores
     torch.set_num_threads(threads)

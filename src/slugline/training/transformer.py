@@ -108,7 +108,7 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
     )
     _save(parts)
     run.record({"size": size, "training": training_facts(parts), "chosen": chosen(parts)})
-    return load(run.path, precision=parts.machine.precision.precision)
+    return load(run.path, precision=parts.machine.precision.precision, device=parts.machine.hardware.device)
 
 
 def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -> Parts:
