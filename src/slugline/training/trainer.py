@@ -341,8 +341,9 @@ class ClassifierTrainer(Trainer):
         assert self.lr_scheduler is not None
         for group, settings in zip(self.lr_scheduler.optimizer.param_groups, self.fresh_groups, strict=True):
             group.update(settings)
-        # Every schedule is a function of the update's number: one step from the update before leads to the rate of now.
-        done = self.state.global_step
+        # Every schedule is a function of the number of its steps: one from the step before leads to the rate of now.
+        # Updates that float16 skipped were none, which the checkpoint remembers.
+        done = self.lr_scheduler.last_epoch
         self.lr_scheduler.load_state_dict(self.fresh_schedule | {"last_epoch": done - 1, "_step_count": done})
         self.lr_scheduler.step()
 
