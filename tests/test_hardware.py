@@ -69,7 +69,8 @@ def test_a_gpu_is_left_alone_where_the_recipe_says_so(monkeypatch: pytest.Monkey
         hardware_for(TrainSection(device="mps"))
 
 
-def test_workers_of_the_recipe_override_those_of_the_profile() -> None:
+def test_workers_of_the_recipe_override_those_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slugline.hardware._detect", lambda: SERVER)
     threads = torch.get_num_threads()
     assert prepare_machine(TrainSection(workers=5, threads=threads)).profile.workers == 5
     assert prepare_machine(TrainSection(threads=threads)).profile.workers == 0

@@ -297,6 +297,13 @@ def test_a_full_disk_while_saving_leaves_a_run_that_can_go_on(
     assert train(recipe, run_dir=tmp_path / "run", resume=True).state == "complete"
 
 
+def test_evaluating_a_run_repeats_its_figures(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    """To the last digit: it is asked in the precision that it was trained in."""
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    assert run.manifest["precision"] == "fp32"
+    assert evaluate_on(str(run.path)).metrics["loss"] == run.metrics["test"]["loss"]
+
+
 def test_a_diverging_run_stops_and_says_why(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     recipe = with_changes(recipe_values, train={"learning_rate": 1e30, "warmup": 0, "max_grad_norm": 0})
     with pytest.raises(TrainingError, match="learning rate is too high"):

@@ -57,7 +57,12 @@ def test_a_resumed_run_has_the_recipe_that_it_is_resumed_with(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     "changes",
-    [{"model": {"pooling": "max"}}, {"model": {"adapt": "lora"}}, {"train": {"select_by": "loss"}}],
+    [
+        {"model": {"pooling": "max"}},
+        {"model": {"base": "bert-base-uncased"}},
+        {"model": {"adapt": "lora"}},
+        {"train": {"select_by": "loss"}},
+    ],
 )
 def test_no_checkpoint_follows_another_model_or_choice(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = interrupted(tmp_path)
@@ -166,6 +171,12 @@ def test_a_killed_run_counts_as_interrupted(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     assert json.loads((tmp_path / "manifest.json").read_text())["state"] == "running"
     assert Run(tmp_path).state == "interrupted"
+
+
+def test_the_current_folder_may_be_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert complete(Path()).state == "complete"
 
 
 @pytest.mark.parametrize("begun", [False, True])

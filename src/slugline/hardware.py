@@ -202,11 +202,12 @@ def choose_profile(hardware: Hardware, asked: str = "auto") -> Profile:
 
 
 def peak_memory_bytes() -> int:
-    """Most memory held so far: of the GPU where there is one, else resident memory of this process."""
+    """Most memory held so far: of the GPU where it is used, else resident memory of this process."""
     import torch
 
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
+    on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    if on_gpu:
+        return int(on_gpu)
     import resource
     import sys
 

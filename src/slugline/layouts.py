@@ -175,7 +175,7 @@ class CheckpointLayout:
 
     @property
     def seal(self) -> Path:
-        """Sizes of all files; written last, so that its presence means complete."""
+        """Checksums of all files; written last, so that its presence means complete."""
         return self.root / "seal.json"
 
     @property

@@ -157,9 +157,10 @@ def write(recipe: Recipe) -> str:
 
 #: What the weights of a checkpoint, or the choice among them, were made with: no run goes on with other values.
 BOUND = (
-    *("model.kind:", "model.adapt:", "model.pooling:", "model.head:", "model.lora.", "model.adapter."),
+    *("model.kind:", "model.base:", "model.adapt:", "model.pooling:", "model.head:", "model.adapter."),
+    *("model.lora.variant:", "model.lora.r:", "model.lora.alpha:", "model.lora.targets:"),
     *("model.size:", "model.layers:", "model.width:", "model.ffn:", "model.heads:", "model.positions:"),
-    *("model.tokenizer:", "model.vocabulary_size:", "train.select_by:"),
+    *("model.tokenizer:", "model.vocabulary_size:", "pretrain.objective:", "train.select_by:"),
 )
 
 

@@ -201,7 +201,7 @@ class Run:
             RunError: the folder is no run, is complete, is running, was interrupted and neither ``resume`` nor
                 ``force`` is given, or its recipe has changed.
         """
-        _give_back(path)
+        give_back(path)
         Run(path)._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
         run = Run(path)  # a new view: that one may remember the recipe as it was
         with _set_aside(run) if force else nullcontext(), run._life(recipe):
@@ -329,12 +329,16 @@ class Run:
                 )
             self._admit_changes(recipe, accept_changes=accept_changes)
 
-    def _is_bare(self, recipe: Recipe) -> bool:
+    def _is_shell(self) -> bool:
         """Whether the folder holds nothing but what a run leaves that is killed in its first moment."""
-        if not self.path.is_dir():
-            return False
-        left = [path for path in self.path.iterdir() if ".partial" not in path.name]
-        return not left or (left == [self.layout.recipe] and left[0].read_text(encoding="utf-8") == write(recipe))
+        return self.path.is_dir() and all(
+            ".partial" in path.name or path == self.layout.recipe for path in self.path.iterdir()
+        )
+
+    def _is_bare(self, recipe: Recipe) -> bool:
+        """Whether that is a run of this very recipe; another may be the user's own."""
+        written = self.layout.recipe
+        return self._is_shell() and (not written.exists() or written.read_text(encoding="utf-8") == write(recipe))
 
     def _is_begun(self) -> bool:
         """Whether there is anything that took time to make."""
@@ -384,10 +388,20 @@ class Run:
         return values
 
 
-def _give_back(path: Path) -> None:
-    """Finish what `_set_aside` could not, where its process was killed."""
+def give_back(path: Path) -> None:
+    """Finish what `Run.open` could not, where a process was killed that was to replace a run by force.
+
+    To be called before anybody looks at what stands in the folder.
+
+    Args:
+        path: the run's own folder.
+
+    Raises:
+        RunError: the disk does not take it.
+    """
     aside, run = _aside(path), Run(path)
-    if not aside.exists() or run.state == "running" or (path.exists() and not run.layout.is_run()):
+    is_somebodys = path.exists() and not run.layout.is_run() and not run._is_shell()
+    if not aside.exists() or run.state == "running" or is_somebodys:
         return
     with disk_errors(path):
         if run._is_begun():
@@ -400,6 +414,7 @@ def _give_back(path: Path) -> None:
 
 def _aside(path: Path) -> Path:
     """Where a run waits whose place is taken by force."""
+    path = path.absolute()
     return path.with_name(f".{path.name}.aside")
 
 

@@ -166,6 +166,12 @@ def test_an_interrupted_fold_never_holds_out_what_it_has_learnt_from(encoder: Re
         train(encoder, run_dir=tmp_path / "run")
     assert list((tmp_path / "run" / "folds" / "1" / "checkpoints").iterdir())
     recipe = encoder.model_copy(update={"train": encoder.train.model_copy(update={"folds": 3})})
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        # Killed when the fold was set aside, and nothing was trained yet in its place.
+        patched.setattr(folds, "fit_and_evaluate", interrupt)
+        patched.setattr("slugline.run.shutil.rmtree", interrupt)
+        train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
+    assert (tmp_path / "run" / "folds" / ".1.aside").exists()
     run = train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
     assert "going on from" not in (run.path / "folds" / "1" / "log.txt").read_text()
     assert everything(run.path) == everything(train(recipe, run_dir=tmp_path / "anew").path)
@@ -182,7 +188,7 @@ def test_a_complete_fold_of_another_recipe_is_named(
     assert "fold 1 of 2 was completed with another recipe and is kept: train.loss" in caplog.text
 
 
-def interrupt(*_: Any) -> None:
+def interrupt(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 

@@ -191,6 +191,8 @@ def test_weights_of_nothing_are_refused() -> None:
     counts, names = np.array([5, 5, 0]), ("sport", "politics", "tech")
     with pytest.raises(RecipeError, match="nothing would be learnt"):
         class_weights(counts, scheme={"sport": 0.0, "politics": 0.0}, names=names)
+    bounded = class_weights(counts, scheme={"sport": 0.0, "politics": 0.0}, names=names, bounds=(0.1, 0.0))
+    assert bounded.tolist() == [0.1, 0.1, 0.0]
 
 
 def test_unknown_schemes_and_empty_training_sets_are_refused() -> None:

@@ -46,7 +46,7 @@ def within_memory(ask: Callable[[int, int], Result], *, rows: int, budget: int) 
             if rows == 1:
                 raise ModelError(
                     "a single text does not fit into memory.",
-                    mend="Choose a smaller data.max_length or model.base.",
+                    mend="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base.",
                 ) from error
         # After the except clause: its traceback held the tensors.
         if torch.cuda.is_available():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slugline.data.dataset import TextDataset, load_rows
-from slugline.errors import DataError, RunError
+from slugline.errors import DataError, RecipeError, RunError
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions, predict
 from slugline.models.classifier import load, owner_of
@@ -17,6 +17,7 @@ from slugline.pipeline.steps import dataset_of
 from slugline.recipe import section_of
 from slugline.run import Run
 from slugline.sections import DataSection
+from slugline.training.machine import hardware_for
 
 logger = logging.getLogger("slugline")
 
@@ -46,7 +47,7 @@ def evaluate_on(
         RunError: no data is named, and the model is no run's.
     """
     run = owner_of(Path(model)) or Run(Path(model))
-    classifier = load(model, precision=_precision_of(run) if run.layout.is_run() else "auto")
+    classifier = load(model, **(_as_trained(run) if run.layout.is_run() else {}))
     if data:
         section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
         trained = run.recipe.data if run.layout.is_run() else section
@@ -85,7 +86,7 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
         known: dict[str, Any] = run.metrics[split]
         return known
     dataset, recipe = _own_data(run), run.recipe
-    classifier = load(path, precision=_precision_of(run))
+    classifier = load(path, **_as_trained(run))
     predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
     evaluation = evaluate_predictions(
         replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap
@@ -95,10 +96,15 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
     return evaluation.metrics
 
 
-def _precision_of(run: Run) -> str:
-    """The precision of the training: another one would give other figures."""
-    precision: str = run.manifest.get("precision", run.recipe.train.precision)
-    return precision
+def _as_trained(run: Run) -> dict[str, str]:
+    """Device and precision of the training, where its device is here: others would give other figures."""
+    section, manifest = run.recipe.train, run.manifest
+    try:
+        device = hardware_for(section).device
+    except RecipeError:
+        return {}
+    is_same = manifest.get("hardware", {}).get("device") == device
+    return {"device": device, "precision": manifest.get("precision", section.precision) if is_same else "auto"}
 
 
 def _own_data(run: Run) -> TextDataset:

@@ -20,7 +20,7 @@ from slugline.evaluation.plots import plot_learning_curves
 from slugline.layouts import RunLayout
 from slugline.pipeline import score_split, train, warn_of_sizes
 from slugline.recipe import changed_keys
-from slugline.run import Run
+from slugline.run import Run, give_back
 from slugline.storage import disk_errors, replacing, replacing_folder
 from slugline.study.curves import learning_curves
 from slugline.study.plan import Member, read_study
@@ -67,6 +67,7 @@ def _admit(members: Sequence[Member], *, force: bool) -> list[Member]:
     """The members whose folder holds another recipe's run; refused before anything trains unless it may be replaced."""
     outdated, changes = [], []
     for member in members:
+        give_back(member.path)
         run = Run(member.path)
         state = run.state
         if state == "running":

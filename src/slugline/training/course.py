@@ -136,7 +136,7 @@ def _required(run: Run, checkpoint: Path) -> Path:
     if found and not is_sealed(found[0]):
         fault = "is not a whole checkpoint"
     elif found and not has_best(found[0]):
-        fault = "is whole, but the one with the best weights before it is damaged"
+        fault = "is whole, but the one with the best weights before it is damaged, or no longer there"
     elif found:
         return found[0]
     raise RunError(f"{checkpoint} {fault}.", mend="Leave --checkpoint out: the latest is found.")

@@ -170,12 +170,13 @@ def class_weights(
     else:
         weights = np.zeros(len(counts))
         weights[present] = _by_count(counts[present], scheme)
-    if not weights[present].any():
-        raise RecipeError("train.class_weights is 0 for every class that occurs: nothing would be learnt.")
     lowest, highest = bounds
     if highest and lowest > highest:
         raise RecipeError(f"train.class_weight_bounds is [{lowest:g}, {highest:g}]: the lowest is above the highest.")
-    return np.where(present, np.clip(weights, lowest, highest or np.inf), 0.0)
+    bounded = np.where(present, np.clip(weights, lowest, highest or np.inf), 0.0)
+    if not bounded.any():
+        raise RecipeError("train.class_weights is 0 for every class that occurs: nothing would be learnt.")
+    return bounded
 
 
 def _by_count(counts: NDArray[np.int64], scheme: str) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ from slugline.models.bases import longest_input
 from slugline.models.blocks import base_of
 from slugline.models.build import LEARNED_POSITIONS
 from slugline.models.language import PositionLogits, build_language_model, language_config, save_backbone
+from slugline.models.memory import within_memory
 from slugline.models.saving import size_of
 from slugline.models.scratch import ScratchConfig
 from slugline.models.transformer import autocast
@@ -252,10 +253,9 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
 def _score(parts: Parts, model: PreTrainedModel) -> dict[str, float]:
     """Loss, perplexity and accuracy of the tokens to be found in the validation sequences."""
     sequences, collate = parts.validation, SequenceCollator(parts.pad_id)
-    rows = _rows_a_pass(parts)
-    losses, hits, count, was_training = 0.0, 0, 0, model.training
-    model.train(False)
-    with torch.inference_mode(), autocast(model.device, parts.machine.precision.precision):
+
+    def measure(rows: int, budget: int) -> tuple[float, int, int]:
+        losses, hits, count = 0.0, 0, 0
         for start in range(0, len(sequences), rows):
             some = [sequences[index] for index in range(start, min(start + rows, len(sequences)))]
             batch = {key: value.to(model.device) for key, value in collate(some).items()}
@@ -263,6 +263,12 @@ def _score(parts: Parts, model: PreTrainedModel) -> dict[str, float]:
             losses += float(token_losses(logits, labels).double().sum())
             hits += int((logits.argmax(dim=1) == labels).sum())
             count += len(labels)
+        return losses, hits, count
+
+    was_training = model.training
+    model.train(False)
+    with torch.inference_mode(), autocast(model.device, parts.machine.precision.precision):
+        losses, hits, count = within_memory(measure, rows=_rows_a_pass(parts), budget=parts.progress.tokens)
     model.train(was_training)
     loss = losses / count
     # Above it the exponential is no number any more.

@@ -46,6 +46,9 @@ SCHEDULES = {
 }
 
 
+#: Entries of an optimizer's groups that recipe and schedule decide.
+RATES = ("lr", "initial_lr", "max_lr", "min_lr", "weight_decay", "betas", "eps")
+
 #: A model and a batch to logits (N, K) and what is true (N,), for the N items that the batch is about.
 Answer = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]
 
@@ -344,7 +347,7 @@ class ClassifierTrainer(Trainer):
         # Every schedule is a function of the number of its steps: one from the step before leads to the rate of now.
         # Updates that float16 skipped were none, which the checkpoint remembers.
         done = self.lr_scheduler.last_epoch
-        self.lr_scheduler.load_state_dict(self.fresh_schedule | {"last_epoch": done - 1, "_step_count": done})
+        self.lr_scheduler.load_state_dict(self.fresh_schedule | {"last_epoch": done - 1, "_step_count": done + 1})
         self.lr_scheduler.step()
 
     def evaluate(
@@ -379,8 +382,8 @@ class _AfterResuming(TrainerCallback):
 
 
 def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
-    """What an optimizer's group says of its parameters."""
-    return {name: value for name, value in group.items() if name != "params"}
+    """What recipe and schedule say of an optimizer's group; what else stands there is the optimizer's own memory."""
+    return {name: group[name] for name in RATES if name in group}
 
 
 def diverged(what: str, update: int) -> TrainingError:
