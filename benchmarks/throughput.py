@@ -3,7 +3,7 @@
 The small decoder (size small) and one of GPT-2's size, both with random weights, learn to classify random tokens:
 forward pass, backward pass and AdamW, in the precision and with as many texts a pass as the hardware's profile says.
 Operations are counted as in PaLM (Chowdhery et al. 2022, appendix B): 6 for each weight outside the embeddings and each
-token, and 12 for each layer, unit of width, and pair of tokens. The peak is that of square products in the same precision.
+token, and 12 for each layer, unit of width, and pair of tokens. The peak is that of square products in that precision.
 
     python benchmarks/throughput.py
 """
