@@ -447,7 +447,7 @@ def test_a_real_cross_validation_tells_what_its_folds_show(recipe_values: dict[s
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
     told = {line["kind"]: line["message"] for line in run.diagnosis}
     assert "longer than what is read of them (8 tokens" in told["truncation"]
-    assert any("of 2 folds, as in this one: " in message for message in told.values())
+    assert any("of 2 folds (figures of the first): " in message for message in told.values())
     assert "healthy" not in told
 
 
@@ -458,8 +458,8 @@ def test_a_finding_of_several_folds_is_told_once() -> None:
     assert diagnose_folds([healthy], [[healthy], [healthy]]) == [healthy]
     found = diagnose_folds([slow], [[other, slow], [one, other], [other]])
     assert [each.message for each in found] == [
-        "In 1 of 3 folds, as in this one: unstable.",
-        "In 3 of 3 folds, as in this one: overfitting.",
+        "In 1 of 3 folds (figures of the first): unstable.",
+        "In 3 of 3 folds (figures of the first): overfitting.",
         "slow.",
     ]
     assert diagnose_folds([one], [[one], [healthy]]) == [one]

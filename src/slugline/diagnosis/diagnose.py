@@ -113,7 +113,7 @@ def diagnose_folds(whole: Sequence[Diagnosis], folds: Sequence[Sequence[Diagnosi
     known = {found.kind for found in whole}
     first = {found.kind: found for fold in reversed(folds) for found in fold}
     curves = [
-        replace(found, message=f"In {count[kind]} of {len(folds)} folds, as in this one: {found.message}")
+        replace(found, message=f"In {count[kind]} of {len(folds)} folds (figures of the first): {found.message}")
         for kind, found in first.items()
         if kind in OF_CURVES and kind not in known
     ]
