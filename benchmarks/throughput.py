@@ -16,9 +16,9 @@ from collections.abc import Callable
 import torch
 from transformers import AutoModel, GPT2Config, PretrainedConfig, PreTrainedModel
 
-from slugline.hardware import Precision, choose_precision, choose_profile, detect
-from slugline.models.scratch import ScratchConfig
-from slugline.models.transformer import DTYPES, autocast
+from slugline.core.hardware import Precision, choose_precision, choose_profile, detect
+from slugline.models.architectures.small_decoder import ScratchConfig
+from slugline.models.forward import DTYPES, autocast
 
 LENGTH = 128
 CLASSES = 4

@@ -26,9 +26,9 @@ from transformers import (
 )
 
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.models.bases import EMBEDDED, quietly, resolve_base
-from slugline.recipe import Recipe, read
-from slugline.run import Run
+from slugline.models.pretrained import EMBEDDED, quietly, resolve_base
+from slugline.recipe.recipe import Recipe, read
+from slugline.run.run import Run
 from slugline.training.fit import fit
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "agnews-embedded.toml"

@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from slugline.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
-from slugline.recipe import Recipe, meaning, sections, tables_in
-from slugline.sections import Section
-from slugline.toml import to_toml
+from slugline.recipe.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
+from slugline.recipe.recipe import Recipe, meaning, sections, tables_in
+from slugline.recipe.sections import Section
+from slugline.recipe.toml import to_toml
 
 DOCS = Path(__file__).parents[1] / "docs"
 

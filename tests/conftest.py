@@ -28,8 +28,8 @@ from typing import Any
 
 import pytest
 
-from slugline import progress
-from slugline.recipe import Recipe, validate
+from slugline.core import progress
+from slugline.recipe.recipe import Recipe, validate
 
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -229,7 +229,7 @@ def everything(path: Path) -> dict[str, Any]:
 @contextmanager
 def interrupted_after(updates: int) -> Iterator[None]:
     """Somebody presses Ctrl-C after some updates of the training inside."""
-    from slugline.training.callbacks import Historian
+    from slugline.training.loop.callbacks import Historian
 
     class Stop(Historian):
         def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
@@ -238,7 +238,7 @@ def interrupted_after(updates: int) -> Iterator[None]:
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("slugline.training.course.Historian", Stop)
+        patched.setattr("slugline.training.loop.session.Historian", Stop)
         with pytest.raises(KeyboardInterrupt):
             yield
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from conftest import ROOT
-from slugline.recipe import Recipe
+from slugline.recipe.recipe import Recipe
 
 
 def test_the_reference_pages_are_what_schema_and_help_say() -> None:

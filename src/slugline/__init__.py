@@ -16,16 +16,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from slugline.evaluation.compare import compare
     from slugline.evaluation.evaluate import evaluate
-    from slugline.models.classifier import load
+    from slugline.inference.classifier import load
     from slugline.pipeline import train
-    from slugline.recipe import Recipe
+    from slugline.recipe.recipe import Recipe
 
 #: Public name -> module that holds it. Imported on first use, so that `import slugline` stays light.
 _PUBLIC = {
-    "Recipe": "slugline.recipe",
+    "Recipe": "slugline.recipe.recipe",
     "compare": "slugline.evaluation.compare",
     "evaluate": "slugline.evaluation.evaluate",
-    "load": "slugline.models.classifier",
+    "load": "slugline.inference.classifier",
     "train": "slugline.pipeline",
 }
 

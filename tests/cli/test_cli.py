@@ -16,8 +16,8 @@ import pytest
 from conftest import articles, write_csv
 from slugline import train
 from slugline.cli.app import run
-from slugline.recipe import validate, write
-from slugline.run import Run
+from slugline.recipe.recipe import validate, write
+from slugline.run.run import Run
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_prepare_writes_a_set_that_trains_to_the_same_result(
 def test_files_are_predicted_row_by_row_in_order(
     linear_run: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
-    from slugline.data.files import read_rows
+    from slugline.data.reading.formats import read_rows
 
     code, out, _ = say(capsys, "predict", str(linear_run), "--input", "my.csv", "--output", f"out.{kind}")
     assert code == 0
@@ -218,7 +218,7 @@ def test_help_is_light() -> None:
         "import sys\n"
         "from slugline.cli.app import run\n"
         "run(['--help'])\n"
-        "import slugline, slugline.recipe\n"
+        "import slugline, slugline.recipe.recipe\n"
         "heavy = {'torch', 'transformers', 'datasets', 'sklearn', 'matplotlib', 'pyarrow', 'numpy'}\n"
         "raise SystemExit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from conftest import articles, write_csv
-from slugline.data.checks import same_text_key
+from slugline.core.errors import DataError
 from slugline.data.corpus import load_corpus
 from slugline.data.dataset import load_dataset
-from slugline.errors import DataError
-from slugline.sections import DataSection, SourceSection
+from slugline.data.preparing.checks import same_text_key
+from slugline.recipe.sections import DataSection, SourceSection
 
 
 def folder_of(tmp_path: Path, **splits: list[dict[str, str]]) -> Path:

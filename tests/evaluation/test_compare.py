@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from slugline.errors import DataError, RecipeError
+from slugline.core.errors import DataError, RecipeError
+from slugline.core.labels import LabelSet, Predictions
 from slugline.evaluation.compare import compare
 from slugline.evaluation.evaluate import confidence_intervals, evaluate_predictions
-from slugline.labels import LabelSet, Predictions
-from slugline.metrics import METRICS
-from slugline.statistics import mcnemar
+from slugline.evaluation.intervals import mcnemar
+from slugline.evaluation.metrics import METRICS
 
 LABELS = LabelSet(("business", "sport", "tech"))
 COUNT = 400

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from slugline.errors import DataError, RecipeError
+from slugline.core.errors import DataError, RecipeError
+from slugline.core.labels import Calibration, LabelSet, Predictions, probabilities
 from slugline.evaluation.evaluate import calibrate, confidence_intervals, evaluate, evaluate_predictions, predict
-from slugline.labels import Calibration, LabelSet, Predictions, probabilities
-from slugline.metrics import METRICS, expected_calibration_error, summary
-from slugline.statistics import wilson_interval
+from slugline.evaluation.intervals import wilson_interval
+from slugline.evaluation.metrics import METRICS, expected_calibration_error, summary
 
 LABELS = LabelSet(("business", "sport", "tech"))
 

@@ -10,15 +10,15 @@ import pytest
 import torch
 
 from conftest import articles
-from slugline.data.tokens import Reading, tokenise
-from slugline.errors import ModelError
-from slugline.labels import LabelSet
+from slugline.core.errors import ModelError
+from slugline.core.labels import LabelSet
+from slugline.data.batching.tokens import Reading, tokenise
+from slugline.models.adaptation.frozen_features import Replay
 from slugline.models.build import build_pretrained
-from slugline.models.features import Replay
+from slugline.models.forward import forward
 from slugline.models.memory import within_memory
 from slugline.models.tokenizers import load_tokenizer
-from slugline.models.transformer import forward
-from slugline.sections import ModelSection
+from slugline.recipe.sections import ModelSection
 
 TEXTS = [row["text"] for row in articles(40)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from conftest import articles
-from slugline.data.tokens import Reading, tokenise, tokenizer_fingerprint
-from slugline.errors import ModelError
+from slugline.core.errors import ModelError
+from slugline.data.batching.tokens import Reading, tokenise, tokenizer_fingerprint
 from slugline.models.tokenizers import END, PADDING, TOKENIZERS, load_tokenizer, train_tokenizer
 
 TEXTS = [row["text"] for row in articles(200)]

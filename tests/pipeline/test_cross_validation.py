@@ -19,12 +19,13 @@ import pytest
 from conftest import articles, everything, interrupted_after, linear, with_changes, write_csv
 from slugline import load, train
 from slugline.cli.app import run as command
-from slugline.errors import DataError, RunError
-from slugline.labels import probabilities
-from slugline.pipeline import compare_runs, evaluate_on, folds
+from slugline.core.errors import DataError, RunError
+from slugline.core.labels import probabilities
+from slugline.pipeline import compare_runs, evaluate_on
+from slugline.pipeline import cross_validation as folds
 from slugline.pipeline.steps import dataset_of
-from slugline.recipe import Recipe, write
-from slugline.run import Run
+from slugline.recipe.recipe import Recipe, write
+from slugline.run.run import Run
 
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
 
@@ -169,7 +170,7 @@ def test_an_interrupted_fold_never_holds_out_what_it_has_learnt_from(encoder: Re
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
         # Killed when the fold was set aside, and nothing was trained yet in its place.
         patched.setattr(folds, "fit_and_evaluate", interrupt)
-        patched.setattr("slugline.run.shutil.rmtree", interrupt)
+        patched.setattr("slugline.run.run.shutil.rmtree", interrupt)
         train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
     assert (tmp_path / "run" / "folds" / ".1.aside").exists()
     run = train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
@@ -282,7 +283,7 @@ def wait_for(condition: Any, *, seconds: float = 60) -> None:
 
 
 def test_hardware_says_how_many_folds_fit() -> None:
-    from slugline.hardware import Hardware
+    from slugline.core.hardware import Hardware
 
     assert folds.folds_at_once(Hardware("cpu", cores=2)) == 1
     assert folds.folds_at_once(Hardware("cpu", cores=32)) == 4

@@ -14,7 +14,7 @@ import typer
 
 from slugline import __version__
 from slugline.cli import data, models, pretraining, recipes, studies, system
-from slugline.errors import SluglineError
+from slugline.core.errors import SluglineError
 
 app = typer.Typer(
     name="slugline",
@@ -48,7 +48,7 @@ def _globally(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    from slugline import progress
+    from slugline.core import progress
 
     handler = _Stderr()
     handler.setFormatter(_Terse("%(message)s"))

@@ -28,7 +28,7 @@ def list_sets(as_json: Json = False) -> None:
     """Known sets, and which can be had here."""
     from dataclasses import asdict
 
-    from slugline.data.sources import known_sets
+    from slugline.data.reading.sources import known_sets
 
     found = known_sets()
     if as_json:
@@ -53,7 +53,7 @@ def list_sets(as_json: Json = False) -> None:
 @app.command("inspect")
 def inspect(source: Source, overrides: Overrides = None, as_json: Json = False) -> None:
     """Counts, lengths in tokens, duplicates, findings, examples."""
-    from slugline.starter import data_section, inspect_data
+    from slugline.workflows.first_recipe import data_section, inspect_data
 
     described = inspect_data(data_section(source, overrides or []))
     if as_json:
@@ -72,7 +72,7 @@ def prepare(
     """Clean, split, and write train, validation, test and metadata.json."""
     from slugline.data.dataset import load_dataset
     from slugline.data.prepared import write_dataset
-    from slugline.starter import data_section
+    from slugline.workflows.first_recipe import data_section
 
     dataset = load_dataset(data_section(source, overrides or []))
     write_dataset(dataset, out, format=format.value)

@@ -37,7 +37,7 @@ def train(
 ) -> None:
     """Train, evaluate, and write the run."""
     from slugline import pipeline
-    from slugline.recipe import read
+    from slugline.recipe.recipe import read
 
     refuse_both(resume=bool(resume or checkpoint), force=force)
     resolved = read(recipe, [*(overrides or []), *([f"train.folds={folds}"] if folds else [])])
@@ -98,7 +98,7 @@ def predict(
 ) -> None:
     """Label and probability for each text; files of any size in constant memory."""
     from slugline import load
-    from slugline.prediction import answers, predict_file
+    from slugline.inference.files import answers, predict_file
 
     if bool(texts) == bool(input) or bool(input) != bool(output):
         raise typer.BadParameter("give texts, or --input and --output together.")

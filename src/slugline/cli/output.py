@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from slugline.demo import DemoResult
     from slugline.evaluation.compare import Comparison
-    from slugline.study.results import StudyResult
+    from slugline.workflows.demo import DemoResult
+    from slugline.workflows.study.results import StudyResult
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -142,7 +142,7 @@ def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:
 
 def print_demo(result: DemoResult) -> None:
     """The comparison of every seed, the median, the answer, and what to try next."""
-    from slugline.demo import SENTENCE
+    from slugline.workflows.demo import SENTENCE
 
     for comparison in result.comparisons:
         print_comparison(comparison)

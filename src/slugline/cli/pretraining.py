@@ -25,7 +25,7 @@ def pretrain(
 ) -> None:
     """Pre-train on texts without labels, a base further or a small decoder from nothing; then fine-tune it."""
     from slugline import pipeline
-    from slugline.recipe import read
+    from slugline.recipe.recipe import read
 
     refuse_both(resume=resume, force=force)
     resolved = read(recipe, overrides or [])

@@ -18,8 +18,8 @@ def new(
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, any number.")] = None,
 ) -> None:
     """A commented recipe for a file or set, on stdout."""
-    from slugline.recipe import commented
-    from slugline.starter import starting_recipe
+    from slugline.recipe.recipe import commented
+    from slugline.workflows.first_recipe import starting_recipe
 
     typer.echo(commented(starting_recipe(source, overrides or [])), nl=False)
 
@@ -30,7 +30,7 @@ def show(
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, any number.")] = None,
 ) -> None:
     """The resolved recipe: every key with its value."""
-    from slugline.recipe import read, write
+    from slugline.recipe.recipe import read, write
 
     typer.echo(write(read(recipe, overrides or [])), nl=False)
 
@@ -38,6 +38,6 @@ def show(
 @app.command("schema")
 def schema() -> None:
     """The JSON schema of recipes, for editors."""
-    from slugline.recipe import Recipe
+    from slugline.recipe.recipe import Recipe
 
     print_json(Recipe.model_json_schema())

@@ -19,7 +19,7 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Train a grid of settings and seeds, choose on validation, score the chosen on test. Goes on where it was."""
-    from slugline.study import run_study
+    from slugline.workflows.study import run_study
 
     try:
         result = run_study(file, force=force)

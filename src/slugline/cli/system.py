@@ -16,7 +16,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """The whole journey on embedded data and model: prepare, train three contenders, compare, ask the best."""
-    from slugline.demo import run_demo
+    from slugline.workflows.demo import run_demo
 
     result = run_demo(run_dir, seeds=seeds)
     if as_json:
@@ -27,7 +27,7 @@ def demo(
 
 def doctor(as_json: Json = False) -> None:
     """What is installed, what the hardware can do, what is missing and how to get it."""
-    from slugline.doctor import examine
+    from slugline.workflows.doctor import examine
 
     findings = examine()
     if as_json:

@@ -13,16 +13,17 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from slugline.data import checks, sources
-from slugline.data.checks import Finding
-from slugline.data.columns import LOOK_AT_ROWS, choose_text_columns, join_text
+from slugline.core.errors import DataError
+from slugline.core.labels import Split
+from slugline.core.progress import track
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.data.paths import RawData, SourceInfo
-from slugline.data.splits import row_ids
-from slugline.errors import DataError
-from slugline.labels import Split
-from slugline.progress import track
-from slugline.sections import DataSection, SourceSection
+from slugline.data.preparing import checks
+from slugline.data.preparing.checks import Finding
+from slugline.data.preparing.splits import row_ids
+from slugline.data.reading import sources
+from slugline.data.reading.columns import LOOK_AT_ROWS, choose_text_columns, join_text
+from slugline.data.reading.paths import RawData, SourceInfo
+from slugline.recipe.sections import DataSection, SourceSection
 
 logger = logging.getLogger("slugline")
 

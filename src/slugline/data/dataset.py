@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.data import checks, cutting, examples
-from slugline.data.checks import Finding
-from slugline.data.examples import Examples
-from slugline.data.joining import Joined, read_examples
-from slugline.data.paths import SourceInfo
-from slugline.data.splits import fingerprint
-from slugline.errors import DataError, nearest
-from slugline.labels import LabelSet, Predictions, Split
-from slugline.sections import DataSection
+from slugline.core.errors import DataError, nearest
+from slugline.core.labels import LabelSet, Predictions, Split
+from slugline.data.preparing import apply_splits as cutting
+from slugline.data.preparing import checks, examples
+from slugline.data.preparing.checks import Finding
+from slugline.data.preparing.examples import Examples
+from slugline.data.preparing.loading import Joined, read_examples
+from slugline.data.preparing.splits import fingerprint
+from slugline.data.reading.paths import SourceInfo
+from slugline.recipe.sections import DataSection
 
 if TYPE_CHECKING:
     import datasets

@@ -8,9 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from slugline.core.errors import DataError
 from slugline.data.dataset import TextDataset
-from slugline.data.splits import hash_order
-from slugline.errors import DataError
+from slugline.data.preparing.splits import hash_order
 
 
 def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset]:

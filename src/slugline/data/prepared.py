@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from slugline.core.errors import DataError
+from slugline.core.labels import Split
+from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
-from slugline.data.paths import METADATA, SPLIT_NAMES, class_files, read_metadata
-from slugline.errors import DataError
-from slugline.labels import Split
-from slugline.storage import replacing
+from slugline.data.reading.paths import METADATA, SPLIT_NAMES, class_files, read_metadata
 
 
 def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl", "parquet"] = "jsonl") -> list[Path]:

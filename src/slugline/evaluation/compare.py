@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from slugline.errors import DataError
+from slugline.core.errors import DataError
+from slugline.core.labels import Predictions
 from slugline.evaluation.evaluate import confidence_intervals
-from slugline.labels import Predictions
-from slugline.metrics import METRICS, Floats, Ints, Metric, Outcomes
-from slugline.metrics import metric as find_metric
-from slugline.statistics import Interval, bootstrap, holm, mcnemar, percentile_interval, permutation_test
+from slugline.evaluation.intervals import Interval, bootstrap, holm, mcnemar, percentile_interval, permutation_test
+from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes
+from slugline.evaluation.metrics import metric as find_metric
 
 #: A p-value below it counts as evidence.
 SIGNIFICANCE = 0.05

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slugline.core.errors import DataError, RecipeError
+from slugline.core.hardware import peak_memory_bytes
+from slugline.core.labels import Calibration, Predictions
 from slugline.data.dataset import predictions_on
-from slugline.errors import DataError, RecipeError
-from slugline.hardware import peak_memory_bytes
-from slugline.labels import Calibration, Predictions
-from slugline.metrics import METRICS, Floats, Ints, Outcomes, summary
-from slugline.statistics import (
+from slugline.evaluation.intervals import (
     Interval,
     bootstrap,
     fit_temperature,
@@ -26,11 +25,12 @@ from slugline.statistics import (
     reflected_interval,
     wilson_interval,
 )
+from slugline.evaluation.metrics import METRICS, Floats, Ints, Outcomes, summary
 
 if TYPE_CHECKING:
     import datasets
 
-    from slugline.models.classifier import Classifier
+    from slugline.inference.classifier import Classifier
 
 #: Single texts whose latency is taken, and calls before them that do not count.
 LATENCY_TEXTS, WARM_UP_CALLS = 100, 3

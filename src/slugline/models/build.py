@@ -6,18 +6,18 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from slugline.errors import ModelError
-from slugline.hardware import Device
-from slugline.labels import LabelSet
-from slugline.models.bases import from_pretrained, load_config, resolve_base, sentence_pooling
+from slugline.core.errors import ModelError
+from slugline.core.hardware import Device
+from slugline.core.labels import LabelSet
+from slugline.models.pretrained import from_pretrained, load_config, resolve_base, sentence_pooling
 from slugline.models.saving import size_of
-from slugline.sections import Dimensions
+from slugline.recipe.sections import Dimensions
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from slugline.models.pooled import Pooling
-    from slugline.sections import ModelSection
+    from slugline.models.architectures.pooled import Pooling
+    from slugline.recipe.sections import ModelSection
 
 logger = logging.getLogger("slugline")
 
@@ -188,7 +188,7 @@ def scratch_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) ->
     Returns:
         A configuration that the Auto classes know.
     """
-    from slugline.models.scratch import ScratchConfig
+    from slugline.models.architectures.small_decoder import ScratchConfig
 
     size = section.dimensions
     config = ScratchConfig(
@@ -217,7 +217,7 @@ def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
     Raises:
         ModelError: what lies there is no small decoder, or cannot be had.
     """
-    from slugline.models.scratch import ScratchConfig
+    from slugline.models.architectures.small_decoder import ScratchConfig
 
     config = load_config(section.base)
     if not isinstance(config, ScratchConfig):
@@ -277,7 +277,7 @@ def accept_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | 
 
 def _pooled(section: ModelSection, labels: LabelSet, backbone: PreTrainedModel, pooling: str) -> PreTrainedModel:
     """A backbone under a pooling and head of our own."""
-    from slugline.models.pooled import PooledConfig, PooledForSequenceClassification
+    from slugline.models.architectures.pooled import PooledConfig, PooledForSequenceClassification
 
     config = PooledConfig(
         backbone=backbone.config.to_dict(),

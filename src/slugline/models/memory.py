@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from slugline.errors import ModelError
+from slugline.core.errors import ModelError
 
 logger = logging.getLogger("slugline")
 

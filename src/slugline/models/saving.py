@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slugline.layouts import CheckpointLayout
-from slugline.models.bases import quietly
+from slugline.core.layouts import CheckpointLayout
+from slugline.models.pretrained import quietly
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -28,7 +28,7 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
             "This classifier pools in a way that plain transformers does not know, which therefore refuses it.\n"
             "Upgrading transformers does not help. Load it with Slugline:\n\n"
             '    import slugline\n    slugline.load("this folder").predict(["a text"])\n\n'
-            "or import `slugline.models.pooled` once before using the Auto classes.\n",
+            "or import `slugline.models.architectures.pooled` once before using the Auto classes.\n",
             encoding="utf-8",
         )
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slugline.errors import ModelError
-from slugline.models.bases import from_pretrained, load_config, resolve_base
+from slugline.core.errors import ModelError
+from slugline.models.pretrained import from_pretrained, load_config, resolve_base
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

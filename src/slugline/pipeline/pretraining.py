@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slugline.core.storage import replacing_folder
 from slugline.data.corpus import load_corpus
 from slugline.evaluation.plots import plot_curves
 from slugline.pipeline.steps import bytes_in, check_unchanged
-from slugline.recipe import Recipe
-from slugline.run import Run
-from slugline.storage import replacing_folder
+from slugline.recipe.recipe import Recipe
+from slugline.run.run import Run
 from slugline.training.fit import check_pretraining, fit_texts
-from slugline.training.machine import environment
+from slugline.training.runtime import environment
 
 
 def pretrain(

@@ -6,16 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slugline.core.errors import DataError, RunError
+from slugline.core.storage import replacing_folder
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.folds import folds_of
-from slugline.errors import DataError, RunError
+from slugline.evaluation.error_analysis import mistakes
 from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
-from slugline.evaluation.mistakes import mistakes
 from slugline.evaluation.plots import plot_confusion, plot_curves
-from slugline.models.classifier import Classifier
-from slugline.recipe import Recipe
-from slugline.run import Run
-from slugline.storage import replacing_folder
+from slugline.inference.classifier import Classifier
+from slugline.recipe.recipe import Recipe
+from slugline.run.run import Run
 from slugline.training.fit import fit
 
 

@@ -6,14 +6,14 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 
-from slugline.diagnosis import Diagnosis, diagnose, diagnose_folds
-from slugline.errors import RunError
-from slugline.pipeline.folds import train_folds
+from slugline.core.errors import RunError
+from slugline.evaluation.diagnosis import Diagnosis, diagnose, diagnose_folds
+from slugline.pipeline.cross_validation import train_folds
 from slugline.pipeline.steps import check_data, dataset_of, fit_and_evaluate
-from slugline.recipe import Recipe
-from slugline.run import Run
+from slugline.recipe.recipe import Recipe
+from slugline.run.run import Run
 from slugline.training.fit import check
-from slugline.training.machine import environment
+from slugline.training.runtime import environment
 
 logger = logging.getLogger("slugline")
 

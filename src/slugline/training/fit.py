@@ -10,16 +10,16 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from slugline.core.errors import RecipeError
 from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
-from slugline.errors import RecipeError
-from slugline.metrics import metric
-from slugline.models.classifier import Classifier
-from slugline.recipe import Recipe
-from slugline.run import Run
-from slugline.sections import Tracker, TrainSection
-from slugline.training.arguments import check_arguments
-from slugline.training.tracking import check_trackers, tracking
+from slugline.evaluation.metrics import metric
+from slugline.inference.classifier import Classifier
+from slugline.recipe.recipe import Recipe
+from slugline.recipe.sections import Tracker, TrainSection
+from slugline.run.run import Run
+from slugline.training.loop.arguments import check_arguments
+from slugline.training.tracking.environment import check_trackers, tracking
 
 logger = logging.getLogger("slugline")
 
@@ -27,14 +27,14 @@ Fit = Callable[[Recipe, TextDataset, Run, Path | None], Classifier]
 
 #: Kind -> module and function that train it; torch is imported only for those that need it.
 FIT = {
-    "encoder": "slugline.training.transformer:fit_transformer",
-    "decoder": "slugline.training.transformer:fit_transformer",
-    "scratch": "slugline.training.transformer:fit_transformer",
+    "encoder": "slugline.training.finetune:fit_transformer",
+    "decoder": "slugline.training.finetune:fit_transformer",
+    "scratch": "slugline.training.finetune:fit_transformer",
     "linear": "slugline.training.linear:fit_linear",
 }
 
 #: Module that pre-trains; it needs torch, too.
-PRETRAINING = "slugline.training.pretraining"
+PRETRAINING = "slugline.training.pretrain"
 
 #: Keys of [train] that speak of classes.
 OF_CLASSES = (

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from slugline.core.storage import replacing_folder
 from slugline.data.dataset import TextDataset
-from slugline.metrics import metric
-from slugline.models.classifier import Classifier, load
-from slugline.models.linear import LinearScorer, fit_linear_scorer
-from slugline.recipe import Recipe
-from slugline.run import Run
-from slugline.storage import replacing_folder
+from slugline.evaluation.metrics import metric
+from slugline.inference.classifier import Classifier, load
+from slugline.inference.linear import LinearScorer, fit_linear_scorer
+from slugline.recipe.recipe import Recipe
+from slugline.run.run import Run
 
 logger = logging.getLogger("slugline")
 

@@ -1,0 +1,331 @@
+"""Every figure of a classification: `METRICS` by name, and `summary`, what ``metrics.json`` says of one split.
+
+`Predictions` go in, numbers come out. In between stand `Outcomes`: the three facts about each row that metrics look at.
+They may have leading axes, one entry for each resample, so that a bootstrap scores a thousand samples with the same
+code that scores one. Only numpy is needed here.
+
+Averages run over all K classes of the label set, also those that no row has or that nobody predicted; 0/0 counts as 0
+(scikit-learn's ``labels=range(K), zero_division=0``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slugline.core.errors import DataError, RecipeError, nearest
+from slugline.core.labels import Predictions
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+#: Equal-width bins of confidence behind the expected calibration error (Guo et al. 2017, section 2).
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What metrics look at, row by row; leading axes hold resamples.
+
+    Args:
+        cells: (..., N) int64, the row's cell in the flattened confusion matrix: ``target * K + predicted``.
+        losses: (..., N), negative log-likelihood of the true class, before calibration.
+        confidence: (..., N), probability of the predicted class, calibrated.
+        n_classes: K.
+    """
+
+    cells: Ints
+    losses: Floats
+    confidence: Floats
+    n_classes: int
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> Outcomes:
+        """What happened in each row.
+
+        Args:
+            predictions: N rows with one label each.
+
+        Returns:
+            Arrays of shape (N,).
+
+        Raises:
+            DataError: there are no rows, or texts have several labels.
+        """
+        if predictions.labels.kind == "multi":
+            raise DataError(
+                f"the {predictions.split} predictions are multi-label; this version scores one label a text.",
+                mend="Choose a data set in which each text has one label.",
+            )
+        if not len(predictions):
+            raise DataError(f"the {predictions.split} split has no rows to score.")
+        width = len(predictions.labels)
+        return cls(
+            cells=predictions.targets.astype(np.int64) * width + predictions.predicted,
+            losses=negative_log_likelihood(predictions.logits, predictions.targets.astype(np.int64)),
+            confidence=predictions.confidence,
+            n_classes=width,
+        )
+
+    def take(self, rows: Ints) -> Outcomes:
+        """The rows of one or many resamples.
+
+        Args:
+            rows: (..., M), row numbers below N.
+
+        Returns:
+            Arrays of shape (..., M).
+        """
+        return replace(self, cells=self.cells[rows], losses=self.losses[rows], confidence=self.confidence[rows])
+
+    def followed_by(self, other: Outcomes) -> Outcomes:
+        """These rows and then those of another, along the last axis."""
+        return replace(
+            self,
+            cells=np.concatenate([self.cells, other.cells], axis=-1),
+            losses=np.concatenate([self.losses, other.losses], axis=-1),
+            confidence=np.concatenate([self.confidence, other.confidence], axis=-1),
+        )
+
+    @property
+    def targets(self) -> Ints:
+        """(..., N), the true classes."""
+        return self.cells // self.n_classes
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(..., N), whether the predicted class is the true one."""
+        # Cells of the diagonal lie K + 1 apart.
+        return np.asarray(self.cells % (self.n_classes + 1) == 0)
+
+    @cached_property
+    def confusion(self) -> Ints:
+        """(..., K, K), counts; true classes in rows, predicted classes in columns."""
+        width = self.n_classes
+        return np.asarray(_grouped(self.cells, width**2).reshape(*self.cells.shape[:-1], width, width))
+
+
+def confusion_matrix(targets: Ints, predicted: Ints, n_classes: int) -> Ints:
+    """Count how often each class was taken for each.
+
+    Args:
+        targets: (N,), true classes below K.
+        predicted: (N,), predicted classes below K.
+        n_classes: K.
+
+    Returns:
+        (K, K), true classes in rows, predicted classes in columns.
+    """
+    cells = targets.astype(np.int64) * n_classes + predicted
+    return np.asarray(_grouped(cells, n_classes**2).reshape(n_classes, n_classes))
+
+
+def accuracy(confusion: Ints) -> Floats:
+    """Share of rows on the diagonal: (..., K, K) to (...)."""
+    return _ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-2, -1)))
+
+
+def precision(confusion: Ints) -> Floats:
+    """Share of right answers among what was predicted as each class: (..., K, K) to (..., K)."""
+    return _ratio(_hits(confusion), confusion.sum(axis=-2))
+
+
+def recall(confusion: Ints) -> Floats:
+    """Share of each class that was found: (..., K, K) to (..., K)."""
+    return _ratio(_hits(confusion), confusion.sum(axis=-1))
+
+
+def f1(confusion: Ints) -> Floats:
+    """Harmonic mean of precision and recall of each class: (..., K, K) to (..., K)."""
+    return _ratio(2 * _hits(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
+
+
+def macro(per_class: Floats) -> Floats:
+    """Mean over classes, all alike: (..., K) to (...)."""
+    return np.asarray(per_class.mean(axis=-1))
+
+
+def weighted(per_class: Floats, confusion: Ints) -> Floats:
+    """Mean over classes, each weighted by its number of rows.
+
+    Args:
+        per_class: (..., K).
+        confusion: (..., K, K), whose rows sum to the weights.
+
+    Returns:
+        (...).
+    """
+    support = confusion.sum(axis=-1)
+    return _ratio((per_class * support).sum(axis=-1), support.sum(axis=-1))
+
+
+def negative_log_likelihood(logits: NDArray[np.floating[Any]], targets: Ints) -> Floats:
+    """Loss of each row, in double precision and without overflow.
+
+    Args:
+        logits: (N, K), up to a constant per row.
+        targets: (N,), true classes.
+
+    Returns:
+        (N,), minus the natural logarithm of the true class's probability.
+    """
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True)
+    return np.asarray(np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(targets)), targets])
+
+
+def expected_calibration_error(
+    confidence: Floats, correct: NDArray[np.bool_], *, bins: int = CALIBRATION_BINS
+) -> Floats:
+    """How far confidence is from accuracy, on average (Guo et al. 2017, eq. 3).
+
+    Args:
+        confidence: (..., N), probability of the predicted class.
+        correct: (..., N), whether it is the true one.
+        bins: number of bins of equal width over [0, 1], closed on the right.
+
+    Returns:
+        (...), the mean of ``|accuracy - confidence|`` over bins, each weighted by its rows.
+    """
+    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    # The rows of a bin times the gap of its means is the gap of its sums.
+    gaps = _grouped(index, bins, weights=confidence - correct)
+    return np.asarray(np.abs(gaps).sum(axis=-1) / confidence.shape[-1])
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of a classification.
+
+    Args:
+        name: as in ``metrics.json``.
+        title: as in sentences and axes.
+        of: outcomes (..., N) to values (...).
+        greater_is_better: its direction; whoever selects by it need not guess.
+    """
+
+    name: str
+    title: str
+    of: Callable[[Outcomes], Floats]
+    greater_is_better: bool = True
+
+    def function(self, predictions: Predictions) -> float:
+        """Value for predictions.
+
+        Args:
+            predictions: N rows with one label each.
+
+        Returns:
+            The value.
+
+        Raises:
+            DataError: there are no rows, or texts have several labels.
+        """
+        return float(self.of(Outcomes.of(predictions)))
+
+
+def _macro(per_class: Callable[[Ints], Floats]) -> Callable[[Outcomes], Floats]:
+    return lambda outcomes: macro(per_class(outcomes.confusion))
+
+
+def _weighted(per_class: Callable[[Ints], Floats]) -> Callable[[Outcomes], Floats]:
+    return lambda outcomes: weighted(per_class(outcomes.confusion), outcomes.confusion)
+
+
+#: Every metric that is a single number, by name.
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "accuracy", lambda outcomes: accuracy(outcomes.confusion)),
+        Metric("precision_macro", "macro precision", _macro(precision)),
+        Metric("recall_macro", "macro recall", _macro(recall)),
+        Metric("f1_macro", "macro F1", _macro(f1)),
+        Metric("precision_weighted", "weighted precision", _weighted(precision)),
+        Metric("recall_weighted", "weighted recall", _weighted(recall)),
+        Metric("f1_weighted", "weighted F1", _weighted(f1)),
+        Metric("loss", "loss", lambda outcomes: np.asarray(outcomes.losses.mean(axis=-1)), greater_is_better=False),
+        Metric(
+            "ece",
+            "calibration error",
+            lambda outcomes: expected_calibration_error(outcomes.confidence, outcomes.correct),
+            greater_is_better=False,
+        ),
+    )
+}
+
+
+def metric(name: str) -> Metric:
+    """The metric of this name.
+
+    Args:
+        name: one of `METRICS`.
+
+    Returns:
+        The metric, which knows its direction.
+
+    Raises:
+        RecipeError: there is none of this name.
+    """
+    if name not in METRICS:
+        raise RecipeError(
+            f"there is no metric {name!r}.{nearest(name, list(METRICS))}", mend=f"Metrics: {', '.join(METRICS)}."
+        )
+    return METRICS[name]
+
+
+def summary(predictions: Predictions) -> dict[str, Any]:
+    """All that ``metrics.json`` says of one split, but for the confidence intervals.
+
+    Args:
+        predictions: N rows with one label each.
+
+    Returns:
+        Plain values for JSON: every metric of `METRICS`, ``ece_uncalibrated``, ``support`` (N), ``per_class`` by name,
+        ``confusion_matrix`` with true classes in rows.
+
+    Raises:
+        DataError: there are no rows, or texts have several labels.
+    """
+    outcomes = Outcomes.of(predictions)
+    uncalibrated = replace(predictions, calibration=None)
+    confusion = outcomes.confusion
+    return {
+        **{name: float(metric.of(outcomes)) for name, metric in METRICS.items()},
+        "ece_uncalibrated": float(expected_calibration_error(uncalibrated.confidence, outcomes.correct)),
+        "support": len(predictions),
+        "per_class": {
+            name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
+            for name, p, r, f, support in zip(
+                predictions.labels.names,
+                precision(confusion),
+                recall(confusion),
+                f1(confusion),
+                confusion.sum(axis=1),
+                strict=True,
+            )
+        },
+        "confusion_matrix": confusion.tolist(),
+    }
+
+
+def _hits(confusion: Ints) -> Ints:
+    return np.diagonal(confusion, axis1=-2, axis2=-1)
+
+
+def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
+    """Quotient in which 0/0 is 0."""
+    return np.asarray(numerator / np.where(denominator == 0, 1, denominator), dtype=np.float64)
+
+
+def _grouped(index: Ints, width: int, weights: Floats | None = None) -> Any:
+    """`numpy.bincount` along the last axis: (..., N) indices below ``width`` to (..., width) counts or sums."""
+    leading = index.shape[:-1]
+    n_groups = int(np.prod(leading, dtype=np.int64))
+    offsets = np.arange(n_groups, dtype=np.int64).reshape(*leading, 1) * width
+    flat = None if weights is None else weights.ravel()
+    return np.bincount((index + offsets).ravel(), weights=flat, minlength=n_groups * width).reshape(*leading, width)

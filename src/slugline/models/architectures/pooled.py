@@ -1,0 +1,193 @@
+"""Any backbone with a pooling and a head of our own, and adapters in its blocks if wanted, as a `PreTrainedModel`.
+
+Saved under a ``model_type`` of its own: plain transformers refuses the folder by name instead of loading it under the
+backbone's type and answering differently. Importing this module registers it with the Auto classes, and the small
+decoder, which it may have for a backbone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+import slugline.models.architectures.small_decoder  # noqa: F401  # registers the small decoder
+from slugline.models.architectures.adapters import insert_adapters
+
+Pooling = Literal["cls", "last", "mean", "max", "attention"]
+Head = Literal["linear", "mlp"]
+
+
+class PooledConfig(PretrainedConfig):
+    """Configuration of `PooledForSequenceClassification`.
+
+    Args:
+        backbone: configuration of the backbone, as a plain dictionary with its ``model_type``.
+        pooling: how token states become one vector.
+        head: what makes logits of it.
+        head_dropout: before each of the head's layers.
+        adapter_width: of the bottleneck adapters after the backbone's blocks; 0 = none.
+        **kwargs: what every configuration takes: labels, dtype.
+    """
+
+    model_type = "slugline_pooled"
+
+    def __init__(
+        self,
+        backbone: dict[str, Any] | None = None,
+        pooling: Pooling = "mean",
+        head: Head = "linear",
+        head_dropout: float = 0.1,
+        adapter_width: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        if pooling not in get_args(Pooling):
+            raise ValueError(f"pooling is {pooling!r}; it can be {', '.join(get_args(Pooling))}")
+        self.backbone = backbone or {"model_type": "bert"}
+        self.pooling = pooling
+        self.head = head
+        self.head_dropout = head_dropout
+        self.adapter_width = adapter_width
+        super().__init__(**kwargs)
+
+    def backbone_config(self) -> PretrainedConfig:
+        """The backbone's own configuration."""
+        values = dict(self.backbone)
+        return AutoConfig.for_model(values.pop("model_type"), **values)
+
+
+class PooledForSequenceClassification(PreTrainedModel):
+    """Backbone, pooling over its last hidden states, dropout, head.
+
+    Args:
+        config: of the whole.
+        backbone: with its trained weights; made from the configuration, with random weights, when None.
+    """
+
+    config_class = PooledConfig
+    base_model_prefix = "backbone"
+    supports_gradient_checkpointing = True
+    #: Losses are computed outside; this tells ``Trainer`` to count the items of an update.
+    accepts_loss_kwargs = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: PooledConfig, backbone: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        if backbone is None:
+            # Fused attention is what every architecture that has it chooses by itself; DeBERTa would refuse it.
+            attention = None if config._attn_implementation == "sdpa" else config._attn_implementation
+            backbone = AutoModel.from_config(
+                config.backbone_config(), dtype=torch.float32, attn_implementation=attention
+            )
+        # BERT's tanh pooler would be trained by nothing and saved for nothing.
+        if getattr(backbone, "pooler", None) is not None:
+            backbone.pooler = None
+        self.backbone = backbone
+        width, classes = backbone.config.hidden_size, len(config.id2label or {})
+        if config.adapter_width:
+            insert_adapters(backbone, width=width, bottleneck=config.adapter_width)
+        if config.pooling == "attention":
+            self.attention_pooling = nn.Linear(width, 1)
+        self.dropout = nn.Dropout(config.head_dropout)
+        self.classifier = nn.Linear(width, classes) if config.head == "linear" else MLP(width, classes, self.dropout)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        ours = [*self.classifier.modules(), getattr(self, "attention_pooling", None)]
+        if isinstance(module, nn.Linear) and any(module is one for one in ours):
+            nn.init.normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
+    ) -> SequenceClassifierOutput:
+        """Classify.
+
+        Args:
+            input_ids: (B, T) int64.
+            attention_mask: (B, T), 1 for tokens and 0 for padding; None = no padding.
+            **kwargs: taken for transformers' sake; what the backbone does not need is not passed on.
+
+        Returns:
+            Logits (B, K); the loss is the trainer's.
+        """
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        states = self.backbone(input_ids=input_ids, attention_mask=mask).last_hidden_state
+        if self.config.pooling == "attention":
+            pooled = weigh(states, mask, self.attention_pooling(states).squeeze(-1))
+        else:
+            pooled = pool(states, mask, self.config.pooling)
+        return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
+
+
+class MLP(nn.Module):
+    """A head of two layers.
+
+    Args:
+        width: of what comes in, and between the layers.
+        classes: K.
+        dropout: between the layers.
+    """
+
+    def __init__(self, width: int, classes: int, dropout: nn.Dropout) -> None:
+        super().__init__()
+        self.hidden, self.dropout, self.output = nn.Linear(width, width), dropout, nn.Linear(width, classes)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(B, H) to (B, K)."""
+        logits: Tensor = self.output(self.dropout(nn.functional.gelu(self.hidden(pooled))))
+        return logits
+
+
+def weigh(states: Tensor, mask: Tensor, scores: Tensor) -> Tensor:
+    """Mean of token states by learnt weights; padding has none (Yang et al. 2016).
+
+    Args:
+        states: (B, T, H).
+        mask: (B, T), 1 for tokens and 0 for padding.
+        scores: (B, T), larger for what counts more.
+
+    Returns:
+        (B, H).
+    """
+    weights = scores.float().masked_fill(mask == 0, torch.finfo(torch.float32).min).softmax(dim=1)
+    return (weights.to(states.dtype).unsqueeze(-1) * states).sum(dim=1)
+
+
+def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
+    """Token states to one vector a text; padding never counts, on whichever side it stands.
+
+    Args:
+        states: (B, T, H).
+        mask: (B, T), 1 for tokens and 0 for padding.
+        pooling: first token, last token, mean or maximum over the tokens; ``attention`` is `weigh`'s.
+
+    Returns:
+        (B, H).
+    """
+    rows = torch.arange(len(states), device=states.device)
+    if pooling == "cls":
+        return states[rows, mask.argmax(dim=1)]
+    if pooling == "last":
+        positions = torch.arange(mask.shape[1], device=mask.device)
+        return states[rows, (mask * positions).argmax(dim=1)]
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    if pooling == "max":
+        return states.masked_fill(weights == 0, torch.finfo(states.dtype).min).amax(dim=1)
+    return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+AutoConfig.register(PooledConfig.model_type, PooledConfig)
+AutoModelForSequenceClassification.register(PooledConfig, PooledForSequenceClassification)

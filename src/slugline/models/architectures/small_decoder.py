@@ -1,0 +1,296 @@
+"""The small decoder that is trained from scratch: a pre-norm transformer with a causal mask, as a `PreTrainedModel`.
+
+Importing this module registers it with the Auto classes, as a backbone and with a head over the vocabulary. As a
+classifier it is a backbone like any other: see `slugline.models.architectures.pooled`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
+
+Positions = Literal["sinusoidal", "rotary", "learned"]
+
+#: Wavelengths of positions reach up to 2 pi times this (Vaswani et al. 2017; Su et al. 2021).
+LONGEST_WAVE = 10_000.0
+
+#: Standard deviation of random weights.
+SPREAD = 0.02
+
+
+class ScratchConfig(PretrainedConfig):
+    """Configuration of the small decoder.
+
+    Args:
+        vocab_size: V, entries of the tokenizer.
+        hidden_size: H, width of the states.
+        num_hidden_layers: blocks.
+        num_attention_heads: heads of each block; divides the width.
+        intermediate_size: width inside a block's feed-forward layer.
+        positions: how a token's place is told.
+        max_position_embeddings: longest text with learned positions, in tokens; the others know no bound.
+        dropout: of states.
+        attention_dropout: of attention weights.
+        **kwargs: what every configuration takes: the padding token, dtype.
+    """
+
+    model_type = "slugline_scratch"
+
+    def __init__(
+        self,
+        vocab_size: int = 10_000,
+        hidden_size: int = 192,
+        num_hidden_layers: int = 3,
+        num_attention_heads: int = 4,
+        intermediate_size: int = 768,
+        positions: Positions = "sinusoidal",
+        max_position_embeddings: int | None = None,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        **kwargs: Any,
+    ) -> None:
+        if hidden_size % num_attention_heads:
+            raise ValueError(f"{num_attention_heads} heads do not divide a width of {hidden_size}")
+        self.vocab_size = vocab_size
+        self.hidden_size = hidden_size
+        self.num_hidden_layers = num_hidden_layers
+        self.num_attention_heads = num_attention_heads
+        self.intermediate_size = intermediate_size
+        self.positions = positions
+        self.max_position_embeddings = max_position_embeddings
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.tie_word_embeddings = True
+        super().__init__(**kwargs)
+
+
+class SelfAttention(nn.Module):
+    """Causal multi-head attention.
+
+    Args:
+        config: of the decoder.
+    """
+
+    def __init__(self, config: ScratchConfig) -> None:
+        super().__init__()
+        self.config, self.heads = config, config.num_attention_heads
+        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.output = nn.Linear(config.hidden_size, config.hidden_size)
+
+    def forward(self, states: Tensor, allowed: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Attend.
+
+        Args:
+            states: (B, T, H).
+            allowed: (B, 1, T, T) bool, which position may look at which.
+            rotation: cosines and sines (B, 1, T, H / heads) for rotary positions, or None.
+
+        Returns:
+            (B, T, H).
+        """
+        batch, length, width = states.shape
+        split = self.query_key_value(states).view(batch, length, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)
+        if rotation is not None:
+            query, key = rotate(query, *rotation), rotate(key, *rotation)
+        dropout = self.config.attention_dropout if self.training else 0.0
+        if self.config._attn_implementation == "eager":
+            scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(2, 3)
+            scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+            weights = functional.dropout(scores.softmax(dim=-1), dropout, training=dropout > 0)
+            mixed = weights.to(value.dtype) @ value
+        else:
+            mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed, dropout_p=dropout)
+        attended: Tensor = self.output(mixed.transpose(1, 2).reshape(batch, length, width))
+        return attended
+
+
+class Block(GradientCheckpointingLayer):
+    """Attention and a feed-forward layer, each behind a norm and beside a residual connection (Xiong et al. 2020).
+
+    Args:
+        config: of the decoder.
+    """
+
+    def __init__(self, config: ScratchConfig) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.hidden_size)
+        self.attention = SelfAttention(config)
+        self.feed_forward_norm = nn.LayerNorm(config.hidden_size)
+        self.feed_forward_up = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.feed_forward_down = nn.Linear(config.intermediate_size, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, states: Tensor, allowed: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
+        """One block; arguments as of `SelfAttention.forward`."""
+        states = states + self.dropout(self.attention(self.attention_norm(states), allowed, rotation))
+        inner = functional.gelu(self.feed_forward_up(self.feed_forward_norm(states)))
+        summed: Tensor = states + self.dropout(self.feed_forward_down(inner))
+        return summed
+
+
+class ScratchPreTrainedModel(PreTrainedModel):
+    """What backbone and language model have in common."""
+
+    config_class = ScratchConfig
+    base_model_prefix = "decoder"
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _input_embed_layer = "embedding"
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=SPREAD)
+            nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight, std=SPREAD)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+class ScratchModel(ScratchPreTrainedModel):
+    """The backbone: tokens to states.
+
+    Args:
+        config: of the decoder.
+    """
+
+    def __init__(self, config: ScratchConfig) -> None:
+        super().__init__(config)
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        if config.positions == "learned":
+            self.position_embedding = nn.Embedding(config.max_position_embeddings or 512, config.hidden_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
+        self.norm = nn.LayerNorm(config.hidden_size)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> BaseModelOutput:
+        """Tokens to states. Positions are counted over tokens alone, so padding on either side changes nothing.
+
+        Args:
+            input_ids: (B, T) int64.
+            attention_mask: (B, T), 1 for tokens and 0 for padding; None = no padding.
+            **kwargs: taken for transformers' sake.
+
+        Returns:
+            ``last_hidden_state`` (B, T, H), normed.
+        """
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        places = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        states, rotation = self._embed(input_ids, places)
+        allowed = may_look(mask)
+        for block in self.blocks:
+            states = block(states, allowed, rotation)
+        return BaseModelOutput(last_hidden_state=self.norm(states))
+
+    def _embed(self, input_ids: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """States (B, T, H) before the first block, and the rotation that rotary positions need."""
+        config, rotation = self.config, None
+        embedded = self.embedding(input_ids)
+        if config.positions == "learned":
+            embedded = embedded + self.position_embedding(places)
+        states = embedded * math.sqrt(config.hidden_size)
+        if config.positions == "sinusoidal":
+            angles = wave_angles(places.shape[1], config.hidden_size, places.device)
+            table = torch.cat([angles.sin(), angles.cos()], dim=1)[:, : config.hidden_size]
+            # As loud as the words, not louder.
+            states = states + table[places] * SPREAD * math.sqrt(2 * config.hidden_size)
+        elif config.positions == "rotary":
+            angles = wave_angles(places.shape[1], config.hidden_size // config.num_attention_heads, places.device)
+            twice = torch.cat([angles, angles], dim=1)[places].unsqueeze(1)
+            rotation = (twice.cos(), twice.sin())
+        return self.dropout(states), rotation
+
+
+class ScratchForCausalLM(ScratchPreTrainedModel):
+    """The backbone with a projection onto the vocabulary, tied to the embeddings.
+
+    Args:
+        config: of the decoder.
+    """
+
+    _tied_weights_keys = {"lm_head.weight": "decoder.embedding.weight"}  # noqa: RUF012  # as transformers has it
+
+    def __init__(self, config: ScratchConfig) -> None:
+        super().__init__(config)
+        self.decoder = ScratchModel(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if module is not self.lm_head:  # the embeddings' weights are its own
+            super()._init_weights(module)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> CausalLMOutput:
+        """Tokens to logits of the token that follows each.
+
+        Args:
+            input_ids: (B, T) int64.
+            attention_mask: (B, T), 1 for tokens and 0 for padding; None = no padding.
+            **kwargs: taken for transformers' sake.
+
+        Returns:
+            ``logits`` (B, T, V).
+        """
+        states = self.decoder(input_ids, attention_mask).last_hidden_state
+        return CausalLMOutput(logits=self.lm_head(states))
+
+
+def may_look(mask: Tensor) -> Tensor:
+    """Which position may look at which: back, at tokens; at itself always, so that padding has something to look at.
+
+    Args:
+        mask: (B, T), 1 for tokens and 0 for padding.
+
+    Returns:
+        (B, 1, T, T) bool.
+    """
+    length = mask.shape[1]
+    back = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+    itself = torch.eye(length, dtype=torch.bool, device=mask.device)
+    return ((back & mask.bool().unsqueeze(1)) | itself).unsqueeze(1)
+
+
+def wave_angles(length: int, width: int, device: torch.device) -> Tensor:
+    """Places times frequencies.
+
+    Args:
+        length: T.
+        width: of what the positions are told to.
+        device: where the result is needed.
+
+    Returns:
+        (T, width / 2, rounded up) in radians.
+    """
+    exponents = torch.arange(0, width, 2, device=device, dtype=torch.float32) / width
+    return torch.arange(length, device=device, dtype=torch.float32).unsqueeze(1) / LONGEST_WAVE**exponents
+
+
+def rotate(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Turn pairs of components by angles that grow with the place (Su et al. 2021).
+
+    Args:
+        states: (B, heads, T, D).
+        cosines: (B, 1, T, D).
+        sines: (B, 1, T, D).
+
+    Returns:
+        (B, heads, T, D).
+    """
+    first, second = states.chunk(2, dim=-1)
+    turned = states * cosines + torch.cat([-second, first], dim=-1) * sines
+    return turned.to(states.dtype)
+
+
+AutoConfig.register(ScratchConfig.model_type, ScratchConfig)
+AutoModel.register(ScratchConfig, ScratchModel)
+AutoModelForCausalLM.register(ScratchConfig, ScratchForCausalLM)

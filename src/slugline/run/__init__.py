@@ -1,0 +1,5 @@
+"""."""
+
+from slugline.run.run import Run
+
+__all__ = ["Run"]

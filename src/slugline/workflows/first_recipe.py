@@ -1,0 +1,92 @@
+"""What comes before training: a look at the data, and a first recipe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from slugline.core.errors import MissingExtra
+from slugline.data.batching.tokens import Reading, tokenise
+from slugline.data.dataset import TextDataset, load_dataset
+from slugline.models.pretrained import EMBEDDED
+from slugline.models.tokenizers import load_tokenizer
+from slugline.recipe.recipe import Recipe, section_of, validate
+from slugline.recipe.sections import DataSection
+from slugline.recipe.toml import override
+
+
+def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
+    """The data section behind a word of the command line.
+
+    Args:
+        source: a known set, a file, a glob, or a folder.
+        overrides: ``key=value`` of ``[data]``.
+
+    Returns:
+        The section.
+
+    Raises:
+        RecipeError: an override is unknown or malformed.
+    """
+    keys: dict[str, Any] = {}
+    for given in overrides:
+        override(keys, given.removeprefix("data."))
+    return section_of(source, **keys)
+
+
+def inspect_data(section: DataSection) -> dict[str, Any]:
+    """Describe a data set: counts, lengths in tokens, findings, examples.
+
+    Args:
+        section: of a recipe.
+
+    Returns:
+        What `TextDataset.describe` says, and under ``tokens`` the lengths as the embedded encoder's tokenizer
+        counts them, where it is installed.
+    """
+    dataset = load_dataset(section)
+    return dataset.describe() | {"tokens": _token_lengths(dataset, section.max_length)}
+
+
+def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
+    try:
+        tokenizer = load_tokenizer(EMBEDDED)
+    except MissingExtra:
+        return {}
+    lengths: dict[str, Any] = {"tokenizer": "all-MiniLM-L6-v2", "max_length": max_length}
+    for split, rows in dataset.splits.items():
+        key = f"{dataset.fingerprint}/{split}"
+        lengths[split] = tokenise(rows["text"][:], tokenizer, Reading(max_length), fingerprint=key).facts()
+    return lengths
+
+
+def starting_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe for a user's own file or a known set, columns named.
+
+    Args:
+        source: a known set, a file, a glob, or a folder.
+        overrides: ``key.sub=value``, any keys of the recipe.
+
+    Returns:
+        A complete recipe, whose data was read once to see that it can be.
+
+    Raises:
+        DataError: the data cannot be read.
+        RecipeError: an override is unknown or malformed.
+    """
+    section = section_of(source)
+    values: dict[str, Any] = {"name": _slug(source), "data": section.model_dump(exclude_defaults=True)}
+    for given in overrides:
+        override(values, given)
+    recipe = validate(values, overrides=overrides)
+    dataset = load_dataset(recipe.data)
+    values["data"].setdefault("text", list(dataset.text))
+    values["data"].setdefault("label", dataset.label)
+    return validate(values, overrides=overrides)
+
+
+def _slug(source: str) -> str:
+    """A name for the run: ``data/My News.csv`` becomes ``my-news``."""
+    return re.sub(r"[^a-z0-9._-]+", "-", Path(source).stem.lower()).strip("-._") or "my-data"

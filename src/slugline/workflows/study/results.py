@@ -1,0 +1,250 @@
+"""What came of a study: members, settings over their seeds, the chosen one. Run folders go in, JSON comes out."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import groupby
+from typing import Any
+
+from slugline.core.errors import RunError
+from slugline.evaluation.compare import Comparison
+from slugline.evaluation.metrics import METRICS
+from slugline.run.run import Run, State
+from slugline.workflows.study.plan import Member, Setting, Study
+
+#: Version of study.json.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric over the seeds of a setting.
+
+    Args:
+        n: number of seeds.
+        mean: of the values.
+        sd: sample standard deviation; None for a single value.
+        min: smallest value.
+        max: largest value.
+    """
+
+    n: int
+    mean: float
+    sd: float | None
+    min: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of at least one value."""
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        return cls(len(values), statistics.fmean(values), sd, min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f}" + ("" if self.sd is None else f" ± {self.sd:.4f}")
+
+
+@dataclass(frozen=True)
+class MemberResult:
+    """What became of a member.
+
+    Args:
+        member: of the study.
+        state: of its run.
+        split: that it was judged on: ``validation``, or ``out_of_fold`` where it was cross-validated; empty before.
+        metrics: of that split, the single numbers; empty before the run is complete.
+        seconds: that it took.
+        error: what it failed with.
+    """
+
+    member: Member
+    state: State
+    split: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str = ""
+
+    @classmethod
+    def of(cls, member: Member, *, error: str = "") -> MemberResult:
+        """What stands in the member's folder.
+
+        Args:
+            member: of the study.
+            error: of an attempt that left no folder behind.
+
+        Returns:
+            The result as it is now.
+        """
+        run = Run(member.path)
+        state: State = "failed" if error else run.state
+        manifest = run.manifest if run.layout.is_run() else {}
+        seconds = manifest.get("seconds", 0.0)
+        if state != "complete":
+            return cls(member, state, seconds=seconds, error=error or manifest.get("error", ""))
+        metrics = run.metrics
+        split = "validation" if "validation" in metrics else "out_of_fold"
+        return cls(member, state, split, {name: metrics[split][name] for name in METRICS}, seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "step": self.member.setting.step,
+            "setting": self.member.setting.title,
+            "overrides": self.member.setting.overrides,
+            "seed": self.member.recipe.seed,
+            "state": self.state,
+            "run": str(self.member.path),
+            **({self.split: dict(self.metrics)} if self.split else {}),
+            "seconds": self.seconds,
+            **({"error": self.error} if self.error else {}),
+        }
+
+
+@dataclass(frozen=True)
+class SettingResult:
+    """A setting over its seeds.
+
+    Args:
+        setting: of the study.
+        members: one for each seed.
+    """
+
+    setting: Setting
+    members: tuple[MemberResult, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every seed is; others cannot be chosen."""
+        return all(member.state == "complete" for member in self.members)
+
+    @property
+    def state(self) -> str:
+        """``complete``, or how many are in which state."""
+        states = [member.state for member in self.members]
+        if len(set(states)) == 1:
+            return states[0]
+        return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+    def spread(self, metric: str) -> Spread | None:
+        """A metric on validation over the seeds that are complete; None where there are none."""
+        values = [member.metrics[metric] for member in self.members if member.metrics]
+        return Spread.of(values) if values else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        spreads = {name: spread for name in METRICS if (spread := self.spread(name))}
+        return {
+            "step": self.setting.step,
+            "setting": self.setting.title,
+            "overrides": self.setting.overrides,
+            "state": self.state,
+            "n": sum(bool(member.metrics) for member in self.members),
+            **({self.members[0].split or "validation": _plain(spreads)} if spreads else {}),
+        }
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """What came of a study.
+
+    Args:
+        study: that was run.
+        members: in its order.
+        test: of the chosen setting, by seed: what ``metrics.json`` holds; empty before the end, and without test rows.
+        comparisons: of the chosen setting with the runner-up, by seed, on the rows that chose.
+        failures: what went wrong after training, a line each.
+    """
+
+    study: Study
+    members: tuple[MemberResult, ...]
+    test: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+    comparisons: Mapping[int, Comparison] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> list[SettingResult]:
+        """In the order of the study."""
+        grouped = groupby(self.members, key=lambda result: result.member.setting)
+        return [SettingResult(setting, tuple(members)) for setting, members in grouped]
+
+    @property
+    def ranking(self) -> list[SettingResult]:
+        """Complete settings, the best on validation first; of equals the earlier one."""
+        metric = self.study.chosen_by
+        return sorted(
+            (setting for setting in self.settings if setting.is_complete),
+            key=lambda setting: _mean(setting, metric.name),
+            reverse=metric.greater_is_better,
+        )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every member came to an end, well or not."""
+        return all(member.state in ("complete", "failed") for member in self.members)
+
+    @property
+    def chosen(self) -> SettingResult | None:
+        """The best complete setting once all is over."""
+        return self.ranking[0] if self.is_over and self.ranking else None
+
+    def test_spread(self, metric: str) -> Spread:
+        """A metric of the chosen setting on test over its seeds, where test was scored."""
+        return Spread.of([metrics[metric] for metrics in self.test.values()])
+
+    def require_success(self) -> None:
+        """Say what failed.
+
+        Raises:
+            RunError: a member failed, or something after training did.
+        """
+        failed = [member for member in self.members if member.state == "failed"]
+        lines = [f"{member.member.title}: {member.error}" for member in failed] + list(self.failures)
+        if lines:
+            raise RunError(
+                f"{len(failed)} of {len(self.members)} members failed.\n" + "\n".join(lines),
+                mend="The same command tries them again; what is complete is kept.",
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, as ``study.json`` holds them."""
+        return {
+            "format": FORMAT,
+            "name": self.study.file.name,
+            "recipe": str(self.study.recipe),
+            "set": self.study.file.set,
+            "chosen_by": self.study.chosen_by.name,
+            "members": [member.to_dict() for member in self.members],
+            "settings": [setting.to_dict() for setting in self.settings],
+            "chosen": self._chosen_to_dict(),
+            "comparisons": {str(seed): comparison.to_dict() for seed, comparison in self.comparisons.items()},
+            "failures": list(self.failures),
+        }
+
+    def _chosen_to_dict(self) -> dict[str, Any] | None:
+        if self.chosen is None:
+            return None
+        chosen = self.chosen.to_dict() | {"runs": [str(result.member.path) for result in self.chosen.members]}
+        if not self.test:
+            return chosen
+        spreads = {name: self.test_spread(name) for name in METRICS}
+        by_seed = {str(seed): dict(_single_numbers(metrics)) for seed, metrics in self.test.items()}
+        return chosen | {"test": _plain(spreads), "test_by_seed": by_seed}
+
+
+def _mean(setting: SettingResult, metric: str) -> float:
+    spread = setting.spread(metric)
+    assert spread is not None  # the setting is complete
+    return spread.mean
+
+
+def _plain(spreads: Mapping[str, Spread]) -> dict[str, Any]:
+    return {name: asdict(spread) for name, spread in spreads.items()}
+
+
+def _single_numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is one number, and the intervals; the rest stands in the runs."""
+    for name in (*METRICS, "support", "confidence_intervals"):
+        if name in metrics:
+            yield name, metrics[name]

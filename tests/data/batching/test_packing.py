@@ -1,0 +1,113 @@
+"""Texts end to end: no token is lost, nothing is padded but the last sequence, exercises repeat."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from conftest import articles
+from slugline.data.batching.packing import (
+    NOTHING,
+    EpochSampler,
+    Packed,
+    Sequences,
+    pack,
+    sequence_loader,
+    set_aside,
+    teachable,
+)
+from slugline.data.batching.tokens import Reading, Tokens, tokenise
+from slugline.models.tokenizers import load_tokenizer
+
+SEPARATOR = 3
+
+
+def tokens_of(texts: list[list[int]]) -> Tokens:
+    ids = np.array([token for text in texts for token in text], dtype=np.int32)
+    offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
+    return Tokens(ids, offsets, (1,), (2,), Reading(8))
+
+
+@given(st.lists(st.lists(st.integers(10, 20), max_size=12), max_size=12), st.integers(3, 12))
+def test_packing_loses_no_token(texts: list[list[int]], length: int) -> None:
+    packed = pack(tokens_of(texts), separator=SEPARATOR, length=length)
+    sequences = [packed[index].tolist() for index in range(len(packed))]
+    assert all(sequence[0] == 1 and sequence[-1] == 2 for sequence in sequences)
+    assert all(len(sequence) == length for sequence in sequences[:-1])
+    assert [len(sequence) for sequence in sequences] == packed.lengths.tolist()
+    stream = [token for sequence in sequences for token in sequence[1:-1]]
+    expected: list[int] = []
+    for text in filter(None, texts):
+        expected += [SEPARATOR, *text]
+    assert stream == expected[1:]
+
+
+def test_texts_of_a_tokenizer_without_separator_follow_each_other() -> None:
+    assert pack(tokens_of([[11, 12], [13]]), separator=None, length=8)[0].tolist() == [1, 11, 12, 13, 2]
+
+
+def test_nearly_nothing_is_padded(masked_base: Path) -> None:
+    tokens = tokenise([row["text"] for row in articles(60)], load_tokenizer(str(masked_base)), Reading(32))
+    packed = pack(tokens, separator=SEPARATOR, length=32)
+    assert packed.lengths.sum() > 0.97 * len(packed) * 32
+
+
+def test_sequences_of_special_tokens_alone_teach_nothing() -> None:
+    packed = Packed(np.array([11, 0, 0, 0, 12], dtype=np.int32), (1,), (2,), room=2)
+    assert teachable(packed, np.arange(20) > 9).tolist() == [0, 2]
+    assert teachable(Packed(np.empty(0, np.int32), (), (), room=2), np.arange(20) > 9).tolist() == []
+
+
+def test_a_share_is_set_aside_by_what_stands_in_it() -> None:
+    random = np.random.default_rng(0)
+    packed = Packed(random.integers(10, 200, 4000).astype(np.int32), (), (), room=10)
+    rows = np.arange(400)
+    train, aside = set_aside(packed, rows, share=0.05)
+    assert len(aside) == 20
+    assert sorted([*train, *aside]) == list(rows)
+    reordered = Packed(packed.ids.reshape(400, 10)[::-1].reshape(-1).copy(), (), (), room=10)
+    assert set(399 - set_aside(reordered, rows, share=0.05)[1]) == set(aside)
+
+
+def test_equal_sequences_stay_on_one_side() -> None:
+    packed = Packed(np.repeat(np.arange(10, 14), 10).astype(np.int32), (), (), room=2)
+    train, aside = set_aside(packed, np.arange(20), share=0.05)
+    assert {int(packed[row][0]) for row in aside}.isdisjoint({int(packed[row][0]) for row in train})
+
+
+def remember(ids: NDArray[np.int64], key: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """An exercise that tells its key: the second token is to be found, the first says the epoch."""
+    labels = np.full_like(ids, NOTHING)
+    labels[1] = ids[1]
+    read = ids.copy()
+    read[0] = tuple(key)[-2]  # type: ignore[call-overload]
+    return read, labels
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_every_epoch_sets_its_own_exercises_in_worker_processes_too(workers: int) -> None:
+    packed = Packed(np.arange(10, 60, dtype=np.int32), (0,), (1,), room=5)
+    sequences = Sequences(packed, np.arange(9), remember, (1, 13))
+    sampler = EpochSampler(packed.lengths[:9], size=4, seed=13)
+    loader = sequence_loader(sequences, sampler=sampler, pad_id=0, workers=workers)
+    for epoch in (0, 3, 1):
+        loader.set_epoch(epoch)
+        updates = list(loader)
+        assert [len(update["labels"]) for update in updates] in ([4, 4, 1], [4, 1, 4], [1, 4, 4])
+        assert {int(first) for update in updates for first in update["input_ids"][:, 0]} == {epoch}
+        assert sorted(int(row[1]) for update in updates for row in update["labels"]) == [*range(10, 55, 5)]
+
+
+def test_labels_are_padded_with_nothing() -> None:
+    packed = Packed(np.arange(10, 17, dtype=np.int32), (0,), (1,), room=5)
+    loader = sequence_loader(
+        Sequences(packed, np.arange(2), remember, ()), sampler=EpochSampler(packed.lengths, size=2, seed=0), pad_id=9
+    )
+    update = next(iter(loader))
+    assert update["input_ids"][update["attention_mask"] == 0].tolist() == [9, 9, 9]
+    assert (update["labels"] != NOTHING).sum().item() == 2

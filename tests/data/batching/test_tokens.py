@@ -1,0 +1,127 @@
+"""Tokens come out as the tokenizer itself would give them, and are made once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from conftest import ROOT, articles
+from slugline.core.errors import ModelError
+from slugline.data.batching.tokens import Reading, special_tokens, tokenise, tokenizer_fingerprint
+from slugline.models.tokenizers import load_tokenizer
+
+SHARED_TOKENIZERS = ROOT.parent / "shared" / "tokenizers"
+TEXTS = [row["text"] for row in articles(40)]
+
+
+@pytest.mark.parametrize("max_length", [5, 12, 64])
+def test_tokens_are_those_of_the_tokenizer(tiny_base: Path, max_length: int) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokens = tokenise(TEXTS, tokenizer, Reading(max_length))
+    expected = tokenizer(TEXTS, truncation=True, max_length=max_length)["input_ids"]
+    assert [tokens[index] for index in range(len(TEXTS))] == [[row] for row in expected]
+    assert tokens.lengths.tolist() == [len(row) for row in expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "special"),
+    [("bert-base-uncased", (("[CLS]",), ("[SEP]",))), ("gpt2", ((), ())), ("roberta-base", (("<s>",), ("</s>",)))],
+)
+def test_special_tokens_of_the_usual_families(name: str, special: tuple[tuple[str, ...], ...]) -> None:
+    folder = SHARED_TOKENIZERS / name
+    if not folder.is_dir():
+        pytest.skip("there is no ../shared/tokenizers")
+    from transformers import BertTokenizerFast, GPT2TokenizerFast, RobertaTokenizerFast
+
+    classes = {"bert-base-uncased": BertTokenizerFast, "gpt2": GPT2TokenizerFast, "roberta-base": RobertaTokenizerFast}
+    tokenizer = classes[name].from_pretrained(folder)
+    before, after = special_tokens(tokenizer)
+    found = tuple(tokenizer.convert_ids_to_tokens(before)), tuple(tokenizer.convert_ids_to_tokens(after))
+    assert found == special
+    text = "Oil prices dropped significantly today as the stock market crashed."
+    assert tokenise([text], tokenizer, Reading(9))[0] == [tokenizer(text, truncation=True, max_length=9)["input_ids"]]
+
+
+def test_one_cache_serves_every_length_and_tokenizing_again_is_not_needed(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
+    tokenizer = load_tokenizer(str(tiny_base))
+    first = tokenise(TEXTS, tokenizer, Reading(64), fingerprint="f")
+    # Were the texts read again, this would give nothing.
+    second = tokenise([], tokenizer, Reading(8), fingerprint="f")
+    expected = tokenizer(TEXTS, truncation=True, max_length=8)["input_ids"]
+    assert [second[i] for i in range(40)] == [[row] for row in expected]
+    assert second.truncated_share == (first.full_lengths > 8).mean()
+    assert len(tokenise([], tokenizer, Reading(8), fingerprint="other")) == 0
+
+
+def test_the_cache_knows_one_tokenizer_from_another(tiny_base: Path) -> None:
+    one, other = load_tokenizer(str(tiny_base)), load_tokenizer(str(tiny_base))
+    assert tokenizer_fingerprint(one) == tokenizer_fingerprint(other)
+    other.add_tokens(["slugline"])
+    assert tokenizer_fingerprint(one) != tokenizer_fingerprint(other)
+
+
+def test_a_length_without_room_for_text_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match="max_length = 2 leaves no room"):
+        tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(2))
+
+
+def test_an_empty_text_is_its_special_tokens(tiny_base: Path) -> None:
+    tokens = tokenise(["", "market"], load_tokenizer(str(tiny_base)), Reading(8))
+    assert tokens[0] == [[2, 3]]
+
+
+@pytest.mark.parametrize(("max_length", "stride"), [(12, 3), (8, 0), (9, 6)])
+def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, stride: int) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    texts = ["", *TEXTS]
+    tokens = tokenise(texts, tokenizer, Reading(max_length, "window", stride, max_windows=1_000))
+    for index, text in enumerate(texts):
+        whole = tokenizer(text, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True)[
+            "input_ids"
+        ]
+        assert tokens[index] == whole
+        assert tokens.pieces[index] == len(whole)
+        assert tokens.lengths[index] == max(map(len, whole))
+    assert tokens.truncated_share == 0
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        Reading(9),
+        Reading(9, "tail"),
+        Reading(9, "window", 3, max_windows=1_000),
+        Reading(9, "window", 0, max_windows=2),
+    ],
+)
+def test_what_is_read_is_counted_to_the_token(tiny_base: Path, reading: Reading) -> None:
+    tokens = tokenise(["", *TEXTS], load_tokenizer(str(tiny_base)), reading)
+    assert tokens.read_lengths.tolist() == [sum(map(len, tokens[index])) for index in range(len(tokens))]
+
+
+def test_windows_beyond_the_last_are_counted_as_truncation(tiny_base: Path) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    whole = tokenise(TEXTS, tokenizer, Reading(8, "window", 2, max_windows=1_000))
+    some = tokenise(TEXTS, tokenizer, Reading(8, "window", 2, max_windows=2))
+    assert [some[i] for i in range(40)] == [whole[i][:2] for i in range(40)]
+    assert some.truncated_share == (whole.pieces > 2).mean() > 0
+
+
+@pytest.mark.parametrize(("long", "head", "tail"), [("head", 8, 0), ("tail", 0, 8), ("head_tail", 2, 6)])
+def test_one_end_or_both(tiny_base: Path, long: Literal["head", "tail", "head_tail"], head: int, tail: int) -> None:
+    tokenizer = load_tokenizer(str(tiny_base))
+    text = max(TEXTS, key=len)
+    inner = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert len(inner) > 8
+    (piece,) = tokenise([text], tokenizer, Reading(10, long))[0]
+    assert piece[1:-1] == inner[:head] + inner[len(inner) - tail :]
+
+
+def test_windows_that_would_never_move_on_are_refused(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match=r"data.stride = 6: windows of 8 tokens, 2 of them special"):
+        tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(8, "window", 6, 4))

@@ -1,0 +1,140 @@
+"""Columns guessed and named, labels named and numbered."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from slugline.core.errors import DataError
+from slugline.data.reading.columns import choose_columns, choose_text_columns, join_text, name_labels
+from slugline.data.reading.formats import Row
+from slugline.data.reading.paths import Place, RawData, SourceInfo
+
+
+def raw(rows: list[Row], *, test: list[Row] | None = None, classes: tuple[str, ...] = (), task: str = "") -> RawData:
+    places = {"train": (Place("news.csv", len(rows)),), "test": (Place("test.csv", len(test or [])),)}
+    splits = {"train": rows} | ({"test": test} if test else {})
+    return RawData(splits, SourceInfo("news"), places, classes=classes, task=task)  # type: ignore[arg-type]
+
+
+def rows_with(*columns: str, count: int = 20) -> list[Row]:
+    """Rows where columns called label... hold one of two values, others a text each."""
+    return [
+        {column: ("ab"[i % 2] if "label" in column else f"{column} number {i}" * len(column)) for column in columns}
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "text", "label"),
+    [
+        (["text", "title", "label"], ["text"], "label"),
+        (["label", "description", "title"], ["title", "description"], "label"),
+        (["Content", "Category"], ["Content"], "Category"),
+        (["label", "text", "label_level1"], ["text"], "label"),
+        (["text", "text_stripped", "label", "id"], ["text"], "label"),
+        (["key", "somelongcolumn", "my_label"], ["somelongcolumn"], "my_label"),
+        (["headline", "topic", "id"], ["headline"], "topic"),
+    ],
+)
+def test_guesses(caplog: pytest.LogCaptureFixture, columns: list[str], text: list[str], label: str) -> None:
+    with caplog.at_level(logging.INFO, logger="slugline"):
+        assert choose_columns(raw(rows_with(*columns)), text=[], label="", others=[]) == (text, label)
+    assert f"label column: {label!r} (guessed; set data.label)" in caplog.text
+
+
+def test_what_is_given_is_not_guessed(caplog: pytest.LogCaptureFixture) -> None:
+    data = raw(rows_with("text", "title", "label", "topic"))
+    with caplog.at_level(logging.INFO, logger="slugline"):
+        assert choose_columns(data, text=["title"], label="topic", others=[]) == (["title"], "topic")
+    assert not caplog.text
+
+
+def test_a_wrong_column_is_named_with_the_nearest() -> None:
+    with pytest.raises(DataError) as caught:
+        choose_columns(raw(rows_with("headline", "label")), text=["headlin"], label="label", others=[])
+    assert str(caught.value) == (
+        "news.csv: no column 'headlin' for data.text. Did you mean 'headline'?\nColumns there: headline, label."
+    )
+
+
+def test_every_split_needs_the_columns() -> None:
+    with pytest.raises(DataError, match=r"test\.csv: no column 'label'"):
+        choose_columns(raw(rows_with("text", "label"), test=rows_with("text")), text=[], label="", others=[])
+
+
+def test_several_candidates_for_the_label_are_named() -> None:
+    with pytest.raises(DataError, match="'my_label', 'your_label' all could be"):
+        choose_columns(raw(rows_with("text", "my_label", "your_label")), text=[], label="", others=[])
+
+
+def test_text_to_predict_on_is_not_guessed_by_length_where_another_column_was_trained_on() -> None:
+    rows: list[Row] = [{"id": "0c9e4f62-a9f2", "note": "short"}]
+    with pytest.raises(DataError, match=r"new\.csv: the model was trained on 'headline'.*\n.*--text.*: id, note\."):
+        choose_text_columns(rows, [], ["headline"], where="new.csv")
+    assert choose_text_columns([{"content": "a", **rows[0]}], [], ["headline"], where="new.csv") == ("content",)
+    assert choose_text_columns(rows, [], [], where="new.csv") == ("id",)
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"a": "one", "b": "two"}, "one two"),
+        ({"a": "", "b": "two"}, "two"),
+        ({"a": None, "b": "two"}, "two"),
+        ({"a": None, "b": None}, ""),
+        ({"b": 3}, "3"),
+    ],
+)
+def test_text_columns_are_joined_by_a_blank(row: Row, text: str) -> None:
+    assert join_text(row, ["a", "b"]) == text
+
+
+def named(labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (), task: str = "") -> object:
+    names, order = name_labels(raw([{"l": x} for x in labels], classes=classes, task=task), "l", offset=offset)
+    return names["train"], order
+
+
+@pytest.mark.parametrize(
+    ("labels", "offset", "classes", "names", "order"),
+    [
+        (["b", " a ", "b"], 0, (), ["b", "a", "b"], ("a", "b")),
+        ([10, 2, 10], 0, (), ["10", "2", "10"], ("2", "10")),
+        (["10", "2"], 0, (), ["10", "2"], ("2", "10")),
+        (["2", "1"], -1, (), ["1", "0"], ("0", "1")),
+        ([2.0, 1.0], 0, (), ["2", "1"], ("1", "2")),
+        ([True, False], 0, (), ["True", "False"], ("False", "True")),
+        (["1", "x"], 0, (), ["1", "x"], ("1", "x")),
+        (["0222", "0111"], 0, (), ["0222", "0111"], ("0111", "0222")),
+        (["01", "1", "10"], 0, (), ["01", "1", "10"], ("01", "1", "10")),
+        ([1, 0], 0, ("world", "sport"), ["sport", "world"], ("world", "sport")),
+        (["2", "1"], -1, ("world", "sport"), ["sport", "world"], ("world", "sport")),
+        (["sport", "sport"], 0, ("world", "sport"), ["sport", "sport"], ("world", "sport")),
+        (["2", "10"], 0, ("2", "10"), ["2", "10"], ("2", "10")),
+    ],
+)
+def test_labels(labels: list[object], offset: int, classes: tuple[str, ...], names: list[str], order: object) -> None:
+    assert named(labels, offset=offset, classes=classes) == (names, order)
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "words"),
+    [
+        (["a", ""], {}, r"news\.csv, row 2: no label in column 'l'"),
+        (["a", None], {}, r"news\.csv, row 2: no label"),
+        ([1.0, float("nan")], {}, r"news\.csv, row 2: no label"),
+        (["a", "", None], {}, r"no label in column 'l' of 2 rows: news\.csv, row 2; news\.csv, row 3\.\n"),
+        (["", "", "", ""], {}, r"of 4 rows: news\.csv, row 1; .*, row 3; \.\.\."),
+        (["a", "b"], {"offset": 1}, "holds names, not integers"),
+        ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
+        ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),
+        (["wrld"], {"classes": ("world", "sport")}, "Did you mean 'world'"),
+        ([[0, 1]], {}, "holds several labels; this version trains on one label a text"),
+        ([0], {"task": "multi-label, emotions"}, "news is a multi-label set"),
+    ],
+)
+def test_labels_that_cannot_be_used(labels: list[object], options: dict[str, object], words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        named(labels, **options)  # type: ignore[arg-type]
+    assert caught.value.mend

@@ -1,0 +1,48 @@
+"""Classes renamed, merged and joined."""
+
+from __future__ import annotations
+
+import pytest
+
+from slugline.core.errors import DataError
+from slugline.core.labels import Split
+from slugline.data.reading.label_map import join_orders, map_labels
+
+LABELS: dict[Split, list[str]] = {"train": ["tech", "sport", "politics"], "test": ["sport"]}
+ORDER = ("politics", "sport", "tech", "weather")
+
+
+def test_classes_are_renamed_and_merged_in_the_order_of_the_map() -> None:
+    label_map = {"tech": "Sci/Tech", "sport": "sport", "politics": "World", "weather": "World"}
+    assert map_labels(LABELS, ORDER, label_map, where="news.csv") == (
+        {"train": ["Sci/Tech", "sport", "World"], "test": ["sport"]},
+        ("Sci/Tech", "sport", "World"),
+    )
+
+
+def test_without_a_map_all_stays() -> None:
+    assert map_labels(LABELS, ORDER, {}, where="news.csv") == (LABELS, ORDER)
+
+
+def test_names_may_be_swapped() -> None:
+    swapped, _ = map_labels({"train": ["0", "1"]}, ("0", "1"), {"0": "1", "1": "0"}, where="news.csv")
+    assert swapped == {"train": ["1", "0"]}
+
+
+def test_labels_without_an_entry_are_all_named_with_their_counts() -> None:
+    with pytest.raises(DataError) as caught:
+        map_labels({"train": ["a", "b", "c", "b"], "test": ["b", "c"]}, ("a", "b", "c"), {"a": "x"}, where="n.csv")
+    assert caught.value.message == "n.csv: labels without an entry in label_map: 'b' (3 rows), 'c' (2 rows)."
+    assert '"b" = "b" keeps a class' in caught.value.mend
+    many = [f"class{number}" for number in range(14)]
+    with pytest.raises(DataError, match=r"'class10' \(1 rows\), and 3 more\."):
+        map_labels({"train": many}, many, {"class0": "x"}, where="n.csv")
+
+
+def test_entries_that_are_no_classes_are_named_with_the_nearest() -> None:
+    with pytest.raises(DataError, match=r"entries for 'sports', 'x', no classes there\. Did you mean 'sport'\?"):
+        map_labels(LABELS, ORDER, {"sports": "Sports", "x": "y"}, where="news.csv")
+
+
+def test_orders_are_joined_one_after_another() -> None:
+    assert join_orders([("b", "a"), ("c", "a"), ()]) == ("b", "a", "c")

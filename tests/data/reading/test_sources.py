@@ -1,0 +1,231 @@
+"""Rows from anywhere: paths, folders, known sets, the Hub."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from slugline.core.errors import DataError, MissingExtra
+from slugline.data.reading import hub, sources
+from slugline.data.reading.paths import RawData, SourceInfo
+from slugline.recipe.sections import DataSection
+
+
+def fill(root: Path, files: Mapping[str, str | bytes]) -> Path:
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return root
+
+
+def read(path: Path | str, **keys: Any) -> RawData:
+    return sources.read(DataSection(path=str(path), **keys))
+
+
+def sizes(raw: RawData) -> dict[str, int]:
+    return {split: len(rows) for split, rows in raw.rows.items()}
+
+
+CSV = "text,label\na,x\nb,y\n"
+
+
+def test_a_file_is_all_train(tmp_path: Path) -> None:
+    raw = read(fill(tmp_path, {"news.csv": CSV}) / "news.csv")
+    assert sizes(raw) == {"train": 2}
+    assert raw.source == SourceInfo("news")
+    assert not raw.is_known
+
+
+def test_a_glob_joins_files_and_knows_whose_row_is_whose(tmp_path: Path) -> None:
+    fill(tmp_path, {"1.csv": CSV, "2.jsonl": '{"text": "c", "label": "x"}\n', "notes.md": ""})
+    raw = read(tmp_path / "[12].*")
+    assert [row["text"] for row in raw.rows["train"]] == ["a", "b", "c"]
+    assert raw.where("train", 2) == f"{tmp_path / '2.jsonl'}, row 1"
+    with pytest.raises(DataError, match="no file matches"):
+        read(tmp_path / "*.tsv")
+
+
+def test_test_and_validation_files_of_their_own(tmp_path: Path) -> None:
+    fill(tmp_path, {"a.csv": CSV, "b.csv": CSV, "c.csv": CSV + "c,x\n"})
+    raw = read(tmp_path / "a.csv", test_path=str(tmp_path / "b.csv"), validation_path=str(tmp_path / "c.csv"))
+    assert sizes(raw) == {"train": 2, "validation": 3, "test": 2}
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "dev", "valid"])
+def test_a_folder_of_split_files(tmp_path: Path, name: str) -> None:
+    metadata = {"name": "n", "classes": ["y", "x"], "licence": "CC0", "source": "github o/r f @ " + "a" * 40}
+    fill(tmp_path, {"train.csv": CSV, f"{name}.jsonl": '{"text": "c", "label": "x"}', "test.csv": CSV})
+    fill(tmp_path, {"metadata.json": json.dumps(metadata), "extra.csv": CSV, "readme.txt": "train"})
+    raw = read(tmp_path)
+    assert sizes(raw) == {"train": 2, "validation": 1, "test": 2}
+    assert raw.classes == ("y", "x")
+    assert raw.source == SourceInfo("n", "CC0", "a" * 40, metadata["source"])  # type: ignore[arg-type]
+
+
+def test_class_folders(tmp_path: Path) -> None:
+    raw = read(fill(tmp_path, {"sport/1.txt": "a", "sport/2.txt": "b", "tech/1.txt": "c\nd", "tech/x.md": ""}))
+    assert raw.rows["train"] == [
+        {"text": "a", "label": "sport"},
+        {"text": "b", "label": "sport"},
+        {"text": "c\nd", "label": "tech"},
+    ]
+
+
+def test_class_folders_under_splits(tmp_path: Path) -> None:
+    names = ["train/pos/1.txt", "train/neg/1.txt", "test/pos/1.txt"]
+    assert sizes(read(fill(tmp_path, dict.fromkeys(names, "a")))) == {"train": 2, "test": 1}
+
+
+def test_odd_encodings_are_named_once_for_a_whole_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files: dict[str, str | bytes] = {f"a/{n}.txt": f"a fee of £{n} million".encode("latin-1") for n in range(9)}
+    with caplog.at_level(logging.WARNING, logger="slugline"):
+        raw = read(fill(tmp_path, files | {"b/1.txt": "plain"}))
+    assert [record.message.count("9 of 10, read as cp1252 (9)") for record in caplog.records] == [1]
+    assert raw.rows["train"][1]["text"] == "a fee of £1 million"
+    assert [(finding.kind, finding.count) for finding in raw.findings] == [("encoding", 9)]
+
+
+def test_the_encoding_of_a_file_is_a_finding(tmp_path: Path) -> None:
+    raw = read(fill(tmp_path, {"a.csv": (CSV + "fünf,x\n").encode("cp1252")}) / "a.csv")
+    assert "read as cp1252 (it is not UTF-8)" in raw.findings[0].message
+
+
+def test_a_split_column(tmp_path: Path) -> None:
+    lines = "".join(f"t{n},x,{part}\n" for n, part in enumerate(["train", "Train", "dev", "test"]))
+    fill(tmp_path, {"a.csv": "text,label,part\n" + lines})
+    assert sizes(read(tmp_path / "a.csv", split="part")) == {"train": 2, "validation": 1, "test": 1}
+    fill(tmp_path, {"b.csv": "text,label,part\n" + lines + "t,x,holdout\nu,x,holdout\n"})
+    with pytest.raises(DataError, match=r"column 'part' holds 'holdout' \(2 rows\)"):
+        read(tmp_path / "b.csv", split="part")
+    with pytest.raises(DataError, match="Did you mean 'part'"):
+        read(tmp_path / "a.csv", split="parts")
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({"notes.md": "x"}, "neither train"),
+        ({"test.csv": CSV}, "has test but no train file"),
+        ({"train.csv": CSV, "train.jsonl": "{}"}, r"both train\.csv and train\.jsonl"),
+        ({"train.csv": CSV, "metadata.json": "{"}, r"metadata\.json: not JSON"),
+        ({"train.csv": ""}, r"train\.csv: the file is empty"),
+    ],
+)
+def test_folders_that_cannot_be_read(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        read(fill(tmp_path, files))
+    assert caught.value.mend
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file"):
+        read(tmp_path / "nothing.csv")
+
+
+def test_sets_under_slugline_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = {"task": "multi-label, x", "classes": ["a"], "splits": {"train": 2, "extra": 9}, "licence": "CC0"}
+    fill(tmp_path, {"mine/train.csv": CSV, "mine/metadata.json": json.dumps(told), "empty/readme.txt": ""})
+    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
+    raw = sources.read(DataSection(name="mine"))
+    assert raw.is_known
+    assert raw.source.name == "mine"
+    known = {one.name: one for one in sources.known_sets()}
+    assert "empty" not in known
+    assert (known["mine"].where, known["mine"].rows, known["mine"].available) == ("SLUGLINE_DATA", {"train": 2}, True)
+    assert "not trained by this version" in known["mine"].note
+
+
+def test_extra_parquet_files_are_no_splits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("train", "test", "extra_description_only"):
+        (tmp_path / "s").mkdir(exist_ok=True)
+        pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "s" / f"{name}.parquet")
+    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
+    assert sizes(sources.read_known("s")) == {"train": 1, "test": 1}
+
+
+def test_slugline_data_must_be_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path / "none"))
+    with pytest.raises(DataError, match="SLUGLINE_DATA"):
+        sources.read_known("x")
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(DataError, match=r"no set is called 'bank77'\. Did you mean 'banking77'") as caught:
+        sources.read_known("bank77")
+    assert "data.path" in caught.value.mend
+
+
+def test_known_sets_need_no_network() -> None:
+    known = {one.name: one for one in sources.known_sets()}
+    assert list(known) == sorted(known)
+    assert known["bbc_news"].where == "embedded"
+    assert known["ag_news"].where == "hub"
+
+
+def test_the_embedded_set_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "find_spec", lambda _: None)
+    with pytest.raises(MissingExtra, match=r"slugline\[embedded\]"):
+        sources.read_known("bbc_news")
+    assert not {one.name: one for one in sources.known_sets()}["bbc_news"].available
+
+
+def test_no_hub_and_no_local_copy() -> None:
+    with pytest.raises(DataError, match="ag_news: no local copy, and the Hub") as caught:
+        sources.read_known("ag_news")
+    for word in ("SLUGLINE_DATA", "data.path", "HF_HOME", "HF_ENDPOINT"):
+        assert word in caught.value.mend
+
+
+def hub_set(**columns: Any) -> datasets.DatasetDict:
+    part = datasets.Dataset(pa.table(columns))
+    return datasets.DatasetDict({"train": part, "test": part, "unsupervised": part})
+
+
+def test_a_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = hub_set(text=["a", "b"], label=[1, 0], label_text=["sport", "world"])
+    loaded["train"].info.download_checksums = {"hf://datasets/o/s@" + "b" * 40 + "/train.jsonl": {}}
+    asked = []
+
+    def load(repository: str, configuration: str | None, **_: Any) -> datasets.DatasetDict:
+        asked.append((repository, configuration))
+        return loaded
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    raw = sources.read(DataSection(hub="o/s:small"))
+    assert asked == [("o/s", "small")]
+    assert sizes(raw) == {"train": 2, "test": 2}
+    assert raw.classes == ("world", "sport")
+    assert raw.source.revision == "b" * 40
+    assert raw.source.url.endswith("/datasets/o/s")
+
+
+def test_class_labels_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = hub_set(text=["a", "b"], label=[1, 0]).cast_column("label", datasets.ClassLabel(names=["no", "yes"]))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
+    assert hub.read_hub("o/s").classes == ("no", "yes")
+
+
+def test_sets_that_are_scripts_are_read_from_their_parquet_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any, revision: str = "") -> datasets.DatasetDict:
+        if revision != hub.PARQUET_COPIES:
+            raise RuntimeError("Dataset scripts are no longer supported")
+        return hub_set(text=["a"], label=["x"])
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert sizes(hub.read_hub("o/s")) == {"train": 1, "test": 1}
+
+
+def test_a_set_without_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = datasets.DatasetDict({"test": hub_set(text=["a"])["test"]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
+    with pytest.raises(DataError, match="no train split, only test"):
+        hub.read_hub("o/s")

@@ -1,0 +1,87 @@
+"""What goes into errors.json; the Reuters system's most confused topics are the witness."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slugline.core.errors import DataError
+from slugline.core.labels import Calibration, LabelSet, Predictions
+from slugline.evaluation.error_analysis import MOST, TEXT_CHARACTERS, mistakes
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "reuters18.json").read_text(encoding="utf-8"))
+
+
+def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:
+    logits = np.asarray(logits, dtype=np.float32)
+    return Predictions(
+        ids=np.array([f"row-{row}" for row in range(len(logits))], dtype=np.str_),
+        targets=np.asarray(targets, dtype=np.int64),
+        logits=logits,
+        labels=LabelSet(tuple(f"topic {index}" for index in range(logits.shape[1]))),
+        split="test",
+        **fields,
+    )
+
+
+@pytest.fixture(scope="module")
+def reuters() -> dict[str, Any]:
+    matrix = np.array(GOLDEN["confusion_matrix"])
+    targets, predicted = (np.repeat(axis.ravel(), matrix.ravel()) for axis in np.indices(matrix.shape))
+    return mistakes(predictions_of(targets, np.eye(18)[predicted]), [""] * len(targets))
+
+
+def test_most_confused_topics_of_reuters(reuters: dict[str, Any]) -> None:
+    expected = [
+        {"true": f"topic {pair['true']}", "predicted": f"topic {pair['predicted']}", "count": pair["count"]}
+        for pair in GOLDEN["most_confused"]
+    ]
+    assert reuters["most_confused"][: len(expected)] == expected
+
+
+def test_both_directions_are_summed(reuters: dict[str, Any]) -> None:
+    assert reuters["most_confused_pairs"][0] == {"labels": ["topic 3", "topic 4"], "count": 23 + 13}
+    matrix = np.array(GOLDEN["confusion_matrix"])
+    wrong = int(matrix.sum() - np.trace(matrix))
+    assert reuters["mistakes"] == wrong
+    assert sum(pair["count"] for pair in reuters["most_confused_pairs"]) == wrong
+    assert reuters["support"] == matrix.sum()
+
+
+def test_the_surest_mistakes_come_first() -> None:
+    logits = [[3.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 5.0]]
+    predictions = predictions_of([1, 1, 0, 0], logits, calibration=Calibration(temperature=2.0))
+    found = mistakes(predictions, ["first", "second", "right", "fourth"])
+    assert [entry["text"] for entry in found["most_confident"]] == ["fourth", "first", "second"]
+    assert found["most_confident"][0] == {
+        "id": "row-3",
+        "text": "fourth",
+        "label": "topic 0",
+        "predicted": "topic 1",
+        "confidence": pytest.approx(1 / (1 + np.exp(-2.5))),
+    }
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_lists_and_texts_stay_short() -> None:
+    rng = np.random.default_rng(0)
+    predictions = predictions_of(np.zeros(400), rng.normal(size=(400, 300)) - 9 * np.eye(300)[0])
+    found = mistakes(predictions, ["word " * 200] * 400)
+    assert len(found["most_confident"]) == len(found["most_confused"]) == len(found["most_confused_pairs"]) == MOST
+    text = found["most_confident"][0]["text"]
+    assert len(text) <= TEXT_CHARACTERS
+    assert text.endswith("word…")
+
+
+def test_a_faultless_model_has_no_mistakes() -> None:
+    found = mistakes(predictions_of([0, 1], [[1.0, 0.0], [0.0, 1.0]]), ["a", "b"])
+    assert (found["mistakes"], found["most_confused"], found["most_confident"]) == (0, [], [])
+
+
+def test_texts_of_other_rows_are_refused() -> None:
+    with pytest.raises(DataError, match="1 texts for 2 predictions"):
+        mistakes(predictions_of([0, 1], np.eye(2)), ["a"])

@@ -1,0 +1,183 @@
+"""Metrics, with scikit-learn as referee and published figures as witnesses."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
+
+from slugline.core.errors import DataError, RecipeError
+from slugline.core.labels import Calibration, LabelSet, Predictions
+from slugline.evaluation import metrics
+from slugline.evaluation.metrics import METRICS, Outcomes, metric, summary
+
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "reuters18.json").read_text(encoding="utf-8"))
+
+
+def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:
+    logits = np.asarray(logits, dtype=np.float32)
+    return Predictions(
+        ids=np.array([f"row-{row}" for row in range(len(logits))], dtype=np.str_),
+        targets=np.asarray(targets, dtype=np.int64),
+        logits=logits,
+        labels=LabelSet(tuple(f"class {index}" for index in range(logits.shape[1]))),
+        split="test",
+        **fields,
+    )
+
+
+def as_logits(predicted: Any, width: int) -> NDArray[np.float32]:
+    return np.asarray(np.eye(width)[predicted], dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def reuters() -> Predictions:
+    matrix = np.array(GOLDEN["confusion_matrix"])
+    targets, predicted = (np.repeat(axis.ravel(), matrix.ravel()) for axis in np.indices(matrix.shape))
+    return predictions_of(targets, as_logits(predicted, len(matrix)))
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Targets and predictions; most draws leave some classes without rows or never predicted."""
+    width = draw(st.integers(2, 7))
+    size = draw(st.integers(1, 40))
+    labels = st.lists(st.integers(0, width - 1), min_size=size, max_size=size)
+    return np.array(draw(labels)), np.array(draw(labels)), width
+
+
+@settings(deadline=None)
+@given(answers())
+def test_every_score_agrees_with_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
+    targets, predicted, width = case
+    found = summary(predictions_of(targets, as_logits(predicted, width)))
+    classes = range(width)
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets, predicted))
+    assert found["confusion_matrix"] == confusion_matrix(targets, predicted, labels=classes).tolist()
+    for average in ("macro", "weighted"):
+        expected = precision_recall_fscore_support(
+            targets, predicted, labels=classes, average=average, zero_division=0
+        )[:3]
+        assert [found[f"{name}_{average}"] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
+    by_class = precision_recall_fscore_support(targets, predicted, labels=classes, zero_division=0)
+    for index, scores in enumerate(found["per_class"].values()):
+        assert list(scores.values()) == pytest.approx([column[index] for column in by_class])
+
+
+def test_published_figures_of_reuters_follow_from_its_matrix(reuters: Predictions) -> None:
+    found, published = summary(reuters), GOLDEN["published"]
+    for name in published.keys() & METRICS.keys():
+        assert round(found[name], 4) == published[name], name
+    per_class = list(found["per_class"].values())
+    assert [round(scores["f1"], 4) for scores in per_class] == published["f1_per_class"]
+    assert [scores["support"] for scores in per_class] == published["support"]
+    assert found["confusion_matrix"] == GOLDEN["confusion_matrix"]
+    assert found["support"] == sum(published["support"])
+
+
+def test_public_counting_function_agrees_with_the_outcomes(reuters: Predictions) -> None:
+    predicted = reuters.logits.argmax(axis=1)
+    counted = metrics.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
+    assert counted.tolist() == GOLDEN["confusion_matrix"]
+
+
+def test_many_resamples_are_scored_as_each_alone() -> None:
+    rng = np.random.default_rng(0)
+    predictions = predictions_of(rng.integers(0, 4, 60), rng.normal(size=(60, 5)))
+    outcomes = Outcomes.of(predictions)
+    rows = rng.integers(0, 60, (3, 60))
+    together = outcomes.take(rows)
+    for each in METRICS.values():
+        alone = [float(each.of(outcomes.take(sample))) for sample in rows]
+        assert each.of(together) == pytest.approx(alone), each.name
+    assert together.confusion.shape == (3, 5, 5)
+
+
+def test_one_run_followed_by_another_keeps_both() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (Outcomes.of(predictions_of(rng.integers(0, 3, 8), rng.normal(size=(8, 3)))) for _ in range(2))
+    both = a.followed_by(b)
+    assert both.take(np.arange(8, 16)).confusion.tolist() == b.confusion.tolist()
+    assert both.losses.shape == both.confidence.shape == (16,)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_loss_agrees_with_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    predictions = predictions_of(rng.integers(0, 4, 30), 3 * rng.normal(size=(30, 4)))
+    expected = log_loss(predictions.targets, predictions.probabilities, labels=range(4))
+    assert METRICS["loss"].function(predictions) == pytest.approx(expected)
+
+
+def test_loss_is_of_the_model_before_calibration() -> None:
+    plain = predictions_of([0, 1], [[2.0, 0.0], [1.0, 0.0]])
+    calibrated = replace(plain, calibration=Calibration(temperature=3.0))
+    assert summary(calibrated)["loss"] == summary(plain)["loss"]
+
+
+def test_loss_of_huge_logits_is_finite() -> None:
+    predictions = predictions_of([1, 0], [[1e4, -1e4], [1e4, -1e4]])
+    assert METRICS["loss"].function(predictions) == pytest.approx(1e4)
+
+
+def test_calibration_error_by_hand() -> None:
+    # Two rows of confidence 0.9, one of them right: |0.5 - 0.9|. Two of 0.6, both right: |1 - 0.6|.
+    logit = {0.9: math.log(9), 0.6: math.log(1.5)}
+    predictions = predictions_of([0, 1, 0, 0], [[logit[share], 0.0] for share in (0.9, 0.9, 0.6, 0.6)])
+    assert METRICS["ece"].function(predictions) == pytest.approx(0.4)
+
+
+def test_calibration_error_puts_edges_into_the_lower_bin() -> None:
+    # Closed on the right: 0.2 belongs to (0, 0.2], so that the two gaps of one bin cancel.
+    error = metrics.expected_calibration_error(np.array([0.2, 0.1, 1.0]), np.array([False, True, True]), bins=5)
+    assert float(error) == pytest.approx(abs(0.2 + 0.1 - 1) / 3)
+
+
+def test_calibration_error_is_told_after_and_before_calibration() -> None:
+    plain = predictions_of([0, 1, 0, 0], [[4.0, 0.0]] * 4)
+    found = summary(replace(plain, calibration=Calibration(temperature=4 / math.log(3))))
+    assert found["ece"] == pytest.approx(0, abs=1e-6)  # a confidence of 3/4, and 3 of 4 are right
+    assert found["ece_uncalibrated"] == pytest.approx(summary(plain)["ece"])
+    assert found["ece_uncalibrated"] > 0.2
+
+
+def test_summary_is_plain_json_and_complete(reuters: Predictions) -> None:
+    found = summary(reuters)
+    assert json.loads(json.dumps(found)) == found
+    others = {"ece_uncalibrated", "support", "per_class", "confusion_matrix"}
+    assert found.keys() == METRICS.keys() | others
+
+
+def test_metrics_know_their_direction() -> None:
+    assert [name for name, each in METRICS.items() if not each.greater_is_better] == ["loss", "ece"]
+    assert all(metric(name).name == name for name in METRICS)
+
+
+def test_unknown_metric_is_answered_with_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"no metric 'f1_makro'. Did you mean 'f1_macro'\?\nMetrics: accuracy, "):
+        metric("f1_makro")
+
+
+def test_multi_label_predictions_are_refused() -> None:
+    multi = replace(
+        predictions_of([0], [[1.0, 0.0]]),
+        labels=LabelSet(("a", "b"), kind="multi"),
+        targets=np.array([[True, False]]),
+    )
+    with pytest.raises(DataError, match="one label a text"):
+        summary(multi)
+
+
+def test_nothing_cannot_be_scored() -> None:
+    with pytest.raises(DataError, match="the test split has no rows"):
+        summary(predictions_of([], np.zeros((0, 3))))

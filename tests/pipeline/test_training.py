@@ -1,0 +1,451 @@
+"""The main job from recipe to run, on tiny models: what is left behind, that it repeats, that nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from conftest import SHARED_DATA, articles, everything, interrupted_after, linear, with_changes, write_csv
+from slugline import load, train
+from slugline.core.errors import DataError, RecipeError, RunError, TrainingError
+from slugline.pipeline import compare_runs, evaluate_on, score_split
+from slugline.recipe.recipe import validate
+from slugline.run.run import Run
+from slugline.training.loop.callbacks import Historian
+from slugline.training.loop.checkpoints import Progress, in_order, step_of
+
+TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
+
+
+def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(with_changes(recipe_values, train={"epochs": 6}), run_dir=tmp_path / "run")
+    files = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
+    assert files >= {
+        "recipe.toml",
+        "manifest.json",
+        "history.jsonl",
+        "metrics.json",
+        "predictions/validation.parquet",
+        "predictions/test.parquet",
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+        "data.json",
+        "calibration.json",
+        "errors.json",
+        "log.txt",
+        *(f"plots/{name}.{kind}" for name in ("curves", "confusion") for kind in ("png", "svg")),
+    }
+    assert not [name for name in files if name.endswith((".bin", ".pkl")) or ".partial" in name]
+    metrics = run.metrics
+    assert set(metrics["test"]) >= {
+        *("accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted", "recall_weighted"),
+        *("f1_weighted", "loss", "ece", "ece_uncalibrated", "support", "per_class", "confusion_matrix"),
+        "confidence_intervals",
+    }
+    assert set(metrics["timing"]) >= {
+        *("train_seconds", "seconds_per_epoch", "examples_per_second", "inference_seconds_per_1000"),
+        *("latency_ms_p50", "latency_ms_p99", "peak_memory_bytes", "padding_share"),
+    }
+    assert set(metrics["size"]) == {
+        "parameters",
+        "trainable_parameters",
+        "embedding_parameters",
+        "head_parameters",
+        "model_bytes",
+    }
+    assert set(run.manifest) >= {"state", "versions", "hardware", "precision", "threads", "data", "seed", "seconds"}
+    assert run.data["tokens"]["train"]["truncated_share"] >= 0
+    assert metrics["test"]["accuracy"] > 0.5  # chance is a third, and the model tiny
+
+
+def test_metrics_agree_with_the_predictions_that_are_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    predictions = run.predictions("test")
+    assert (predictions.predicted == predictions.targets).mean() == run.metrics["test"]["accuracy"]
+    assert predictions.calibration == run.calibration
+    assert len(run.history) == len({(line["step"], "validation" in line) for line in run.history})
+    best = max(line["validation"]["f1_macro"] for line in run.history if "validation" in line)
+    assert run.metrics["validation"]["f1_macro"] == pytest.approx(best)
+
+
+@pytest.mark.parametrize("kind", ["encoder", "linear"])
+def test_two_trainings_give_the_same_metrics(recipe_values: dict[str, Any], tmp_path: Path, kind: str) -> None:
+    recipe = validate(recipe_values) if kind == "encoder" else linear(recipe_values)
+    one, two = (train(recipe, run_dir=tmp_path / name) for name in ("one", "two"))
+    assert everything(one.path) == everything(two.path)
+    assert (one.path / "recipe.toml").read_text() == (two.path / "recipe.toml").read_text()
+    again = train(one.recipe, run_dir=tmp_path / "from-its-own-recipe")
+    assert everything(again.path) == everything(one.path)
+
+
+@pytest.mark.parametrize("pooling", ["native", "mean", "max", "cls", "last", "linear"])
+def test_a_fresh_process_gives_the_same_probabilities(
+    recipe_values: dict[str, Any], tmp_path: Path, pooling: str
+) -> None:
+    """The contract of every kind: train, save, load elsewhere, same answers."""
+    recipe = linear(recipe_values) if pooling == "linear" else with_changes(recipe_values, model={"pooling": pooling})
+    run = train(recipe, run_dir=tmp_path / "run")
+    script = (
+        "import json, slugline\n"
+        f"found = slugline.load({str(run.path)!r}, precision='fp32')\n"
+        f"print(json.dumps([found.predict_proba({TEXTS!r}).tolist(), found.predict({TEXTS!r}), list(found.classes_)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    probabilities, labels, classes = json.loads(done.stdout)
+    here = load(run.path, precision="fp32")
+    np.testing.assert_allclose(probabilities, here.predict_proba(TEXTS), atol=1e-6)
+    assert np.sum(probabilities, axis=1) == pytest.approx(np.ones(len(TEXTS)))
+    assert set(labels) <= set(classes) == {"business", "sport", "tech"}
+
+
+def test_plain_transformers_gives_the_same_logits_with_native_pooling(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
+    script = (
+        "import json, torch\n"
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+        f"folder = {str(run.model_dirs[0])!r}\n"
+        "model = AutoModelForSequenceClassification.from_pretrained(folder).eval()\n"
+        "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
+        f"batch = tokenizer({TEXTS!r}, padding=True, truncation=True, max_length=32, return_tensors='pt')\n"
+        "with torch.no_grad(): logits = model(**batch).logits\n"
+        "print(json.dumps([logits.tolist(), model.config.id2label]))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    logits, names = json.loads(done.stdout)
+    ours = np.concatenate(list(load(run.path, precision="fp32").logits(TEXTS)))
+    np.testing.assert_allclose(logits, ours, atol=1e-5)
+    assert list(names.values()) == ["business", "sport", "tech"]
+
+
+def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
+    expected = load(run.path, precision="fp32")
+    best = Progress.read(in_order(run.layout.checkpoints)[-1]).best_step
+    for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
+        assert load(path, precision="fp32").predict(TEXTS) == expected.predict(TEXTS)
+    foreign = tmp_path / "somebody-elses"
+    run.model_dirs[0].rename(foreign)
+    found = load(foreign, precision="fp32")
+    assert found.calibration is None
+    assert found.predict(TEXTS) == expected.predict(TEXTS)
+
+
+@pytest.mark.parametrize("after", [3, 7, 8, 9, 13])
+def test_an_interrupted_run_ends_as_if_nothing_had_happened(
+    recipe_values: dict[str, Any], tmp_path: Path, after: int
+) -> None:
+    """Seven updates an epoch, a checkpoint every four: stops before, at and between checkpoints and epochs."""
+    recipe = with_changes(recipe_values, train={"save_every": 4, "logging_steps": 4, "keep_checkpoints": 0})
+    whole = train(recipe, run_dir=tmp_path / "whole")
+    with interrupted_after(after):
+        train(recipe, run_dir=tmp_path / "stopped")
+    assert Run(tmp_path / "stopped").state == "interrupted"
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+
+    last = [in_order(run.layout.checkpoints)[-1] for run in (whole, resumed)]
+    assert step_of(last[0]) == step_of(last[1]) == 14
+    weights = [load_file(path / "model.safetensors") for path in last]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert everything(resumed.path) == everything(whole.path)
+    timeless = [
+        [{k: v for k, v in line.items() if k != "examples_per_second"} for line in run.history]
+        for run in (whole, resumed)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"learning_rate": 1e-6, "head_learning_rate": 1e-6, "weight_decay": 0.5},
+        {"layer_decay": 0.5, "warmup": 0.5},
+        {"schedule": "one_cycle", "epochs": 3},
+    ],
+)
+def test_rates_that_were_changed_and_accepted_rule_from_then_on(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+) -> None:
+    used: list[tuple[int, list[tuple[float, float]]]] = []
+
+    class Watch(Historian):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+            super().on_step_begin(args, state, control, **options)
+            groups = options["optimizer"].param_groups
+            used.append((state.global_step, [(group["lr"], group["weight_decay"]) for group in groups]))
+
+    changed = with_changes(recipe_values, train={"save_every": 4} | keys)
+    with interrupted_after(8):
+        train(with_changes(recipe_values, train={"save_every": 4}), run_dir=tmp_path / "stopped")
+    monkeypatch.setattr("slugline.training.loop.session.Historian", Watch)
+    train(changed, run_dir=tmp_path / "whole")
+    expected = dict(used)
+    used.clear()
+    train(changed, run_dir=tmp_path / "stopped", resume=True, accept_changes=True)
+    found = dict(used)
+    assert min(found) == 7
+    assert found == {step: rates for step, rates in expected.items() if step >= 7}
+
+
+def test_early_stopping_is_remembered_over_a_resume(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = with_changes(
+        recipe_values, train={"epochs": 20, "patience": 2, "eval_every": 2, "save_every": 2, "min_delta": 0.5}
+    )
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.loop.session._restore_best", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "run")
+    run = Run(tmp_path / "run")
+    steps = run.history[-1]["step"]
+    assert steps < 140
+    train(recipe, run_dir=run.path, resume=True)
+    assert run.history[-1]["step"] == steps
+    assert run.state == "complete"
+
+
+def test_a_run_stopped_after_its_last_update_trains_no_further(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch and a half: the epoch could go on, the training must not."""
+    recipe = with_changes(recipe_values, train={"epochs": 1.5})
+    whole = train(recipe, run_dir=tmp_path / "whole")
+
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.loop.session._restore_best", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "stopped")
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    assert resumed.history[-1]["step"] == whole.history[-1]["step"] == 11
+    assert everything(resumed.path) == everything(whole.path)
+
+
+def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "news.csv", articles(150))
+    recipe = with_changes(recipe_values, data={"path": str(path)})
+    finished = train(recipe, run_dir=tmp_path / "finished")
+    with interrupted_after(9):
+        train(recipe, run_dir=tmp_path / "stopped")
+    write_csv(path, articles(150, seed=7))
+    with pytest.raises(RunError, match="data has changed"):
+        train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    with pytest.raises(DataError, match="has changed since it was trained"):
+        evaluate_on(str(finished.path))
+
+
+def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    other = in_order(run.layout.checkpoints)[-1]
+    with pytest.raises(RunError, match="no checkpoint of"):
+        train(validate(recipe_values), run_dir=tmp_path / "another", resume=other)
+    assert other.exists()
+
+
+def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    recipe = with_changes(recipe_values, train={"epochs": 4, "save_every": 3, "eval_every": 7, "keep_checkpoints": 2})
+    run = train(recipe, run_dir=tmp_path / "run")
+    kept = [step_of(path) for path in in_order(run.layout.checkpoints)]
+    evaluations = [line for line in run.history if "validation" in line]
+    best = max(evaluations, key=lambda line: line["validation"]["f1_macro"])["step"]
+    assert best in kept
+    assert len(kept) <= 3
+    assert max(kept) == 28
+    restored = load_file(run.model_dirs[0] / "model.safetensors")
+    at_best = load_file(run.layout.checkpoints / f"checkpoint-{best}" / "model.safetensors")
+    assert all(torch.equal(restored[name], at_best[name]) for name in restored)
+
+
+def test_a_full_disk_while_saving_leaves_a_run_that_can_go_on(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    recipe = with_changes(recipe_values, train={"save_every": 5})
+    save, calls = torch.save, []
+
+    def full(*arguments: Any, **options: Any) -> None:
+        calls.append(1)
+        if len(calls) > 3:  # in the middle of the second checkpoint
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch, "save", full)
+        with pytest.raises(RunError, match="disk is full"):
+            train(recipe, run_dir=tmp_path / "run")
+    assert Run(tmp_path / "run").state == "failed"
+    assert train(recipe, run_dir=tmp_path / "run", resume=True).state == "complete"
+
+
+def test_evaluating_a_run_repeats_its_figures(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    """To the last digit: it is asked in the precision that it was trained in."""
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    assert run.manifest["precision"] == "fp32"
+    assert evaluate_on(str(run.path)).metrics["loss"] == run.metrics["test"]["loss"]
+
+
+def test_a_diverging_run_stops_and_says_why(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    recipe = with_changes(recipe_values, train={"learning_rate": 1e30, "warmup": 0, "max_grad_norm": 0})
+    with pytest.raises(TrainingError, match="learning rate is too high"):
+        train(recipe, run_dir=tmp_path / "run")
+    assert Run(tmp_path / "run").state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learning_rate": 1e-3}, "not free to set"),
+        ({"gradient_accumulation_steps": 2}, "train.micro_batch_size"),
+        ({"adam_beta3": 0.9}, "Did you mean 'adam_beta2'"),
+        ({"optim": "foo"}, "foo"),
+    ],
+)
+def test_further_arguments_are_checked_before_any_data_is_read(
+    recipe_values: dict[str, Any], tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    recipe = with_changes(recipe_values, data={"path": "nowhere.csv"}, train={"arguments": arguments})
+    with pytest.raises(RecipeError) as caught:
+        train(recipe, run_dir=tmp_path / "run")
+    assert message in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_further_arguments_reach_the_trainer(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    plain = train(validate(recipe_values), run_dir=tmp_path / "plain")
+    other = train(with_changes(recipe_values, train={"arguments": {"adam_beta1": 0.5}}), run_dir=tmp_path / "other")
+    assert plain.history[-1] != other.history[-1]
+
+
+def test_an_unknown_metric_to_select_by_is_refused_at_once(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="f1_macro"):
+        train(with_changes(recipe_values, train={"select_by": "f1_marco"}), run_dir=tmp_path / "run")
+
+
+def test_losses_weights_and_smoothing_change_the_training(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    options: list[dict[str, Any]] = [
+        {},
+        {"loss": "focal"},
+        {"class_weights": {"business": 2.0, "sport": 0.5, "tech": 0.5}},
+        {"label_smoothing": 0.2},
+    ]
+    losses = [
+        train(with_changes(recipe_values, train=keys), run_dir=tmp_path / str(index)).history[0]["loss"]
+        for index, keys in enumerate(options)
+    ]
+    assert len(set(losses)) == len(options)
+
+
+def test_a_run_is_evaluated_on_data_that_it_never_saw(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(linear(recipe_values), run_dir=tmp_path / "run")
+    own = evaluate_on(str(run.path))
+    assert own.metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    new = write_csv(tmp_path / "new.csv", articles(30, seed=5))
+    assert evaluate_on(str(run.path), data=str(new)).metrics["support"] == 30
+    strange = write_csv(tmp_path / "strange.csv", [*articles(30, seed=5), {"text": "rain", "label": "weather"}])
+    with pytest.raises(DataError, match=r"'weather' \(1 rows\)"):
+        evaluate_on(str(run.path), data=str(strange))
+
+
+@pytest.mark.parametrize("kind", ["encoder", "linear"])
+def test_a_split_scored_later_has_the_figures_that_training_would_have_given(
+    recipe_values: dict[str, Any], tmp_path: Path, kind: str
+) -> None:
+    both = validate(recipe_values) if kind == "encoder" else linear(recipe_values)
+    alone = both.model_copy(update={"evaluation": both.evaluation.model_copy(update={"splits": ["validation"]})})
+    at_once, later = train(both, run_dir=tmp_path / "both"), train(alone, run_dir=tmp_path / "alone")
+    assert "test" not in later.metrics
+    assert score_split(later.path, "test") == at_once.metrics["test"]
+    assert everything(later.path) == everything(at_once.path)
+    one, two = (run.predictions("test") for run in (at_once, later))
+    assert (one.logits == two.logits).all()
+    assert one.calibration == two.calibration
+    assert (later.state, later.recipe) == ("complete", alone)
+
+
+def test_a_split_is_scored_once_and_only_on_the_data_of_a_complete_run(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "news.csv", articles(150))
+    values = recipe_values | {"data": {"path": str(path)}, "evaluation": {"splits": ["validation"], "bootstrap": 0}}
+    run = train(linear(values), run_dir=tmp_path / "run")
+    rows = path.read_text()
+    write_csv(path, articles(150, seed=7))
+    with pytest.raises(DataError, match="has changed since it was trained"):
+        score_split(run.path, "test")
+    assert "test" not in run.metrics
+    path.write_text(rows)
+    figures = score_split(run.path, "test")
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.pipeline.reading_runs.load", None)
+        assert score_split(run.path, "test") == figures
+    run.record({"state": "failed"})
+    with pytest.raises(RunError, match="only a complete run"):
+        score_split(run.path, "test")
+
+
+def test_a_run_on_mapped_labels_is_evaluated_on_labels_as_they_were(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    names = {"business": "Business", "sport": "Sports", "tech": "Business"}
+    other = {"business": "1", "sport": "2", "tech": "1"}
+    numbers = [{**row, "label": other[row["label"]]} for row in articles(60, seed=5)]
+    numbered = write_csv(tmp_path / "numbers.csv", numbers)
+    sources = [
+        {"path": recipe_values["data"]["path"], "label_map": names},
+        {"path": str(numbered), "label_offset": -1, "label_map": {"0": "Business", "1": "Sports"}},
+    ]
+    run = train(linear(recipe_values | {"data": {"sources": sources}}), run_dir=tmp_path / "run")
+    assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
+    again = evaluate_on(str(run.path), data=str(numbered))
+    assert again.predictions.labels.names == ("Business", "Sports")
+    assert again.metrics["accuracy"] > 0.9
+    new = write_csv(tmp_path / "new.csv", articles(30, seed=6))
+    assert evaluate_on(str(run.path), data=str(new)).metrics["accuracy"] > 0.8
+    mapped = [{**row, "label": names[row["label"]]} for row in articles(30, seed=6)]
+    same = evaluate_on(str(run.path), data=str(write_csv(tmp_path / "mapped.csv", mapped)))
+    assert same.metrics["confusion_matrix"] == evaluate_on(str(run.path), data=str(new)).metrics["confusion_matrix"]
+
+
+def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    one = train(linear(recipe_values), run_dir=tmp_path / "linear")
+    two = train(validate(recipe_values), run_dir=tmp_path / "encoder")
+    comparison = compare_runs([one.path, two.path])
+    assert [contender.name for contender in comparison.contenders] == ["linear", "encoder"]
+    assert comparison.support == 30
+    other = train(
+        validate(
+            {**linear(recipe_values).model_dump(), "data": {"path": recipe_values["data"]["path"], "split_seed": 1}}
+        ),
+        run_dir=tmp_path / "other-rows",
+    )
+    with pytest.raises(DataError, match="rows"):
+        compare_runs([one.path, other.path])
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="there is no ../shared/data")
+def test_a_real_set_with_given_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
+    recipe = validate({"name": "trec", "data": {"name": "sms_spam"}, "model": {"kind": "linear"}})
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert run.metrics["test"]["support"] == 1115
+    assert run.metrics["test"]["accuracy"] > 0.97

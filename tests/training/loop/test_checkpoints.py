@@ -1,0 +1,114 @@
+"""Checkpoints: the seal tells whole from half, rotation keeps the best, the pickle is gone."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slugline.recipe.sections import TrainSection
+from slugline.training.loop.checkpoints import Progress, _rotate, in_order, is_sealed, last_complete, seal, step_of
+from slugline.training.loop.session import progress_at
+
+
+def checkpoint(folder: Path, step: int, *, sealed: bool = True, best: int = 0) -> Path:
+    path = folder / f"checkpoint-{step}"
+    path.mkdir()
+    for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"):
+        (path / name).write_bytes(os.urandom(64))
+    (path / "training_args.bin").write_bytes(b"a pickle")
+    Progress(rows=8, tokens=100, best_step=best).write(path)
+    if sealed:
+        seal(path)
+    return path
+
+
+def remove(name: str) -> Callable[[Path], object]:
+    return lambda path: (path / name).unlink()
+
+
+def shorten(name: str) -> Callable[[Path], object]:
+    return lambda path: (path / name).write_bytes(b"cut")
+
+
+def overwrite(name: str) -> Callable[[Path], object]:
+    """Bytes that the disk has lost; the size stays."""
+    return lambda path: (path / name).write_bytes(bytes((path / name).stat().st_size))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        remove("optimizer.pt"),
+        remove("rng_state.pth"),
+        remove("progress.json"),
+        remove("seal.json"),
+        shorten("model.safetensors"),
+        shorten("optimizer.pt"),
+        shorten("seal.json"),
+        overwrite("model.safetensors"),
+        overwrite("progress.json"),
+        lambda path: (path / "surprise").touch(),
+    ],
+)
+def test_damage_is_recognised_and_passed_over(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+    good, bad = checkpoint(tmp_path, 10), checkpoint(tmp_path, 20)
+    assert last_complete(tmp_path) == bad
+    damage(bad)
+    assert not is_sealed(bad)
+    assert last_complete(tmp_path) == good
+
+
+def test_no_checkpoint_is_gone_on_from_whose_best_weights_are_lost(tmp_path: Path) -> None:
+    """It would be found at the end, after all the hours."""
+    first, best, last = (checkpoint(tmp_path, step, best=best) for step, best in ((10, 10), (20, 20), (30, 20)))
+    assert last_complete(tmp_path) == last
+    overwrite("model.safetensors")(best)
+    assert last_complete(tmp_path) == first
+
+
+def test_without_a_whole_checkpoint_training_begins_anew(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 10, sealed=False)
+    assert last_complete(tmp_path) is None
+    assert last_complete(tmp_path / "nothing") is None
+
+
+def test_sealing_removes_the_pickle(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path, 10)
+    assert not (path / "training_args.bin").exists()
+    assert "training_args.bin" not in json.loads((path / "seal.json").read_text())
+
+
+def test_checkpoints_are_ordered_by_number_not_by_name(tmp_path: Path) -> None:
+    for step in (9, 100, 20):
+        checkpoint(tmp_path, step)
+    (tmp_path / "checkpoint-best").mkdir()
+    assert [step_of(path) for path in in_order(tmp_path)] == [9, 20, 100]
+
+
+def test_rotation_keeps_the_latest_and_the_best(tmp_path: Path) -> None:
+    for step in (10, 20, 30, 40, 50):
+        checkpoint(tmp_path, step)
+    _rotate(tmp_path, best_step=20, keep=2)
+    assert [step_of(path) for path in in_order(tmp_path)] == [20, 40, 50]
+
+
+def test_progress_comes_back_as_it_was(tmp_path: Path) -> None:
+    progress = Progress(rows=4, tokens=7, best_value=0.25, best_step=3, stale=2, stopped=True, train_seconds=1.5)
+    progress.write(tmp_path)
+    assert Progress.read(tmp_path) == progress
+
+
+def test_a_recipe_with_smaller_passes_has_them_after_resuming(tmp_path: Path) -> None:
+    """What memory forbade stays forbidden, and what is not said stays as it was."""
+    Progress(rows=16, tokens=2048).write(tmp_path)
+    for keys, expected in (
+        ({}, (16, 2048)),
+        ({"micro_batch_size": 4}, (4, 2048)),
+        ({"micro_batch_size": 64, "micro_batch_tokens": 512}, (16, 512)),
+    ):
+        progress = progress_at(tmp_path, TrainSection(**keys), machine=None)  # type: ignore[arg-type]
+        assert (progress.rows, progress.tokens) == expected

@@ -1,0 +1,59 @@
+"""Token dropout: hidden in training alone, never all of a text, never what is padding already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conftest import with_changes
+from slugline import train
+from slugline.training.loop import trainer
+from slugline.training.methods.token_dropout import hide_tokens
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.booleans(), st.floats(0, 1), st.integers(0, 2**31))
+def test_first_and_last_token_stay_and_padding_stays_hidden(
+    lengths: list[int], on_the_left: bool, share: float, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    mask = (torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)).long()
+    mask = mask.flip(1) if on_the_left else mask
+    seen = hide_tokens(mask, share)
+    assert seen.dtype == mask.dtype
+    assert (seen <= mask).all()
+    for row, before in zip(seen, mask, strict=True):
+        places = before.nonzero().squeeze(1)
+        assert row[places[0]] == row[places[-1]] == 1
+
+
+def test_a_share_of_the_tokens_is_hidden() -> None:
+    torch.manual_seed(0)
+    seen = hide_tokens(torch.ones(100, 102, dtype=torch.int64), 0.3)
+    assert seen[:, 1:-1].float().mean().item() == pytest.approx(0.7, abs=0.02)
+    assert len({tuple(row.tolist()) for row in seen}) == 100
+
+
+def test_tokens_are_hidden_in_training_alone_and_it_repeats(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = []
+
+    def answer(model: Any, batch: dict[str, torch.Tensor]) -> Any:
+        modes.append((model.training, bool((batch["attention_mask"].diff(dim=1) == 1).any())))
+        return plain(model, batch)
+
+    plain = trainer.answer_texts
+    monkeypatch.setattr("slugline.training.inputs.answer_texts", answer)
+    losses = []
+    for name, share in (("none", 0.0), ("hidden", 0.5), ("again", 0.5)):
+        run = train(with_changes(recipe_values, train={"epochs": 1, "token_dropout": share}), run_dir=tmp_path / name)
+        losses.append([line["loss"] for line in run.history if "loss" in line])
+        assert set(modes) == {(True, share > 0)}
+        modes.clear()
+    assert losses[0] != losses[1] == losses[2]

@@ -1,0 +1,64 @@
+"""Gradual unfreezing: from the top, on time, and nothing moves before its turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from slugline.core.labels import LabelSet
+from slugline.models.build import build_pretrained
+from slugline.recipe.sections import ModelSection
+from slugline.training.methods.unfreezing import GradualUnfreezing
+
+
+@pytest.fixture
+def model(tiny_base: Path) -> Any:
+    return build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LabelSet(("a", "b")), "cpu")
+
+
+def thawed(model: Any) -> list[str]:
+    """Parts of the model that are trained."""
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    parts = {"layer.0": "lower block", "layer.1": "upper block", "embeddings": "embeddings", "classifier": "head"}
+    return sorted({part for mark, part in parts.items() for name in names if mark in name})
+
+
+def at(model: Any, epoch: float, *, stage: float = 1.0, tmp: str = "x") -> list[str]:
+    callback = GradualUnfreezing(model, stage)
+    state = TrainerState(epoch=epoch)
+    callback.on_step_begin(TrainingArguments(output_dir=tmp), state, TrainerControl())
+    return thawed(model)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [
+        (0.0, ["head"]),
+        (0.999, ["head"]),
+        (1.0, ["head", "upper block"]),
+        (2.5, ["head", "lower block", "upper block"]),
+        (3.0, ["embeddings", "head", "lower block", "upper block"]),
+        (9.0, ["embeddings", "head", "lower block", "upper block"]),
+    ],
+)
+def test_what_is_trained_follows_from_the_epoch_alone(
+    model: Any, tmp_path: Path, epoch: float, expected: list[str]
+) -> None:
+    assert at(model, epoch, tmp=str(tmp_path)) == expected
+
+
+def test_stages_can_be_shorter_than_an_epoch(model: Any, tmp_path: Path) -> None:
+    assert at(model, 1.5, stage=0.5, tmp=str(tmp_path)) == ["embeddings", "head", "lower block", "upper block"]
+
+
+def test_it_is_said_where_training_ends_before_everything_is_thawed(
+    model: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = GradualUnfreezing(model, 1.0)
+    for epochs in (4, 3):
+        arguments = TrainingArguments(output_dir=str(tmp_path), num_train_epochs=epochs)
+        callback.on_train_begin(arguments, TrainerState(), TrainerControl())
+        assert ("needs more than 3 epochs" in caplog.text) == (epochs == 3)

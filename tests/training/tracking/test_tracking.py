@@ -1,0 +1,272 @@
+"""Trackers: on this machine by default, never in the way of training, of resuming, or of stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+
+from slugline import train
+from slugline.core.errors import MissingExtra, RecipeError
+from slugline.recipe.recipe import Recipe, validate, write
+from slugline.run.run import Run
+from slugline.training.loop.callbacks import Historian
+from slugline.training.tracking.callback import INTEGRATION_TO_CALLBACK
+from slugline.training.tracking.environment import TRACKERS, check_trackers, tracking
+from slugline.training.tracking.environment import environment as module
+
+#: What each tracker leaves below the run's folder for tracking.
+LEFT_BEHIND = {
+    "tensorboard": "tensorboard/events.out.tfevents.*",
+    "wandb": "wandb/offline-run-*/*.wandb",
+    "mlflow": "mlflow.db",
+    "trackio": "trackio/*.db",
+}
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of the variables that trackers look at is set."""
+    for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_", "TRACKIO_", "TENSORBOARD_"))]:
+        monkeypatch.delenv(name)
+
+
+def tracked_by(values: dict[str, Any], *names: str, **changes: dict[str, Any]) -> Recipe:
+    changed = deepcopy(values)
+    changed["train"]["track"] = list(names)
+    for section, keys in changes.items():
+        changed[section] |= keys
+    return validate(changed)
+
+
+def figures(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in run.metrics.items() if name != "timing"}
+
+
+def test_nothing_is_tracked_unasked(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    assert (run.manifest["tracked"], run.manifest["trackers"]) == (False, [])
+    assert not run.layout.tracking.exists()
+
+
+def test_a_tracker_that_is_not_installed_is_refused_before_data_is_read(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra) as caught:
+        train(tracked_by(recipe_values, "wandb", data={"path": "nowhere.csv"}), run_dir=tmp_path / "run")
+    assert "wandb" in caught.value.message
+    assert "slugline[track]" in caught.value.mend
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "left_behind").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find_spec("left_behind") is not None
+    with pytest.raises(MissingExtra, match="left_behind"):
+        check_trackers(["left_behind"])
+    check_trackers(["json"])
+
+
+@pytest.mark.parametrize(("argument", "instead"), [("report_to", "train.track"), ("run_name", "Use name")])
+def test_what_the_recipe_says_is_not_said_twice(
+    recipe_values: dict[str, Any], tmp_path: Path, argument: str, instead: str
+) -> None:
+    with pytest.raises(RecipeError, match=instead):
+        train(tracked_by(recipe_values, train={"arguments": {argument: "wandb"}}), run_dir=tmp_path / "run")
+
+
+def test_the_linear_kind_has_nothing_to_track(
+    recipe_values: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    recipe = validate({**recipe_values, "model": {"kind": "linear"}, "train": {"track": ["wandb"]}})
+    with caplog.at_level(logging.INFO, logger="slugline"):
+        run = train(recipe, run_dir=tmp_path / "run")
+    assert sum("train.track is left alone" in record.getMessage() for record in caplog.records) == 1
+    assert run.manifest["tracked"] is False
+
+
+class Broken(TrainerCallback):
+    """Greets on stdout, and fails where it is told to."""
+
+    where = ""
+
+    def __init__(self) -> None:
+        print("hello from your tracker")  # noqa: T201
+        self._fail("__init__")
+
+    def _fail(self, event: str) -> None:
+        print(event)  # noqa: T201
+        if event == self.where:
+            raise ConnectionError("no such host\nand many more lines")
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self._fail("on_train_begin")
+
+    def on_log(self, *_: Any, **__: Any) -> None:
+        self._fail("on_log")
+
+    def on_save(self, *_: Any, **__: Any) -> None:
+        self._fail("on_save")
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        self._fail("on_train_end")
+
+
+@pytest.mark.parametrize("where", ["__init__", "on_train_begin", "on_log", "on_save", "on_train_end", "nowhere"])
+def test_a_tracker_that_fails_is_given_up(
+    recipe_values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    where: str,
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace(origin="somewhere"))
+    monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "wandb", Broken)
+    monkeypatch.setattr(Broken, "where", where)
+    run = train(tracked_by(recipe_values, "wandb", train={"epochs": 1}), run_dir=tmp_path / "run")
+    said = [record.getMessage() for record in caplog.records if "given up" in record.getMessage()]
+    expected = [] if where == "nowhere" else ["wandb failed and is given up; training goes on: no such host."]
+    assert said == expected
+    assert run.state == "complete"
+    assert run.manifest["tracked"] is (where == "nowhere")
+    assert run.manifest["trackers"] == (["wandb"] if where == "nowhere" else [])
+    assert capsys.readouterr().out == ""
+
+
+class Stop(Historian):
+    """Presses Ctrl-C after nine updates."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
+        super().on_step_end(args, state, control, **options)
+        if state.global_step == 9:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
+def test_tensorboard_sees_what_the_history_holds_and_changes_nothing(
+    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    before = dict(os.environ)
+    plain = train(validate(recipe_values), run_dir=tmp_path / "plain")
+    recipe = tracked_by(recipe_values, "tensorboard")
+    run = train(recipe, run_dir=tmp_path / "tracked")
+    assert (run.manifest["tracked"], run.manifest["trackers"]) == (True, ["tensorboard"])
+    events = EventAccumulator(str(run.layout.tracking / "tensorboard")).Reload()
+    seen = {event.step: event.value for event in events.Scalars("eval/f1_macro")}
+    kept = {line["step"]: line["validation"]["f1_macro"] for line in run.history if "validation" in line}
+    assert seen == pytest.approx(kept)
+    assert len(events.Scalars("train/loss")) == len([line for line in run.history if "loss" in line])
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.loop.session.Historian", Stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, run_dir=tmp_path / "stopped")
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    weights = [load_file(found.layout.model / "model.safetensors") for found in (plain, run, resumed)]
+    for other in weights[1:]:
+        assert all((weights[0][name] == other[name]).all() for name in other)
+    assert figures(plain) == figures(run) == figures(resumed)
+    assert dict(os.environ) == before
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_a_real_tracker_writes_below_the_run_folder_only(
+    recipe_values: dict[str, Any], tmp_path: Path, name: str
+) -> None:
+    if find_spec(name) is None:
+        pytest.skip(f"{name} is not installed")
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(write(tracked_by(recipe_values, name, train={"epochs": 1})), encoding="utf-8")
+    (tmp_path / "cwd").mkdir()
+    command = [sys.executable, "-m", "slugline", "train", str(recipe), "--run-dir", "run", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path / "cwd")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["run"] == "run"
+    run = Run(tmp_path / "cwd" / "run")
+    assert run.manifest["trackers"] == [name], done.stderr
+    assert list(run.layout.tracking.glob(LEFT_BEHIND[name]))
+    assert [path.name for path in (tmp_path / "cwd").iterdir()] == ["run"]
+
+
+@pytest.fixture
+def open_run(recipe_values: dict[str, Any], tmp_path: Path) -> Any:
+    with Run.open(tmp_path / "run", validate(recipe_values)) as run:
+        yield run
+
+
+def test_everything_stays_here_unless_the_environment_says_otherwise(
+    open_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tracking(open_run, list(TRACKERS)):
+        folder = str(open_run.layout.tracking)
+        assert os.environ["WANDB_MODE"] == "offline"
+        assert os.environ["WANDB_DIR"] == folder
+        assert os.environ["TENSORBOARD_LOGGING_DIR"] == f"{folder}/tensorboard"
+        assert os.environ["MLFLOW_TRACKING_URI"] == f"sqlite:///{folder}/mlflow.db"
+        assert os.environ["TRACKIO_DIR"] == f"{folder}/trackio"
+        assert Path(folder).is_dir()
+    assert not [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_", "TRACKIO_", "TENSORBOARD_"))]
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
+    with tracking(open_run, list(TRACKERS)):
+        assert "WANDB_MODE" not in os.environ
+        assert os.environ["MLFLOW_TRACKING_URI"] == "http://localhost:5000"
+    assert os.environ["MLFLOW_TRACKING_URI"] == "http://localhost:5000"
+
+
+@pytest.mark.parametrize("is_users", [False, True])
+def test_runs_of_a_tracker_are_closed_but_for_the_users_own(
+    open_run: Run, monkeypatch: pytest.MonkeyPatch, is_users: bool
+) -> None:
+    calls: list[str] = []
+    package = SimpleNamespace(run="the user's" if is_users else None)
+    package.finish = lambda: calls.append("finish")
+    package.teardown = lambda: calls.append("teardown")
+    monkeypatch.setitem(sys.modules, "wandb", package)
+
+    def interrupted() -> None:
+        with tracking(open_run, ["wandb"]):
+            assert calls == ([] if is_users else ["teardown"])
+            package.run = package.run or "ours"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert calls == ([] if is_users else ["teardown", "finish", "teardown"])
+    assert "WANDB_MODE" not in os.environ
+
+
+def test_closing_a_tracker_may_fail(
+    open_run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    package = SimpleNamespace(run=None, teardown=lambda: None, finish=lambda: 1 / 0)
+    monkeypatch.setitem(sys.modules, "wandb", package)
+    with tracking(open_run, ["wandb"]):
+        package.run = "ours"
+    assert "wandb.finish failed: division by zero." in caplog.text
+
+
+def test_trackio_is_imported_anew(open_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads its folder when it is imported, and would keep writing into that of an earlier run."""
+    monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace())  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "trackio.utils", SimpleNamespace())  # type: ignore[arg-type]
+    with tracking(open_run, ["trackio"]):
+        assert not {"trackio", "trackio.utils"} & set(sys.modules)

@@ -1,0 +1,313 @@
+"""A study from its file to its choice: nothing is trained twice, nothing is lost, test is for the chosen alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import articles, write_csv
+from slugline.cli.app import run
+from slugline.core.errors import RunError, TrainingError
+from slugline.pipeline import train
+from slugline.recipe.recipe import Recipe
+from slugline.recipe.toml import to_toml
+from slugline.run.run import Run
+from slugline.training.fit import fit
+from slugline.workflows.study import run_study, runner
+
+LINEAR = '[[step]]\nname = "linear"\nset = { "model.kind" = "linear" }\n'
+SIZES = '[[step]]\nname = "sizes"\ngrid = { "data.max_train_examples" = [6, 60] }\n'
+
+
+@pytest.fixture
+def folder(recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a recipe of the tiny encoder, `tiny.toml`, and one of the linear kind, `linear.toml`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(as_toml(recipe_values))
+    values = recipe_values | {"model": {"kind": "linear"}, "train": {}}
+    (tmp_path / "linear.toml").write_text(as_toml(values))
+    return tmp_path
+
+
+def as_toml(values: dict[str, Any]) -> str:
+    return "".join(f"{key} = {to_toml(value)}\n" for key, value in values.items())
+
+
+def study(folder: Path, steps: str, *, recipe: str = "linear.toml", top: str = "seeds = [13]") -> Path:
+    path = folder / "study.toml"
+    path.write_text(f'name = "s"\nrecipe = "{recipe}"\n{top}\n{steps}')
+    return path
+
+
+def summary() -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(Path("runs/s/study.json").read_text())
+    return values
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the recipes that are trained, as they are."""
+    names: list[str] = []
+
+    def counted(recipe: Recipe, **options: Any) -> Run:
+        names.append(recipe.name)
+        return train(recipe, **options)
+
+    monkeypatch.setattr(runner, "train", counted)
+    return names
+
+
+def test_several_kinds_and_seeds_and_test_for_the_chosen_alone(folder: Path, trained: list[str]) -> None:
+    path = study(folder, LINEAR + '[[step]]\nname = "encoder"\n', recipe="tiny.toml", top="seeds = [13, 14]")
+    result = run_study(path)
+    assert result.chosen is not None
+    assert len(trained) == 4
+    means = {setting.setting.step: setting.spread("f1_macro") for setting in result.settings}
+    linear, encoder = means["linear"], means["encoder"]
+    assert linear is not None
+    assert encoder is not None
+    best = "linear" if linear.mean >= encoder.mean else "encoder"
+    assert result.chosen.setting.step == best
+    for each in result.members:
+        found = Run(each.member.path)
+        is_chosen = each.member.setting.step == best
+        assert ("test" in found.metrics) == found.layout.predictions("test").exists() == is_chosen
+        assert each.metrics["f1_macro"] == found.metrics["validation"]["f1_macro"]
+        assert not found.layout.checkpoints.exists()
+    said = summary()
+    assert said == json.loads(json.dumps(result.to_dict()))
+    assert [(each["step"], each["seed"], each["state"]) for each in said["members"]] == [
+        (step, seed, "complete") for step in ("linear", "encoder") for seed in (13, 14)
+    ]
+    assert said["members"][0]["overrides"] == {"model.kind": "linear"}
+    assert said["settings"][0]["validation"]["f1_macro"]["mean"] == linear.mean
+    runs = [Run(Path(each)) for each in said["chosen"]["runs"]]
+    for seed, found in zip(("13", "14"), runs, strict=True):
+        figures = said["chosen"]["test_by_seed"][seed]
+        assert figures["confidence_intervals"] == found.metrics["test"]["confidence_intervals"]
+    assert said["chosen"]["test"]["accuracy"]["n"] == 2
+    assert {seed: each["split"] for seed, each in said["comparisons"].items()} == dict.fromkeys(
+        ("13", "14"), "validation"
+    )
+
+
+def test_a_decoder_from_scratch_that_is_not_clearly_smaller_is_named(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = {"kind": "scratch", "base": "", "vocabulary_size": 300, "layers": 1, "heads": 1, "ffn": 8}
+    steps = "".join(
+        f'[[step]]\nname = "width-{width}"\nset = {to_toml({"model": model | {"width": width}})}\n' for width in (8, 32)
+    )
+    run_study(study(folder, steps + '[[step]]\nname = "tuned"\n', recipe="tiny.toml"))
+    assert "width-32, trained from scratch, has" in caplog.text
+    assert "of tuned." in caplog.text
+    assert "width-8, trained" not in caplog.text
+
+
+def test_the_same_command_repeats_nothing(folder: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = study(folder, SIZES)
+    first = run_study(path).to_dict()
+    monkeypatch.setattr("slugline.pipeline.reading_runs.load", None)
+    assert run_study(path).to_dict() == first
+    assert len(trained) == 2
+
+
+def test_further_seeds_and_values_leave_what_is_there(folder: Path, trained: list[str]) -> None:
+    run_study(study(folder, SIZES))
+    run_study(study(folder, SIZES.replace("[6,", "[6, 30,"), top="seeds = [13, 14]"))
+    assert len(trained) == 6
+    assert sorted(trained) == sorted(set(trained))
+
+
+def test_an_edited_study_is_refused_and_force_trains_only_what_changed(
+    folder: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = study(folder, SIZES + LINEAR)
+    run_study(path)
+    study(folder, SIZES + LINEAR.replace(" }", ', "data.min_tokens" = 2 }'))
+    trained.clear()
+    assert run(["study", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "linear seed 13 was trained with another recipe: data.min_tokens: 0 -> 2." in said
+    assert "--force" in said
+    assert "sizes" not in said
+    assert not trained
+    assert run(["study", str(path), "--force"]) == 0
+    assert trained == ["linear-seed-13"]
+    assert run(["study", str(path), "--force"]) == 0
+    assert trained == ["linear-seed-13"]
+
+
+def test_a_failed_member_does_not_end_the_study_and_is_tried_again(
+    folder: Path, trained: list[str], news_csv: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = f'[[step]]\nname = "files"\ngrid = {{ "data.path" = ["gone.csv", "{news_csv}"] }}\n'
+    path = study(folder, grid)
+    assert run(["study", str(path)]) == 1
+    captured = capsys.readouterr()
+    assert "1 of 2 members failed" in captured.err
+    assert "files/path=gone.csv seed 13: gone.csv" in captured.err
+    assert "scored best" in captured.out
+    assert [each["state"] for each in summary()["members"]] == ["failed", "complete"]
+    assert "gone.csv" in summary()["members"][0]["error"]
+    write_csv(folder / "gone.csv", articles(150, seed=3))
+    trained.clear()
+    assert run(["study", str(path), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert trained == ["files-path-gone.csv-seed-13"]
+    assert [each["state"] for each in said["members"]] == ["complete", "complete"]
+
+
+def test_a_failed_member_goes_on_from_its_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = study(folder, '[[step]]\nname = "s"\n', recipe="tiny.toml")
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise TrainingError("the machine is on fire")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.training.loop.session._restore_best", broken)
+        result = run_study(path)
+    (found,) = result.members
+    assert (found.state, found.error) == ("failed", "the machine is on fire")
+    assert Run(found.member.path).layout.checkpoints.exists()
+    before = Run(found.member.path).history
+    assert run_study(path).members[0].state == "complete"
+    assert Run(found.member.path).history == before
+
+
+def test_even_a_bug_costs_one_member_only(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def sometimes(recipe: Recipe, **options: Any) -> Run:
+        if "-6-" in recipe.name:
+            raise ZeroDivisionError("oh")
+        return train(recipe, **options)
+
+    monkeypatch.setattr(runner, "train", sometimes)
+    result = run_study(study(folder, SIZES))
+    assert [each.state for each in result.members] == ["failed", "complete"]
+    assert result.members[0].error == "ZeroDivisionError: oh"
+    assert "Traceback" in caplog.text
+
+
+def test_ctrl_c_ends_the_study_and_says_how_to_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = study(folder, SIZES)
+
+    def stopped(recipe: Recipe, dataset: Any, run: Run, **options: Any) -> Any:
+        if "-60-" in recipe.name:
+            raise KeyboardInterrupt
+        return fit(recipe, dataset, run, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slugline.pipeline.steps.fit", stopped)
+        assert run(["study", str(path)]) == 130
+    assert "Go on with the same command" in capsys.readouterr().err
+    assert [each["state"] for each in summary()["members"]] == ["complete", "interrupted"]
+    assert summary()["chosen"] is None
+    assert run(["study", str(path)]) == 0
+
+
+def test_checkpoints_are_kept_where_the_study_says_so(folder: Path) -> None:
+    step = '[[step]]\nname = "s"\n'
+    path = study(folder, step, recipe="tiny.toml", top="keep_checkpoints = true")
+    (found,) = run_study(path).members
+    assert list(Run(found.member.path).layout.checkpoints.iterdir())
+    fold = found.member.path / "folds" / "1" / "checkpoints"
+    fold.mkdir(parents=True)
+    (fold.parent / "manifest.json").touch()
+    run_study(study(folder, step, recipe="tiny.toml"))
+    assert not Run(found.member.path).layout.checkpoints.exists()
+    assert not fold.exists()
+    assert Run(found.member.path).layout.model.exists()
+
+
+def test_runs_that_score_test_themselves_keep_it(folder: Path) -> None:
+    result = run_study(study(folder, SIZES, top='set = { evaluation.splits = ["validation", "test"] }'))
+    assert all("test" in Run(each.member.path).metrics for each in result.members)
+    assert len(result.test) == 1
+
+
+def test_data_without_test_rows_are_chosen_on_all_the_same(folder: Path) -> None:
+    result = run_study(study(folder, SIZES, top='set = { "data.test_fraction" = 0.0 }'))
+    assert result.chosen is not None
+    assert not result.test
+    result.require_success()
+
+
+def test_data_that_changed_before_test_was_scored_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(folder / "own.csv", articles(150))
+    path = study(folder, SIZES, top='set = { "data.path" = "own.csv" }')
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "_judged", lambda result: result)
+        run_study(path)
+    write_csv(folder / "own.csv", articles(150, seed=1))
+    result = run_study(path)
+    with pytest.raises(RunError, match=r"could not be scored on test: .* has changed"):
+        result.require_success()
+
+
+def test_settings_on_other_rows_are_not_compared(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    result = run_study(study(folder, '[[step]]\nname = "s"\ngrid = { "data.split_seed" = [1, 2] }\n'))
+    assert not result.comparisons
+    assert "not judged on the same rows" in caplog.text
+
+
+def test_a_member_that_is_being_trained_is_left_alone(folder: Path, trained: list[str]) -> None:
+    path = study(folder, SIZES)
+    run_study(path)
+    trained.clear()
+    member = Run(Path("runs/s/sizes/max_train_examples=6,seed=13"))
+    with Run.open(member.path, member.recipe, force=True), pytest.raises(RunError, match="being trained right now"):
+        run_study(path, force=True)
+    assert not trained
+
+
+def test_the_table_says_what_varies_and_progress_goes_to_stderr(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["study", str(study(folder, SIZES, top="seeds = [13, 14]"))]) == 0
+    captured = capsys.readouterr()
+    assert "member 3 of 4: sizes/max_train_examples=60 seed 13" in captured.err
+    row = next(line for line in captured.out.splitlines() if "max_train_examples=60" in line)
+    assert "±" in row
+    assert row.endswith("complete")
+    assert "seed 14: " in captured.out
+    assert "test, seed 14" in captured.out
+    assert "over the seeds: accuracy" in captured.out
+
+
+def test_killed_in_its_second_member_it_finishes_without_repeating_the_first(folder: Path) -> None:
+    steps = LINEAR + '[[step]]\nname = "encoder"\nset = { "train.epochs" = 20, "train.save_every" = 10 }\n'
+    path = study(folder, steps, recipe="tiny.toml")
+    command = [sys.executable, "-m", "slugline", "study", str(path)]
+    first, second = (Run(Path(f"runs/s/{step}/seed=13")) for step in ("linear", "encoder"))
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    for _ in range(600):
+        time.sleep(0.1)
+        if list(second.layout.checkpoints.glob("checkpoint-*/seal.json")):
+            break
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert second.state == "interrupted"
+    finished, begun, history = first.manifest, second.manifest["created"], second.history
+    assert [each["state"] for each in summary()["members"]] == ["complete", "new"]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert first.manifest == finished
+    assert second.manifest["created"] == begun
+    assert second.history[0] == history[0]
+    assert second.history[-1]["step"] == 140
+    assert [each["state"] for each in summary()["members"]] == ["complete", "complete"]
+    assert summary()["chosen"]["test_by_seed"]["13"]["confidence_intervals"]
