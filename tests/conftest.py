@@ -229,16 +229,16 @@ def everything(path: Path) -> dict[str, Any]:
 @contextmanager
 def interrupted_after(updates: int) -> Iterator[None]:
     """Somebody presses Ctrl-C after some updates of the training inside."""
-    from slugline.training.loop.callbacks import Historian
+    from slugline.training.loop.callbacks import HistoryWriter
 
-    class Stop(Historian):
+    class Stop(HistoryWriter):
         def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
             super().on_step_end(args, state, control, **options)
             if state.global_step == updates:
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("slugline.training.loop.session.Historian", Stop)
+        patched.setattr("slugline.training.loop.session.HistoryWriter", Stop)
         with pytest.raises(KeyboardInterrupt):
             yield
 

@@ -9,7 +9,7 @@ from slugline.core import errors
 
 
 def test_an_error_is_its_message_and_its_mend() -> None:
-    assert str(errors.DataError("the file is empty.", mend="Give another.")) == "the file is empty.\nGive another."
+    assert str(errors.DataError("the file is empty.", hint="Give another.")) == "the file is empty.\nGive another."
     assert str(errors.DataError("the file is empty.")) == "the file is empty."
 
 

@@ -8,7 +8,7 @@ import torch
 from slugline.core.errors import RecipeError
 from slugline.core.hardware import Hardware, choose_precision, choose_profile, detect
 from slugline.recipe.sections import TrainSection
-from slugline.training.runtime import hardware_for, prepare_machine
+from slugline.training.runtime import hardware_for, prepare_runtime
 
 LAPTOP = Hardware("cpu", "an older laptop", cores=4, cpu_flags=frozenset({"avx2"}))
 SERVER = Hardware("cpu", "a server", cores=2, cpu_flags=frozenset({"avx512f", "avx512_bf16"}))
@@ -72,8 +72,8 @@ def test_a_gpu_is_left_alone_where_the_recipe_says_so(monkeypatch: pytest.Monkey
 def test_workers_of_the_recipe_override_those_of_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slugline.core.hardware._detect", lambda: SERVER)
     threads = torch.get_num_threads()
-    assert prepare_machine(TrainSection(workers=5, threads=threads)).profile.workers == 5
-    assert prepare_machine(TrainSection(threads=threads)).profile.workers == 0
+    assert prepare_runtime(TrainSection(workers=5, threads=threads)).profile.workers == 5
+    assert prepare_runtime(TrainSection(threads=threads)).profile.workers == 0
 
 
 def test_no_profile_takes_more_workers_than_there_are_cores_to_spare() -> None:

@@ -147,7 +147,7 @@ def test_other_rows_are_not_comparable() -> None:
     )
     with pytest.raises(DataError, match=message) as caught:
         compare({"a": GOOD, "b": fewer})
-    assert "split_seed" in caught.value.mend
+    assert "split_seed" in caught.value.hint
 
 
 def test_other_labels_are_not_comparable() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import FILLER, articles, write_csv
 from slugline import train
-from slugline.evaluation.diagnosis import SAID_BY, Diagnosis, diagnose, diagnose_folds
+from slugline.evaluation.diagnosis import EXPLAINED_BY, Diagnosis, diagnose, diagnose_folds
 from slugline.evaluation.metrics import accuracy, f1, macro, precision, recall
 from slugline.recipe.recipe import Recipe, validate
 
@@ -369,7 +369,7 @@ def test_every_kind_that_is_said_by_another_is_one() -> None:
         path.read_text(encoding="utf-8")
         for path in (Path(__file__).parents[1] / "src" / "slugline" / "diagnosis").glob("*.py")
     )
-    for kind in {*SAID_BY, *(better for others in SAID_BY.values() for better in others)}:
+    for kind in {*EXPLAINED_BY, *(better for others in EXPLAINED_BY.values() for better in others)}:
         assert source.count(f'"{kind}"') >= 2, kind
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Calibration, LabelSet, Predictions
-from slugline.evaluation.error_analysis import MOST, TEXT_CHARACTERS, mistakes
+from slugline.evaluation.error_analysis import MAX_ENTRIES, TEXT_CHARACTERS, analyse_errors
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "reuters18.json").read_text(encoding="utf-8"))
 
@@ -32,7 +32,7 @@ def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:
 def reuters() -> dict[str, Any]:
     matrix = np.array(GOLDEN["confusion_matrix"])
     targets, predicted = (np.repeat(axis.ravel(), matrix.ravel()) for axis in np.indices(matrix.shape))
-    return mistakes(predictions_of(targets, np.eye(18)[predicted]), [""] * len(targets))
+    return analyse_errors(predictions_of(targets, np.eye(18)[predicted]), [""] * len(targets))
 
 
 def test_most_confused_topics_of_reuters(reuters: dict[str, Any]) -> None:
@@ -55,7 +55,7 @@ def test_both_directions_are_summed(reuters: dict[str, Any]) -> None:
 def test_the_surest_mistakes_come_first() -> None:
     logits = [[3.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 5.0]]
     predictions = predictions_of([1, 1, 0, 0], logits, calibration=Calibration(temperature=2.0))
-    found = mistakes(predictions, ["first", "second", "right", "fourth"])
+    found = analyse_errors(predictions, ["first", "second", "right", "fourth"])
     assert [entry["text"] for entry in found["most_confident"]] == ["fourth", "first", "second"]
     assert found["most_confident"][0] == {
         "id": "row-3",
@@ -70,18 +70,20 @@ def test_the_surest_mistakes_come_first() -> None:
 def test_lists_and_texts_stay_short() -> None:
     rng = np.random.default_rng(0)
     predictions = predictions_of(np.zeros(400), rng.normal(size=(400, 300)) - 9 * np.eye(300)[0])
-    found = mistakes(predictions, ["word " * 200] * 400)
-    assert len(found["most_confident"]) == len(found["most_confused"]) == len(found["most_confused_pairs"]) == MOST
+    found = analyse_errors(predictions, ["word " * 200] * 400)
+    assert (
+        len(found["most_confident"]) == len(found["most_confused"]) == len(found["most_confused_pairs"]) == MAX_ENTRIES
+    )
     text = found["most_confident"][0]["text"]
     assert len(text) <= TEXT_CHARACTERS
     assert text.endswith("word…")
 
 
 def test_a_faultless_model_has_no_mistakes() -> None:
-    found = mistakes(predictions_of([0, 1], [[1.0, 0.0], [0.0, 1.0]]), ["a", "b"])
+    found = analyse_errors(predictions_of([0, 1], [[1.0, 0.0], [0.0, 1.0]]), ["a", "b"])
     assert (found["mistakes"], found["most_confused"], found["most_confident"]) == (0, [], [])
 
 
 def test_texts_of_other_rows_are_refused() -> None:
     with pytest.raises(DataError, match="1 texts for 2 predictions"):
-        mistakes(predictions_of([0, 1], np.eye(2)), ["a"])
+        analyse_errors(predictions_of([0, 1], np.eye(2)), ["a"])

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from slugline import load
 from slugline.core.errors import ModelError, RunError
 from slugline.core.labels import Calibration, LabelSet
-from slugline.data.batching.tokens import Reading
+from slugline.data.batching.tokens import Truncation
 from slugline.inference.classifier import Classifier
 from slugline.models.build import build_pretrained, pooling_of
-from slugline.models.forward import TransformerScorer
+from slugline.models.forward import TransformerPredictor
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
@@ -46,18 +46,18 @@ def test_answers_are_names_in_the_order_of_the_texts() -> None:
 
 
 def test_texts_are_read_only_as_they_are_needed() -> None:
-    scorer = ByLength()
+    predictor = ByLength()
     endless = (f"text {number}" for number in iter(int, 1))
-    answers = Classifier(LABELS, scorer).logits(endless)
+    answers = Classifier(LABELS, predictor).logits(endless)
     for _ in range(3):
         next(answers)
-    assert len(scorer.seen) == 3
+    assert len(predictor.seen) == 3
 
 
 def test_texts_are_cleaned_as_the_recipe_cleaned_them() -> None:
-    scorer = ByLength()
-    Classifier(LABELS, scorer, cleaning=("encoding", "whitespace")).predict(["cafÃ©   au\tlait"])
-    assert scorer.seen == ["café au lait"]
+    predictor = ByLength()
+    Classifier(LABELS, predictor, cleaning=("encoding", "whitespace")).predict(["cafÃ©   au\tlait"])
+    assert predictor.seen == ["café au lait"]
 
 
 def test_calibration_changes_probabilities_not_answers() -> None:
@@ -74,10 +74,10 @@ def test_a_single_string_is_not_read_letter_by_letter() -> None:
 
 def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
-    scorer = TransformerScorer(model, load_tokenizer(str(tiny_base)), Reading(16), rows=3, budget=40)
+    predictor = TransformerPredictor(model, load_tokenizer(str(tiny_base)), Truncation(16), rows=3, budget=40)
     texts = ["market", "the team won the match and the cup " * 5, "", "phone and chip"] * 3
-    together = np.concatenate(list(scorer.logits(texts)))
-    alone = np.concatenate([next(scorer.logits([text])) for text in texts])
+    together = np.concatenate(list(predictor.logits(texts)))
+    alone = np.concatenate([next(predictor.logits([text])) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -151,11 +151,11 @@ def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path
 
 
 def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
-    from slugline.inference.linear import fit_linear_scorer
+    from slugline.inference.linear import fit_linear_models
 
     targets = np.array([0, 1] * 5)
-    scorer = next(fit_linear_scorer(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0], seed=0))
-    scorer.save(tmp_path)
+    predictor = next(fit_linear_models(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0], seed=0))
+    predictor.save(tmp_path)
     assert load(tmp_path).predict(["a long text"]) == ["long"]
 
 

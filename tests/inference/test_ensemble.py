@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from slugline.core.labels import probabilities
-from slugline.inference.ensemble import EnsembleScorer, average
-from slugline.models import scorer
+from slugline.inference.ensemble import EnsemblePredictor, average
 
 
 @dataclass
@@ -30,7 +29,7 @@ TEXTS = ["a", "four", "seven77", ""]
 
 
 def said(method: Any, texts: list[str] = TEXTS) -> Any:
-    return np.concatenate(list(EnsembleScorer(MEMBERS, method).logits(texts)))
+    return np.concatenate(list(EnsemblePredictor(MEMBERS, method).logits(texts)))
 
 
 def test_logits_are_averaged() -> None:
@@ -51,7 +50,7 @@ def test_a_class_that_all_rule_out_stays_finite() -> None:
 
 def test_texts_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = said("logits", TEXTS * 5)
-    monkeypatch.setattr(scorer, "PREDICT_AT_ONCE", 3)
+    monkeypatch.setattr(predictor, "CHUNK_TEXTS", 3)
     read: list[str] = []
 
     def texts() -> Iterator[str]:
@@ -59,7 +58,7 @@ def test_texts_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
             read.append(text)
             yield text
 
-    answers = EnsembleScorer(MEMBERS).logits(texts())
+    answers = EnsemblePredictor(MEMBERS).logits(texts())
     first = next(answers)
     assert len(first) == len(read) == 3
     np.testing.assert_array_equal(np.concatenate([first, *answers]), expected)

@@ -16,7 +16,7 @@ from conftest import articles, write_csv
 from slugline import load, train
 from slugline.core.errors import DataError
 from slugline.inference.classifier import Classifier
-from slugline.inference.files import ROWS_AT_ONCE, answers, predict_file
+from slugline.inference.files import ROWS_AT_ONCE, predict_file, predict_texts
 from slugline.recipe.recipe import validate
 
 
@@ -37,7 +37,7 @@ def classifier(run_path: Path) -> Classifier:
 
 
 def test_an_answer_names_every_label(classifier: Classifier) -> None:
-    (answer,) = answers(classifier, ["bank shares"])
+    (answer,) = predict_texts(classifier, ["bank shares"])
     assert answer["label"] == "business"
     assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
 
@@ -122,7 +122,7 @@ def test_types_that_change_do_not_fit_parquet(classifier: Classifier, tmp_path: 
 def test_half_a_character_stops_nothing(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "\\ud83d bread"}\n')
     assert predict_file(classifier, tmp_path / "in.jsonl", tmp_path / f"out.{suffix}") == 1
-    (answer,) = answers(classifier, ["\udcff bread"])
+    (answer,) = predict_texts(classifier, ["\udcff bread"])
     assert answer["text"] == "\ufffd bread"
 
 

@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 from conftest import articles
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
-from slugline.inference.linear import LinearScorer, fit_linear_scorer
+from slugline.inference.linear import LinearPredictor, fit_linear_models
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(90)
@@ -20,12 +20,12 @@ TEXTS = [row["text"] for row in ROWS]
 TARGETS = LABELS.encode([row["label"] for row in ROWS]).astype(np.int64)
 
 
-def fit(texts: list[str], targets: np.ndarray, labels: LabelSet = LABELS) -> LinearScorer:
-    return next(fit_linear_scorer(texts, targets, labels=labels, costs=[1.0], seed=0))
+def fit(texts: list[str], targets: np.ndarray, labels: LabelSet = LABELS) -> LinearPredictor:
+    return next(fit_linear_models(texts, targets, labels=labels, costs=[1.0], seed=0))
 
 
-def margins(scorer: LinearScorer, texts: list[str]) -> np.ndarray:
-    return np.concatenate(list(scorer.logits(texts)))
+def margins(predictor: LinearPredictor, texts: list[str]) -> np.ndarray:
+    return np.concatenate(list(predictor.logits(texts)))
 
 
 def test_margins_are_those_of_scikit_learn() -> None:
@@ -36,12 +36,12 @@ def test_margins_are_those_of_scikit_learn() -> None:
 
 
 def test_saved_and_loaded_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
-    scorer = fit(TEXTS, TARGETS)
-    scorer.save(tmp_path)
+    predictor = fit(TEXTS, TARGETS)
+    predictor.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.json", "model.safetensors"]
-    loaded = LinearScorer.load(tmp_path)
-    assert (margins(loaded, TEXTS) == margins(scorer, TEXTS)).all()
-    assert loaded.settings == scorer.settings
+    loaded = LinearPredictor.load(tmp_path)
+    assert (margins(loaded, TEXTS) == margins(predictor, TEXTS)).all()
+    assert loaded.settings == predictor.settings
 
 
 def test_two_classes_get_two_margins_whose_difference_is_the_svms() -> None:

@@ -12,14 +12,14 @@ import torch
 from conftest import articles, with_changes
 from slugline import load, train
 from slugline.core.labels import LabelSet
-from slugline.data.batching.tokens import Reading, tokenise
+from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.models.build import build_pretrained
-from slugline.models.forward import TransformerScorer, forward, text_logits
+from slugline.models.forward import TransformerPredictor, forward, text_logits
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.sections import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
-WINDOW = Reading(12, "window", 3, 4)
+WINDOW = Truncation(12, "window", 3, 4)
 TEXTS = [row["text"] for row in articles(30)]
 
 
@@ -29,28 +29,28 @@ def scorer_of(tiny_base: Path) -> Any:
     torch.manual_seed(0)
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
     tokenizer = load_tokenizer(str(tiny_base))
-    return lambda reading, **options: TransformerScorer(model, tokenizer, reading=reading, **options)
+    return lambda truncation, **options: TransformerPredictor(model, tokenizer, truncation=truncation, **options)
 
 
-def logits_of(scorer: TransformerScorer, texts: list[str]) -> Any:
-    return np.concatenate(list(scorer.logits(texts)))
+def logits_of(predictor: TransformerPredictor, texts: list[str]) -> Any:
+    return np.concatenate(list(predictor.logits(texts)))
 
 
 @pytest.mark.parametrize("passes", [{}, {"rows": 3}, {"budget": 30}])
 def test_a_text_is_the_mean_of_its_windows_asked_one_by_one(scorer_of: Any, passes: dict[str, int]) -> None:
-    scorer = scorer_of(WINDOW, **passes)
-    tokens = tokenise(TEXTS, scorer.tokenizer, WINDOW)
+    predictor = scorer_of(WINDOW, **passes)
+    tokens = tokenise(TEXTS, predictor.tokenizer, WINDOW)
     assert {1, 2, 3, 4} <= set(tokens.pieces.tolist())
-    found = logits_of(scorer, TEXTS)
+    found = logits_of(predictor, TEXTS)
     for index, row in enumerate(found):
         with torch.no_grad():
-            alone = [scorer.model(torch.tensor([piece])).logits[0].numpy() for piece in tokens[index]]
+            alone = [predictor.model(torch.tensor([piece])).logits[0].numpy() for piece in tokens[index]]
         assert len(alone) == tokens.pieces[index]
         np.testing.assert_allclose(row, np.mean(alone, axis=0), atol=1e-5)
 
 
 def test_short_texts_notice_no_windows(scorer_of: Any) -> None:
-    head = scorer_of(Reading(12))
+    head = scorer_of(Truncation(12))
     lengths = tokenise(TEXTS, head.tokenizer, WINDOW).full_lengths
     short = [text for text, length in zip(TEXTS, lengths, strict=True) if length <= 12]
     assert len(short) >= 3
@@ -71,12 +71,12 @@ def test_means_over_windows_are_taken_in_single_precision() -> None:
 
 
 def test_the_model_is_left_in_the_mode_it_was_found_in(scorer_of: Any) -> None:
-    scorer = scorer_of(WINDOW)
-    tokens = tokenise(TEXTS[:3], scorer.tokenizer, WINDOW)
+    predictor = scorer_of(WINDOW)
+    tokens = tokenise(TEXTS[:3], predictor.tokenizer, WINDOW)
     for is_training in (True, False):
-        scorer.model.train(is_training)
-        forward(scorer.model, tokens, pad_id=0, precision="fp32", rows=8, budget=100)
-        assert scorer.model.training == is_training
+        predictor.model.train(is_training)
+        forward(predictor.model, tokens, pad_id=0, precision="fp32", rows=8, budget=100)
+        assert predictor.model.training == is_training
 
 
 def test_what_is_trained_in_windows_is_asked_in_windows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_is_trained_in_windows_is_asked_in_windows(recipe_values: dict[str,
     run = train(with_changes(recipe_values, data=keys, train={"epochs": 4}), run_dir=tmp_path / "run")
     assert run.data["tokens"]["train"]["mean_pieces"] > 1.5
     found = load(run.path, precision="fp32")
-    assert found.scorer.reading == WINDOW  # type: ignore[attr-defined]
+    assert found.predictor.truncation == WINDOW  # type: ignore[attr-defined]
     lines = [line["validation"] for line in run.history if "validation" in line]
     best = max(lines, key=lambda line: line["f1_macro"])
     assert run.metrics["validation"]["loss"] == pytest.approx(best["loss"], abs=1e-5)

@@ -12,11 +12,11 @@ import torch
 from conftest import articles
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
-from slugline.data.batching.tokens import Reading, tokenise
-from slugline.models.adaptation.frozen_features import Replay
+from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
 from slugline.models.forward import forward
-from slugline.models.memory import within_memory
+from slugline.models.memory import retry_with_smaller_batches
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.sections import ModelSection
 
@@ -43,7 +43,7 @@ def model(base: Path) -> Any:
 
 
 def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(32))
+    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(32))
     large, small = model(tiny_base), model(tiny_base)
     Small(small, rows=4)
     passes = {"pad_id": 0, "precision": "fp32", "rows": 32, "budget": 2**31}
@@ -54,12 +54,12 @@ def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.
 
 
 def test_features_are_those_of_larger_passes(tiny_base: Path) -> None:
-    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(32))
-    replay = Replay(model(tiny_base).eval())
+    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(32))
+    frozen_base = FrozenBase(model(tiny_base).eval())
     passes = {"pad_id": 0, "precision": "fp32", "rows": 32, "budget": 2**31}
-    expected = replay.encode(tokens, **passes)  # type: ignore[arg-type]
-    Small(replay.base, rows=4)
-    found = replay.encode(tokens, **passes)  # type: ignore[arg-type]
+    expected = frozen_base.encode(tokens, **passes)  # type: ignore[arg-type]
+    Small(frozen_base.base, rows=4)
+    found = frozen_base.encode(tokens, **passes)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
@@ -68,7 +68,7 @@ def test_a_text_that_does_not_fit_ends_with_a_remedy() -> None:
         raise torch.OutOfMemoryError("out of memory")
 
     with pytest.raises(ModelError, match=r"does not fit(.|\n)*max_length"):
-        within_memory(ask, rows=64, budget=2**31)
+        retry_with_smaller_batches(ask, rows=64, budget=2**31)
 
 
 def test_other_errors_stay_what_they_are() -> None:
@@ -76,4 +76,4 @@ def test_other_errors_stay_what_they_are() -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        within_memory(ask, rows=64, budget=8)
+        retry_with_smaller_batches(ask, rows=64, budget=8)

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import articles
 from slugline.core.errors import ModelError
-from slugline.data.batching.tokens import Reading, tokenise, tokenizer_fingerprint
+from slugline.data.batching.tokens import Truncation, tokenise, tokenizer_fingerprint
 from slugline.models.tokenizers import END, PADDING, TOKENIZERS, load_tokenizer, train_tokenizer
 
 TEXTS = [row["text"] for row in articles(200)]
@@ -67,14 +67,14 @@ def test_too_small_a_vocabulary_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(TOKENIZERS))
 def test_a_text_without_tokens_is_read_as_its_end(kind: str) -> None:
     tokenizer = train_tokenizer(TEXTS, kind, vocabulary_size=400)
-    tokens = tokenise(["market", ""], tokenizer, Reading(8))
+    tokens = tokenise(["market", ""], tokenizer, Truncation(8))
     assert tokens[1] == [[tokenizer.eos_token_id]]
     assert all(len(piece) for row in range(2) for piece in tokens[row])
 
 
 def test_a_tokenizer_with_special_tokens_needs_no_stand_in(tiny_base: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
-    assert tokenise([""], tokenizer, Reading(8))[0] == [[tokenizer.cls_token_id, tokenizer.sep_token_id]]
+    assert tokenise([""], tokenizer, Truncation(8))[0] == [[tokenizer.cls_token_id, tokenizer.sep_token_id]]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from conftest import articles, everything, with_changes, write_csv
 from slugline import train
 from slugline.recipe.recipe import write
 from slugline.run.run import Run
-from slugline.training.loop.checkpoints import in_order
+from slugline.training.loop.checkpoints import checkpoints_in
 
 
 def start(recipe: Path, run_dir: Path, *options: str) -> subprocess.Popen[bytes]:
@@ -73,7 +73,7 @@ def test_a_run_that_is_killed_five_times_ends_as_if_nothing_had_happened(
     assert last.returncode == 0, said.decode()
     assert run.state == "complete"
 
-    ends = [in_order(some.layout.checkpoints)[-1] for some in (whole, run)]
+    ends = [checkpoints_in(some.layout.checkpoints)[-1] for some in (whole, run)]
     assert ends[0].name == ends[1].name
     for file in ("model.safetensors", "averaged.safetensors"):
         expected, found = (load_file(end / file) for end in ends)

@@ -29,7 +29,7 @@ from slugline.recipe.recipe import Recipe, commented, read, validate, write
 from slugline.recipe.sections import ModelSection
 from slugline.run.run import Run
 from slugline.training import pretrain as pretraining
-from slugline.training.loop.checkpoints import in_order, step_of
+from slugline.training.loop.checkpoints import checkpoints_in, step_of
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
         pretrain(recipe, run_dir=tmp_path / "stopped")
     resumed = pretrain(recipe, run_dir=tmp_path / "stopped", resume=True)
 
-    last = [in_order(run.layout.checkpoints)[-1] for run in (whole, resumed)]
+    last = [checkpoints_in(run.layout.checkpoints)[-1] for run in (whole, resumed)]
     assert step_of(last[0]) == step_of(last[1]) > 12
     for one, other in (last, [run.layout.model for run in (whole, resumed)]):
         weights = [load_file(path / "model.safetensors") for path in (one, other)]
@@ -225,7 +225,7 @@ def test_a_backbone_says_that_it_cannot_classify(
     values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pretrain(with_changes(values, train={"epochs": 1}), run_dir=tmp_path / "run")
-    checkpoint = in_order(run.layout.checkpoints)[-1]
+    checkpoint = checkpoints_in(run.layout.checkpoints)[-1]
     for ask in (load, lambda path: evaluate_on(str(path))):
         for path in (run.path, run.layout.model, checkpoint):
             with pytest.raises(

@@ -19,8 +19,8 @@ from slugline.core.errors import DataError, RecipeError, RunError, TrainingError
 from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe.recipe import validate
 from slugline.run.run import Run
-from slugline.training.loop.callbacks import Historian
-from slugline.training.loop.checkpoints import Progress, in_order, step_of
+from slugline.training.loop.callbacks import HistoryWriter
+from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of
 
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
 
@@ -131,7 +131,7 @@ def test_plain_transformers_gives_the_same_logits_with_native_pooling(
 def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
     expected = load(run.path, precision="fp32")
-    best = Progress.read(in_order(run.layout.checkpoints)[-1]).best_step
+    best = Progress.read(checkpoints_in(run.layout.checkpoints)[-1]).best_step
     for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
         assert load(path, precision="fp32").predict(TEXTS) == expected.predict(TEXTS)
     foreign = tmp_path / "somebody-elses"
@@ -153,7 +153,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     assert Run(tmp_path / "stopped").state == "interrupted"
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
 
-    last = [in_order(run.layout.checkpoints)[-1] for run in (whole, resumed)]
+    last = [checkpoints_in(run.layout.checkpoints)[-1] for run in (whole, resumed)]
     assert step_of(last[0]) == step_of(last[1]) == 14
     weights = [load_file(path / "model.safetensors") for path in last]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -178,7 +178,7 @@ def test_rates_that_were_changed_and_accepted_rule_from_then_on(
 ) -> None:
     used: list[tuple[int, list[tuple[float, float]]]] = []
 
-    class Watch(Historian):
+    class Watch(HistoryWriter):
         def on_step_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
             super().on_step_begin(args, state, control, **options)
             groups = options["optimizer"].param_groups
@@ -187,7 +187,7 @@ def test_rates_that_were_changed_and_accepted_rule_from_then_on(
     changed = with_changes(recipe_values, train={"save_every": 4} | keys)
     with interrupted_after(8):
         train(with_changes(recipe_values, train={"save_every": 4}), run_dir=tmp_path / "stopped")
-    monkeypatch.setattr("slugline.training.loop.session.Historian", Watch)
+    monkeypatch.setattr("slugline.training.loop.session.HistoryWriter", Watch)
     train(changed, run_dir=tmp_path / "whole")
     expected = dict(used)
     used.clear()
@@ -255,7 +255,7 @@ def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
 
 def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
-    other = in_order(run.layout.checkpoints)[-1]
+    other = checkpoints_in(run.layout.checkpoints)[-1]
     with pytest.raises(RunError, match="no checkpoint of"):
         train(validate(recipe_values), run_dir=tmp_path / "another", resume=other)
     assert other.exists()
@@ -264,7 +264,7 @@ def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], t
 def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     recipe = with_changes(recipe_values, train={"epochs": 4, "save_every": 3, "eval_every": 7, "keep_checkpoints": 2})
     run = train(recipe, run_dir=tmp_path / "run")
-    kept = [step_of(path) for path in in_order(run.layout.checkpoints)]
+    kept = [step_of(path) for path in checkpoints_in(run.layout.checkpoints)]
     evaluations = [line for line in run.history if "validation" in line]
     best = max(evaluations, key=lambda line: line["validation"]["f1_macro"])["step"]
     assert best in kept

@@ -181,15 +181,15 @@ def test_the_current_folder_may_be_a_run(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_run_set_aside_by_a_process_that_was_killed_is_not_lost(tmp_path: Path, begun: bool) -> None:
-    path, aside = tmp_path / "run", tmp_path / ".run.aside"
+    path, backup = tmp_path / "run", tmp_path / ".run.aside"
     if begun:
         interrupted(path).append_history({"step": 1})
-    complete(aside)
-    (aside / "mine").touch()
+    complete(backup)
+    (backup / "mine").touch()
     with pytest.raises(RunError, match="interrupted" if begun else "complete"), Run.open(path, recipe()):
         pass
     assert (path / "mine").exists() == (not begun)
-    assert not aside.exists()
+    assert not backup.exists()
 
 
 def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:

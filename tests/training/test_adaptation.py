@@ -16,13 +16,13 @@ from slugline import load, train
 from slugline.core.errors import ModelError, RecipeError
 from slugline.data.batching.tokens import tokenizer_fingerprint
 from slugline.data.dataset import load_dataset
-from slugline.models.adaptation.frozen_features import Features, Replay
+from slugline.models.adaptation.frozen_features import Features, FrozenBase
 from slugline.models.build import pooling_of
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain
 from slugline.recipe.recipe import Recipe, validate
 from slugline.recipe.sections import ModelSection
-from slugline.training.loop.callbacks import Historian
+from slugline.training.loop.callbacks import HistoryWriter
 
 TEXTS = ["market shares profit", "the team won the match", "software and chip"]
 
@@ -64,15 +64,15 @@ def test_a_cut_off_training_goes_on_to_the_same_weights(
     """With averaged weights, for whose sake a checkpoint must know all that is ever trained."""
     asked = recipe(news_csv, ways(tiny_base)[name], average="ema", ema_decay=0.9, save_every=3)
     whole = train(asked, run_dir=tmp_path / "whole")
-    step_end = Historian.on_step_end
+    step_end = HistoryWriter.on_step_end
 
-    def cut_off(self: Historian, args: Any, state: Any, control: Any, **rest: Any) -> None:
+    def cut_off(self: HistoryWriter, args: Any, state: Any, control: Any, **rest: Any) -> None:
         step_end(self, args, state, control, **rest)
         if state.global_step == 11:
             raise Stopped
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(Historian, "on_step_end", cut_off)
+        patch.setattr(HistoryWriter, "on_step_end", cut_off)
         train(asked, run_dir=tmp_path / "cut")
     resumed = train(asked, run_dir=tmp_path / "cut", resume=True)
     ours, theirs = (load_file(run.layout.model / "model.safetensors") for run in (whole, resumed))
@@ -116,8 +116,8 @@ def test_to_ask_a_frozen_base_is_part_of_the_training(
         time.sleep(1.0)
         return plain(*args, **options)
 
-    plain = Replay.encode
-    monkeypatch.setattr(Replay, "encode", encode)
+    plain = FrozenBase.encode
+    monkeypatch.setattr(FrozenBase, "encode", encode)
     run = train(recipe(news_csv, ways(tiny_base)["frozen"], epochs=1), run_dir=tmp_path / "run")
     assert run.metrics["timing"]["train_seconds"] > 2  # train and validation
 

@@ -22,14 +22,14 @@ def test_a_slow_machine_trains_less_and_says_so(
     monkeypatch: pytest.MonkeyPatch, seconds_per_example: float, epochs: int, max_length: int
 ) -> None:
     monkeypatch.setattr(demo, "_seconds_per_example", lambda: seconds_per_example)
-    effort = demo.affordable_effort()
+    effort = demo.affordable_budget()
     assert (effort.epochs, effort.max_length) == (epochs, max_length)
     assert bool(effort.reason) == (epochs < 3)
     assert all(recipe.train.epochs == epochs for recipe in demo.contenders(effort, seed=1) if recipe.name == "encoder")
 
 
 def test_all_contenders_see_the_same_rows() -> None:
-    recipes = demo.contenders(demo.Effort(3, 256), seed=14)
+    recipes = demo.contenders(demo.TrainingBudget(3, 256), seed=14)
     assert [recipe.model.kind for recipe in recipes] == ["linear", "scratch", "encoder"]
     assert len({recipe.data.model_copy(update={"clean": []}).model_dump_json() for recipe in recipes}) == 1
     assert {(recipe.data.split_seed, recipe.seed) for recipe in recipes} == {(14, 14)}
@@ -38,7 +38,7 @@ def test_all_contenders_see_the_same_rows() -> None:
 def test_the_whole_journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """With a fraction of an epoch on short texts: what is shown and left, not how good it is."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(demo, "affordable_effort", lambda: demo.Effort(0.1, 16, "this machine is slow."))  # type: ignore[arg-type]
+    monkeypatch.setattr(demo, "affordable_budget", lambda: demo.TrainingBudget(0.1, 16, "this machine is slow."))  # type: ignore[arg-type]
     journey, results = demo.run_demo, []
 
     def remembered(folder: Path, *, seeds: int) -> demo.DemoResult:

@@ -10,13 +10,13 @@ import pytest
 from conftest import articles, write_csv
 from slugline.core.errors import DataError, RecipeError
 from slugline.recipe.recipe import commented, validate
-from slugline.workflows.first_recipe import data_section, inspect_data, starting_recipe
+from slugline.workflows.first_recipe import data_section, first_recipe, inspect_data
 
 
 def test_a_first_recipe_names_the_columns_that_were_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "My News.csv", [{"headline": r["text"], "topic": r["label"]} for r in articles(60)])
-    recipe = starting_recipe("My News.csv", ["train.epochs=5"])
+    recipe = first_recipe("My News.csv", ["train.epochs=5"])
     assert (recipe.name, recipe.data.text, recipe.data.label) == ("my-news", ["headline"], "topic")
     assert recipe.train.epochs == 5
     assert validate(tomllib.loads(commented(recipe))) == recipe
@@ -25,7 +25,7 @@ def test_a_first_recipe_names_the_columns_that_were_found(tmp_path: Path, monkey
 def test_a_first_recipe_is_not_written_for_data_that_cannot_be_used(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "one.csv", [row | {"label": "same"} for row in articles(30)])
     with pytest.raises(DataError, match="only one class"):
-        starting_recipe(str(path))
+        first_recipe(str(path))
 
 
 def test_a_word_is_a_path_or_a_known_set(news_csv: Path) -> None:

@@ -37,8 +37,8 @@ app.command("compare")(models.compare)
 app.command("doctor")(system.doctor)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"slugline {__version__}")
         raise typer.Exit
 

@@ -98,7 +98,7 @@ def predict(
 ) -> None:
     """Label and probability for each text; files of any size in constant memory."""
     from slugline import load
-    from slugline.inference.files import answers, predict_file
+    from slugline.inference.files import predict_file, predict_texts
 
     if bool(texts) == bool(input) or bool(input) != bool(output):
         raise typer.BadParameter("give texts, or --input and --output together.")
@@ -107,7 +107,7 @@ def predict(
         count = predict_file(classifier, input, output, columns=text_column or [])
         typer.echo(f"{count:,} rows written to {output}")
         return
-    found = answers(classifier, texts or [])
+    found = predict_texts(classifier, texts or [])
     if as_json:
         print_json(found)
     else:

@@ -19,9 +19,9 @@ def new(
 ) -> None:
     """A commented recipe for a file or set, on stdout."""
     from slugline.recipe.recipe import commented
-    from slugline.workflows.first_recipe import starting_recipe
+    from slugline.workflows.first_recipe import first_recipe
 
-    typer.echo(commented(starting_recipe(source, overrides or [])), nl=False)
+    typer.echo(commented(first_recipe(source, overrides or [])), nl=False)
 
 
 @app.command("show")

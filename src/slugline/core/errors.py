@@ -19,16 +19,16 @@ class SluglineError(Exception):
 
     Args:
         message: what is wrong and where (file, row, key).
-        mend: what to do about it; shown on a line of its own.
+        hint: what to do about it; shown on a line of its own.
     """
 
-    def __init__(self, message: str, *, mend: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.mend}" if self.mend else self.message
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
 
 
 class RecipeError(SluglineError):
@@ -62,7 +62,7 @@ class MissingExtra(SluglineError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(
             f"{feature} needs packages that are not installed here.",
-            mend=f'Install them with: pip install "slugline[{extra}]"',
+            hint=f'Install them with: pip install "slugline[{extra}]"',
         )
         self.args = (feature, extra)  # what it is rebuilt from when a fold's process hands it over
 

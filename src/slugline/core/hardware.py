@@ -124,7 +124,7 @@ def use(hardware: Hardware, device: str) -> Hardware:
     if device != "cpu":
         raise RecipeError(
             f"the device {device} is not here, only {hardware.device}: {hardware.device_name}.",
-            mend='Leave train.device at "auto"; slugline doctor says what is here.',
+            hint='Leave train.device at "auto"; slugline doctor says what is here.',
         )
     return Hardware("cpu", _cpu_name(), hardware.cores, hardware.memory_bytes, hardware.cpu_flags)
 
@@ -150,19 +150,19 @@ def _detect() -> Hardware:
     return Hardware("cpu", _cpu_name(), cores=cores, memory_bytes=memory, cpu_flags=flags)
 
 
-def choose_precision(hardware: Hardware, asked: str = "auto", *, autocast: bool = True) -> PrecisionChoice:
+def choose_precision(hardware: Hardware, requested: str = "auto", *, autocast: bool = True) -> PrecisionChoice:
     """The fastest precision that this hardware has natively, or the one asked for.
 
     Args:
         hardware: as `detect` gives it.
-        asked: ``auto``, or a precision of the recipe.
+        requested: ``auto``, or a precision of the recipe.
         autocast: False where the profile rules reduced precision out.
 
     Returns:
         The choice with its reason.
     """
-    if asked != "auto":
-        return PrecisionChoice(asked, "asked for by train.precision")  # type: ignore[arg-type]
+    if requested != "auto":
+        return PrecisionChoice(requested, "asked for by train.precision")  # type: ignore[arg-type]
     if not autocast:
         return PrecisionChoice("fp32", f"the {hardware.device} profile does not reduce precision")
     if hardware.device == "cuda":
@@ -181,18 +181,18 @@ def choose_precision(hardware: Hardware, asked: str = "auto", *, autocast: bool 
     return PrecisionChoice("fp32", "the processor has no native bfloat16 (no AVX512-BF16, no AMX)")
 
 
-def choose_profile(hardware: Hardware, asked: str = "auto") -> Profile:
+def choose_profile(hardware: Hardware, requested: str = "auto") -> Profile:
     """The profile of this hardware, or the one asked for, with its reason.
 
     Args:
         hardware: as `detect` gives it.
-        asked: ``auto``, or a name in `PROFILES`.
+        requested: ``auto``, or a name in `PROFILES`.
 
     Returns:
         The profile.
     """
-    if asked != "auto":
-        name, reason = asked, "asked for by train.profile"
+    if requested != "auto":
+        name, reason = requested, "asked for by train.profile"
     elif hardware.device == "cuda" and hardware.device_memory_bytes >= CLOUD_MEMORY_BYTES:
         name, reason = "cloud", f"a GPU with {hardware.device_memory_bytes / 2**30:.0f} GiB"
     else:

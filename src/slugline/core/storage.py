@@ -92,7 +92,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise _full(path) from error
         if error.errno in UNWRITABLE:
             raise RunError(
-                f"{path}: cannot be written ({error.strerror}).", mend="Choose a folder that you may write to."
+                f"{path}: cannot be written ({error.strerror}).", hint="Choose a folder that you may write to."
             ) from error
         raise
     except Exception as error:
@@ -104,5 +104,5 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def _full(path: Path) -> RunError:
     return RunError(
-        f"{path}: the disk is full.", mend="Free some space and go on with --resume: what was complete is intact."
+        f"{path}: the disk is full.", hint="Free some space and go on with --resume: what was complete is intact."
     )

@@ -112,11 +112,11 @@ def load_corpus(places: Sequence[SourceSection], data: DataSection | None) -> Co
                     "%s brings no test rows of its own: give [data], or texts that it will be tested on are learnt.",
                     raw.source.name,
                 )
-    texts, findings = _admit([text for _, some in gathered for text in some], held_out)
+    texts, findings = _check_can_open([text for _, some in gathered for text in some], held_out)
     for finding in findings:
         logger.info(finding.message)
     if not texts:
-        raise DataError("there is no text to pre-train on.", mend="Check pretrain.texts, or [data].")
+        raise DataError("there is no text to pre-train on.", hint="Check pretrain.texts, or [data].")
     return Corpus(texts, tuple(source for source, _ in gathered), steps, tuple(findings))
 
 
@@ -162,7 +162,7 @@ def _read_texts(
     return learnt, held_out
 
 
-def _admit(texts: Sequence[str], held_out: Collection[str]) -> tuple[list[str], list[Finding]]:
+def _check_can_open(texts: Sequence[str], held_out: Collection[str]) -> tuple[list[str], list[Finding]]:
     """Texts that may be learnt, each once, and findings about the others."""
     forbidden = {checks.same_text_key(text) for text in held_out}
     admitted: dict[str, str] = {}

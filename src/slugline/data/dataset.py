@@ -22,7 +22,7 @@ from slugline.data.preparing import apply_splits as cutting
 from slugline.data.preparing import checks, examples
 from slugline.data.preparing.checks import Finding
 from slugline.data.preparing.examples import Examples
-from slugline.data.preparing.loading import Joined, read_examples
+from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.splits import fingerprint
 from slugline.data.reading.paths import SourceInfo
 from slugline.recipe.sections import DataSection
@@ -70,7 +70,7 @@ class TextDataset:
             known = list(self.splits)
             raise DataError(
                 f"{self.source.name} has no split {split!r}, only {', '.join(known)}.{nearest(split, [*known])}",
-                mend=f"Give data.{split}_path, or a data.{split}_fraction above 0.",
+                hint=f"Give data.{split}_path, or a data.{split}_fraction above 0.",
             )
         return self.splits[split]  # type: ignore[index]  # str is what callers have; membership was checked
 
@@ -221,7 +221,7 @@ def load_rows(
     chosen = split if len(parts) > 1 else "train"
     if chosen not in parts:
         raise DataError(
-            f"{joined.source.name} has no split {split!r}, only {', '.join(parts)}.", mend="Choose with --split."
+            f"{joined.source.name} has no split {split!r}, only {', '.join(parts)}.", hint="Choose with --split."
         )
     names = {name: name for name in labels.names}
     renamed = {**(label_map or {}), **names}
@@ -230,7 +230,7 @@ def load_rows(
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
         raise DataError(
             f"{joined.file(chosen)}: {len(unknown)} labels that the model does not know: {found}.",
-            mend=f"It knows {', '.join(labels.names[:20])}.",
+            hint=f"It knows {', '.join(labels.names[:20])}.",
         )
     return _table(parts[chosen], labels.encode([renamed[label] for label in parts[chosen].labels]))
 
@@ -260,7 +260,7 @@ def predictions_on(
     )
 
 
-def _own_fractions(joined: Joined, section: DataSection) -> list[dict[Split, float]]:
+def _own_fractions(joined: JoinedSources, section: DataSection) -> list[dict[Split, float]]:
     """Of each source, which splits are still to be cut, and how much of its rows each takes."""
     fractions: dict[Split, float] = {"test": section.test_fraction, "validation": section.validation_fraction}
     return [
@@ -271,7 +271,7 @@ def _own_fractions(joined: Joined, section: DataSection) -> list[dict[Split, flo
 
 def _assemble(
     parts: Mapping[Split, Examples],
-    joined: Joined,
+    joined: JoinedSources,
     findings: tuple[Finding, ...],
     *,
     clean: Sequence[str],

@@ -99,10 +99,10 @@ def _require_enough(counts: Counter[str], folds: int) -> None:
     small = sorted((count, label) for label, count in counts.items() if count < folds)
     if not small:
         return
-    told = ", ".join(f"{label!r} ({count})" for count, label in small[:10])
+    described = ", ".join(f"{label!r} ({count})" for count, label in small[:10])
     more = f" and {len(small) - 10} more" if len(small) > 10 else ""
     names = json.dumps([label for _, label in small], ensure_ascii=False)
     raise DataError(
-        f"train.folds = {folds}, but {len(small)} classes have fewer rows, near duplicates counted once: {told}{more}.",
-        mend=f"Take fewer folds, or leave such classes out: data.drop_classes = {names}.",
+        f"train.folds = {folds}, but {len(small)} classes have fewer rows, near duplicates counted once: {described}{more}.",
+        hint=f"Take fewer folds, or leave such classes out: data.drop_classes = {names}.",
     )

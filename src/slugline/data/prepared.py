@@ -44,14 +44,14 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
 
 def _require_room(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -> None:
     """The only files that may be written over are those of the same data, written before."""
-    mend = "Write into an empty folder."
+    hint = "Write into an empty folder."
     others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
     others += [file.parent for file in class_files(folder)[:1]]
     if others:
-        raise DataError(f"{folder}: {others[0].name} is there already and would be read with the new files.", mend=mend)
+        raise DataError(f"{folder}: {others[0].name} is there already and would be read with the new files.", hint=hint)
     there = [target for target in targets if target.exists()]
     if there and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
-        raise DataError(f"{folder}: {there[0].name} is there already and holds other data.", mend=mend)
+        raise DataError(f"{folder}: {there[0].name} is there already and holds other data.", hint=hint)
 
 
 def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> None:

@@ -26,7 +26,7 @@ SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedRun:
     """One line of the table.
 
     Args:
@@ -72,7 +72,7 @@ class Comparison:
         dataset: name of the data set.
         split: name of the split.
         support: number of rows.
-        contenders: in the order given.
+        runs: in the order given.
         pairs: every two of them.
         method: how intervals and p-values were made, as a sentence.
     """
@@ -81,7 +81,7 @@ class Comparison:
     dataset: str
     split: str
     support: int
-    contenders: tuple[Contender, ...]
+    runs: tuple[ComparedRun, ...]
     pairs: tuple[Pair, ...]
     method: str
 
@@ -96,11 +96,11 @@ class Comparison:
             **asdict(self),
             "contenders": [
                 {
-                    "name": contender.name,
-                    **contender.metrics,
-                    "confidence_intervals": {k: list(v) for k, v in contender.confidence_intervals.items()},
+                    "name": run.name,
+                    **run.metrics,
+                    "confidence_intervals": {k: list(v) for k, v in run.confidence_intervals.items()},
                 }
-                for contender in self.contenders
+                for run in self.runs
             ],
             "pairs": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.pairs],
             "summary": self.summary,
@@ -152,7 +152,7 @@ def compare(
         dataset=first.dataset,
         split=first.split,
         support=len(first),
-        contenders=tuple(_contender(name, each, resamples, seed) for name, each in named.items()),
+        runs=tuple(_compared_run(name, each, resamples, seed) for name, each in named.items()),
         pairs=tuple(
             _pair(
                 (names[i], names[j]), values[i] - values[j], samples[:, i] - samples[:, j], p_value, chosen, len(first)
@@ -204,7 +204,7 @@ def _check_comparable(
         odd = sorted(set(first.labels.names) ^ set(other.labels.names))
         raise DataError(
             f"{refused}: {len(odd)} classes are known to one of them only, such as {odd[0]!r}.",
-            mend="Train and evaluate both on one data set with the same classes.",
+            hint="Train and evaluate both on one data set with the same classes.",
         )
     others = dict(zip(other.ids.tolist(), other.labels.decode(other.targets.tolist()), strict=True))
     shared = true_class.keys() & others.keys()
@@ -213,7 +213,7 @@ def _check_comparable(
         raise DataError(
             f"{refused}: of {len(first)} and {len(other)} rows, {len(first) - len(shared)} are only in {first_name!r}, "
             f"{len(other) - len(shared)} only in {name!r}, and {relabelled} have another label.",
-            mend="Evaluate both on the same split of the same data, with the same data.split_seed.",
+            hint="Evaluate both on the same split of the same data, with the same data.split_seed.",
         )
 
 
@@ -235,10 +235,10 @@ def _p_value(a: Outcomes, b: Outcomes, chosen: Metric, permutations: int, seed: 
     return permutation_test(difference, n_rows, permutations=permutations, seed=seed)
 
 
-def _contender(name: str, predictions: Predictions, resamples: int, seed: int) -> Contender:
+def _compared_run(name: str, predictions: Predictions, resamples: int, seed: int) -> ComparedRun:
     # From the rows in their own order: the same draws, and so the same figures, as in the run's metrics.json.
     outcomes = Outcomes.of(predictions)
-    return Contender(
+    return ComparedRun(
         name,
         metrics={key: float(each.of(outcomes)) for key, each in METRICS.items()},
         confidence_intervals=confidence_intervals(predictions, resamples=resamples, seed=seed),

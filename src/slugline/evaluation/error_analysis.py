@@ -16,10 +16,10 @@ from slugline.core.labels import Predictions
 from slugline.evaluation.metrics import Ints, Outcomes
 
 #: Entries of each list at most, and characters of a text.
-MOST, TEXT_CHARACTERS = 100, 500
+MAX_ENTRIES, TEXT_CHARACTERS = 100, 500
 
 
-def mistakes(predictions: Predictions, texts: Sequence[str]) -> dict[str, Any]:
+def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, Any]:
     """What was confused with what, and the most confident mistakes.
 
     Args:
@@ -59,13 +59,13 @@ def _largest(counts: Ints) -> list[tuple[int, int, int]]:
     """(row, column, count) of the largest cells above 0; equal ones in the order of the matrix."""
     rows, columns = np.nonzero(counts)
     values = counts[rows, columns]
-    order = np.argsort(-values, kind="stable")[:MOST]
+    order = np.argsort(-values, kind="stable")[:MAX_ENTRIES]
     return list(zip(rows[order].tolist(), columns[order].tolist(), values[order].tolist(), strict=True))
 
 
 def _most_confident(predictions: Predictions, texts: Sequence[str], is_wrong: Any) -> list[dict[str, Any]]:
     wrong = np.flatnonzero(is_wrong)
-    order = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:MOST]
+    order = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:MAX_ENTRIES]
     names = predictions.labels.names
     return [
         {

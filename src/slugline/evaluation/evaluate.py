@@ -170,7 +170,7 @@ def calibrate(predictions: Predictions, *, method: str = "temperature") -> Calib
         raise RecipeError(f"evaluation.calibrate is {method!r}; it can be 'temperature' or 'none'.")
     if predictions.labels.kind == "multi":
         raise DataError(
-            "this version calibrates sets with one label a text.", mend="Set evaluation.calibrate = 'none'."
+            "this version calibrates sets with one label a text.", hint="Set evaluation.calibrate = 'none'."
         )
     temperature = fit_temperature(predictions.logits, predictions.targets.astype(np.int64))
     return Calibration(temperature=temperature, fitted_on=predictions.split)

@@ -60,7 +60,7 @@ class Outcomes:
         if predictions.labels.kind == "multi":
             raise DataError(
                 f"the {predictions.split} predictions are multi-label; this version scores one label a text.",
-                mend="Choose a data set in which each text has one label.",
+                hint="Choose a data set in which each text has one label.",
             )
         if not len(predictions):
             raise DataError(f"the {predictions.split} split has no rows to score.")
@@ -273,7 +273,7 @@ def metric(name: str) -> Metric:
     """
     if name not in METRICS:
         raise RecipeError(
-            f"there is no metric {name!r}.{nearest(name, list(METRICS))}", mend=f"Metrics: {', '.join(METRICS)}."
+            f"there is no metric {name!r}.{nearest(name, list(METRICS))}", hint=f"Metrics: {', '.join(METRICS)}."
         )
     return METRICS[name]
 

@@ -1,6 +1,6 @@
 """`Classifier`: texts in, class names and probabilities out, with scikit-learn's manners; and `load`, which finds one.
 
-What differs between the kinds is how texts become logits: a `Scorer`. Cleaning, calibration and names are the same for
+What differs between the kinds is how texts become logits: a `Predictor`. Cleaning, calibration and names are the same for
 all and live here. Importing this module needs neither torch nor transformers; loading a transformer does.
 """
 
@@ -20,19 +20,19 @@ from slugline.core.hardware import choose_precision, choose_profile, detect
 from slugline.core.labels import Calibration, LabelSet, probabilities
 from slugline.core.layouts import CheckpointLayout, ModelLayout, RunLayout
 from slugline.data.preparing.checks import clean
-from slugline.inference.ensemble import EnsembleScorer
-from slugline.models.scorer import Scorer
+from slugline.inference.ensemble import EnsemblePredictor
+from slugline.inference.predictor import Predictor
 from slugline.run.run import Run
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-    from slugline.inference.linear import LinearScorer
+    from slugline.inference.linear import LinearPredictor
     from slugline.recipe.recipe import Recipe
 
 
 #: Texts in a forward pass of a model that others trained, whose recipe is not known.
-FOREIGN_ROWS = 64
+DEFAULT_MAX_PIECES = 64
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Classifier:
 
     Args:
         labels: the K classes.
-        scorer: texts to logits.
+        predictor: texts to logits.
         calibration: makes probabilities honest; None = as the model says.
         cleaning: steps that the recipe applied to its texts.
         text_columns: columns that the recipe joined into one text; empty = unknown.
@@ -49,7 +49,7 @@ class Classifier:
     """
 
     labels: LabelSet
-    scorer: Scorer
+    predictor: Predictor
     calibration: Calibration | None = None
     cleaning: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
@@ -69,7 +69,7 @@ class Classifier:
         Yields:
             (b, K) for the next b texts, in order.
         """
-        yield from self.scorer.logits(clean(text, self.cleaning) for text in texts)
+        yield from self.predictor.logits(clean(text, self.cleaning) for text in texts)
 
     def probabilities(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
         """As `predict_proba`, a window at a time and in constant memory.
@@ -128,14 +128,14 @@ def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> 
     """
     folder = Path(path)
     is_run = RunLayout(folder).is_run()
-    owner = Run(folder) if is_run else owner_of(folder)
+    owner = Run(folder) if is_run else run_of(folder)
     if owner is None:
-        return _load_foreign(str(path), precision, device)
+        return _load_without_run(str(path), precision, device)
     _require_head(owner)
     return _load_run(owner, owner.model_dirs if is_run else [folder], precision, device)
 
 
-def owner_of(folder: Path) -> Run | None:
+def run_of(folder: Path) -> Run | None:
     """The run that a model folder or a checkpoint belongs to."""
     for parent in (folder.parent, folder.parent.parent):
         layout = RunLayout(parent)
@@ -148,7 +148,7 @@ def _require_head(run: Run) -> None:
     if run.recipe.pretrain:
         raise ModelError(
             f"{run.path} was pre-trained: its model is a backbone without a classification head.",
-            mend=f"Fine-tune it first: slugline train RECIPE model.base={run.layout.model}",
+            hint=f"Fine-tune it first: slugline train RECIPE model.base={run.layout.model}",
         )
 
 
@@ -162,26 +162,26 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) ->
         "name": recipe.name,
     }
     loaded = [_load_folder(folder, recipe, precision, device) for folder in folders]
-    labels, scorer = loaded[0]
+    labels, predictor = loaded[0]
     if len(loaded) > 1:
-        scorer = EnsembleScorer([scorer for _, scorer in loaded], recipe.train.ensemble)
-    return Classifier(labels, scorer, **facts)  # type: ignore[arg-type]
+        predictor = EnsemblePredictor([predictor for _, predictor in loaded], recipe.train.ensemble)
+    return Classifier(labels, predictor, **facts)  # type: ignore[arg-type]
 
 
-def _load_folder(folder: Path, recipe: Recipe, precision: str, device: str) -> tuple[LabelSet, Scorer]:
+def _load_folder(folder: Path, recipe: Recipe, precision: str, device: str) -> tuple[LabelSet, Predictor]:
     if ModelLayout(folder).linear.is_file():
         linear = _load_linear(folder)
         return linear.labels, linear
     return _load_transformer(str(folder), recipe, precision, device)
 
 
-def _load_linear(folder: Path) -> LinearScorer:
-    from slugline.inference.linear import LinearScorer
+def _load_linear(folder: Path) -> LinearPredictor:
+    from slugline.inference.linear import LinearPredictor
 
-    return LinearScorer.load(folder)
+    return LinearPredictor.load(folder)
 
 
-def _load_foreign(place: str, precision: str, device: str) -> Classifier:
+def _load_without_run(place: str, precision: str, device: str) -> Classifier:
     """A classifier that others trained: no recipe, no calibration, its own configuration is all there is."""
     folder = Path(place)
     if ModelLayout(folder).linear.is_file():
@@ -190,16 +190,16 @@ def _load_foreign(place: str, precision: str, device: str) -> Classifier:
     if folder.exists() and not ModelLayout(folder).config.is_file():
         raise ModelError(
             f"{place} is neither a run nor a model folder: it has no config.json.",
-            mend="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
+            hint="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
         )
     architecture = _architecture(place)
     if "ForSequenceClassification" not in architecture:
         raise ModelError(
             f"{place} is a {architecture or 'model'} without a classification head.",
-            mend="Fine-tune it first: slugline train RECIPE model.base=" + place,
+            hint="Fine-tune it first: slugline train RECIPE model.base=" + place,
         )
-    labels, scorer = _load_transformer(place, None, precision, device)
-    return Classifier(labels, scorer, name=folder.name)
+    labels, predictor = _load_transformer(place, None, precision, device)
+    return Classifier(labels, predictor, name=folder.name)
 
 
 def _architecture(place: str) -> str:
@@ -212,14 +212,14 @@ def _architecture(place: str) -> str:
     try:
         config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}.", mend="Copy it from the base model again.") from error
+        raise ModelError(f"{path} is damaged: {error}.", hint="Copy it from the base model again.") from error
     return " ".join(config.get("architectures") or [])
 
 
-def _load_transformer(place: str, recipe: Recipe | None, precision: str, device: str) -> tuple[LabelSet, Scorer]:
-    from slugline.data.batching.tokens import Reading, reading_of
-    from slugline.models.build import accept_padding
-    from slugline.models.forward import TransformerScorer, pre_cast
+def _load_transformer(place: str, recipe: Recipe | None, precision: str, device: str) -> tuple[LabelSet, Predictor]:
+    from slugline.data.batching.tokens import Truncation, truncation_of
+    from slugline.models.build import set_pad_token
+    from slugline.models.forward import TransformerPredictor, cast_linear_weights
     from slugline.models.pretrained import load_config, longest_input
     from slugline.models.tokenizers import load_tokenizer
 
@@ -228,25 +228,25 @@ def _load_transformer(place: str, recipe: Recipe | None, precision: str, device:
     chosen = choose_precision(hardware, precision, autocast=profile.autocast).precision
     tokenizer, config = load_tokenizer(place), load_config(place)
     model = _model_in(place, config, recipe)
-    accept_padding(model, tokenizer)
+    set_pad_token(model, tokenizer)
     model.to(hardware.device).eval()  # type: ignore[arg-type]
-    pre_cast(model, chosen)
+    cast_linear_weights(model, chosen)
     names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
     if config.problem_type == "multi_label_classification" or len(names) < 2:
         raise ModelError(
             f"{place} does not choose one label of several, and this version asks only models that do.",
-            mend="Give a single-label classifier.",
+            hint="Give a single-label classifier.",
         )
     longest = longest_input(config, tokenizer)
-    scorer = TransformerScorer(
+    predictor = TransformerPredictor(
         model,
         tokenizer,
-        reading=reading_of(recipe.data, longest) if recipe else Reading(longest),
+        truncation=truncation_of(recipe.data, longest) if recipe else Truncation(longest),
         precision=chosen,
-        rows=recipe.train.eval_batch_size if recipe else FOREIGN_ROWS,
+        rows=recipe.train.eval_batch_size if recipe else DEFAULT_MAX_PIECES,
         budget=profile.micro_batch_tokens,
     )
-    return LabelSet(names), scorer
+    return LabelSet(names), predictor
 
 
 def _model_in(place: str, config: PretrainedConfig, recipe: Recipe | None) -> PreTrainedModel:

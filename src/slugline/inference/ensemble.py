@@ -10,22 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.labels import probabilities
-from slugline.models.scorer import Scorer, windows
+from slugline.inference.predictor import Predictor, windows
 
 #: Below it a probability's logarithm would not be finite in float32.
 SMALLEST_PROBABILITY = 1e-30
 
 
 @dataclass(frozen=True)
-class EnsembleScorer:
+class EnsemblePredictor:
     """Texts to logits through several models with the same labels.
 
     Args:
-        scorers: the models.
+        predictors: the models.
         method: ``logits`` averages what they say, ``probabilities`` how probable they hold each class.
     """
 
-    scorers: Sequence[Scorer]
+    predictors: Sequence[Predictor]
     method: Literal["logits", "probabilities"] = "logits"
 
     def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
@@ -38,7 +38,9 @@ class EnsembleScorer:
             (b, K) for the next b texts; with ``probabilities`` the logarithm of their mean.
         """
         for window in windows(texts):
-            yield average([np.concatenate(list(scorer.logits(window))) for scorer in self.scorers], self.method)
+            yield average(
+                [np.concatenate(list(predictor.logits(window))) for predictor in self.predictors], self.method
+            )
 
 
 def average(

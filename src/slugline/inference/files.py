@@ -29,7 +29,7 @@ ROWS_AT_ONCE = 4_096
 Write = Callable[[list[Row]], None]
 
 
-def answers(classifier: Classifier, texts: Sequence[str]) -> list[dict[str, Any]]:
+def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str, Any]]:
     """What a classifier says of some texts.
 
     Args:
@@ -70,7 +70,7 @@ def predict_file(classifier: Classifier, source: Path, target: Path, *, columns:
     """
     suffix = target.suffix.lower()
     if suffix not in WRITERS:
-        raise DataError(f"{target}: cannot write {suffix or 'this'}.", mend=f"Kinds that can: {', '.join(WRITERS)}.")
+        raise DataError(f"{target}: cannot write {suffix or 'this'}.", hint=f"Kinds that can: {', '.join(WRITERS)}.")
     rows = read_rows(source)
     first = list(islice(rows, ROWS_AT_ONCE))
     known = list(dict.fromkeys(column for row in first for column in row))
@@ -82,9 +82,9 @@ def predict_file(classifier: Classifier, source: Path, target: Path, *, columns:
         WRITERS[suffix](temporary, [*known, *ADDED], str(source)) as write,
     ):
         for window in _windows(chain(first, rows)):
-            _require_unanswered(window, str(source))
+            _require_free_columns(window, str(source))
             probabilities = classifier.predict_proba([join_text(row, chosen) for row in window])
-            write(_with_answers(window, probabilities, classifier.labels.names))
+            write(_with_predictions(window, probabilities, classifier.labels.names))
             count += len(window)
             advance(len(window))
     return count
@@ -96,11 +96,11 @@ def _windows(rows: Iterable[Row]) -> Iterator[list[Row]]:
         yield window
 
 
-def _require_unanswered(rows: list[Row], where: str) -> None:
+def _require_free_columns(rows: list[Row], where: str) -> None:
     taken = [name for name in ADDED if any(name in row for row in rows)]
     if taken:
         raise DataError(
-            f"{where}: has a column {taken[0]!r} already, which is where the answers go.", mend="Rename the column."
+            f"{where}: has a column {taken[0]!r} already, which is where the answers go.", hint="Rename the column."
         )
 
 
@@ -111,11 +111,11 @@ def _require_columns(rows: list[Row], columns: list[str], where: str) -> None:
     if new:
         raise DataError(
             f"{where}: column {new[0]!r} comes up only after the first {ROWS_AT_ONCE:,} rows.",
-            mend="Write JSON lines, which take any row.",
+            hint="Write JSON lines, which take any row.",
         )
 
 
-def _with_answers(rows: list[Row], probabilities: NDArray[np.float64], names: tuple[str, ...]) -> list[Row]:
+def _with_predictions(rows: list[Row], probabilities: NDArray[np.float64], names: tuple[str, ...]) -> list[Row]:
     best = probabilities.argmax(axis=1)
     return [
         row | {"predicted": names[index], "confidence": float(probabilities[number, index])}
@@ -169,7 +169,7 @@ def _parquet_writer(path: Path, columns: list[str], where: str) -> Iterator[Writ
             reason = str(error).partition("\n")[0].rstrip(".")
             raise DataError(
                 f"{where}: a column has values of several types, which Parquet cannot hold ({reason}).",
-                mend="Write JSON lines or CSV.",
+                hint="Write JSON lines or CSV.",
             ) from error
 
     try:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import ModelLayout
-from slugline.models.scorer import windows
+from slugline.inference.predictor import windows
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -29,7 +29,7 @@ SETTINGS: dict[str, Any] = {"lowercase": True, "ngram_range": [1, 2], "sublinear
 
 
 @dataclass(frozen=True)
-class LinearScorer:
+class LinearPredictor:
     """Texts to margins.
 
     Args:
@@ -92,7 +92,7 @@ class LinearScorer:
         save_file({"idf": self.idf, "weights": self.weights, "bias": self.bias}, layout.weights)
 
     @classmethod
-    def load(cls, folder: Path) -> LinearScorer:
+    def load(cls, folder: Path) -> LinearPredictor:
         """Read what `save` wrote.
 
         Args:
@@ -116,9 +116,9 @@ class LinearScorer:
         )
 
 
-def fit_linear_scorer(
+def fit_linear_models(
     texts: Sequence[str], targets: NDArray[np.int64], *, labels: LabelSet, costs: Sequence[float], seed: int
-) -> Iterator[LinearScorer]:
+) -> Iterator[LinearPredictor]:
     """Fit one scorer for each cost, the vectors computed once.
 
     Args:
@@ -137,17 +137,17 @@ def fit_linear_scorer(
     from sklearn.svm import LinearSVC
 
     if len(np.unique(targets)) < 2:
-        raise TrainingError("the training rows hold only one class.", mend="Check data.label and the class filters.")
+        raise TrainingError("the training rows hold only one class.", hint="Check data.label and the class filters.")
     vectorizer = _vectorizer(SETTINGS)
     try:
         vectors = vectorizer.fit_transform(texts)
     except ValueError as error:
-        raise TrainingError(f"the training texts hold no words: {error}.", mend="Check data.text.") from error
+        raise TrainingError(f"the training texts hold no words: {error}.", hint="Check data.text.") from error
     vocabulary = tuple(vectorizer.get_feature_names_out().tolist())
     for cost in costs:
         machine = LinearSVC(C=cost, random_state=seed).fit(vectors, targets)
         weights, bias = _all_classes(machine, len(labels))
-        yield LinearScorer(labels, vocabulary, vectorizer.idf_, weights, bias, SETTINGS | {"C": cost})
+        yield LinearPredictor(labels, vocabulary, vectorizer.idf_, weights, bias, SETTINGS | {"C": cost})
 
 
 def _vectorizer(settings: dict[str, Any], vocabulary: dict[str, int] | None = None) -> TfidfVectorizer:

@@ -68,8 +68,8 @@ def pooling_of(section: ModelSection) -> str:
         return "native"
     if section.kind == "scratch":
         return "mean"
-    said = sentence_pooling(resolve_base(section.base))
-    known = next((ours for key, ours in SENTENCE_POOLING.items() if said.get(key)), None)
+    stated = sentence_pooling(resolve_base(section.base))
+    known = next((ours for key, ours in SENTENCE_POOLING.items() if stated.get(key)), None)
     if known:
         return known
     if section.adapt == "adapter" or section.head in ("linear", "mlp"):
@@ -102,16 +102,16 @@ def build_pretrained(
     if section.kind == "decoder":
         require_causal(config, section.base)
     set_dropout(config, section)
-    options = training_options(device)
+    options = load_options(device)
     if pooling == "native":
         config.update(_facts(labels))
         native: PreTrainedModel = from_pretrained(
             AutoModelForSequenceClassification.from_pretrained, place, config=config, **options
         )
-        accept_padding(native, tokenizer)
+        set_pad_token(native, tokenizer)
         return native
     backbone = from_pretrained(AutoModel.from_pretrained, place, config=config, **options)
-    accept_padding(backbone, tokenizer)
+    set_pad_token(backbone, tokenizer)
     return _pooled(section, labels, backbone, pooling)
 
 
@@ -137,9 +137,9 @@ def build_scratch(
     assert tokenizer is not None
     if section.base:
         config = pretrained_scratch_config(section)
-        backbone = from_pretrained(AutoModel.from_pretrained, section.base, config=config, **training_options(device))
+        backbone = from_pretrained(AutoModel.from_pretrained, section.base, config=config, **load_options(device))
     else:
-        backbone = AutoModel.from_config(scratch_config(section, tokenizer), **training_options(device))
+        backbone = AutoModel.from_config(scratch_config(section, tokenizer), **load_options(device))
     model = _pooled(section, labels, backbone, pooling_of(section))
     count = size_of(model)["parameters"]
     if count > LARGEST_SCRATCH:
@@ -151,7 +151,7 @@ def build_scratch(
     return model
 
 
-def training_options(device: Device) -> dict[str, Any]:
+def load_options(device: Device) -> dict[str, Any]:
     """How a model that will be trained is loaded.
 
     Args:
@@ -223,7 +223,7 @@ def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
     if not isinstance(config, ScratchConfig):
         raise ModelError(
             f'{section.base} is a {config.model_type}, but model.kind = "scratch" goes on only from its own kind.',
-            mend='Leave model.base out to begin with random weights, or choose model.kind = "encoder" or "decoder".',
+            hint='Leave model.base out to begin with random weights, or choose model.kind = "encoder" or "decoder".',
         )
     found = Dimensions(
         config.num_hidden_layers, config.hidden_size, config.intermediate_size, config.num_attention_heads
@@ -255,11 +255,11 @@ def require_causal(config: PretrainedConfig, base: str) -> None:
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or type(config) in MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(
             f"{base} is a {config.model_type}, which is no causal language model.",
-            mend='Choose model.kind = "encoder", or a base such as gpt2 or EleutherAI/pythia-160m.',
+            hint='Choose model.kind = "encoder", or a base such as gpt2 or EleutherAI/pythia-160m.',
         )
 
 
-def accept_padding(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> None:
+def set_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None) -> None:
     """Tell a model which token is padding, and give it a row for it where its vocabulary ends before.
 
     Args:
@@ -319,6 +319,6 @@ def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
         if rate is None:
             continue
         if rate and not known and (key != "head_dropout" or pooling_of(section) == "native"):
-            raise ModelError(f"model.{key} is set, but {config.model_type} has no such dropout.", mend="Leave it out.")
+            raise ModelError(f"model.{key} is set, but {config.model_type} has no such dropout.", hint="Leave it out.")
         for name in known:
             setattr(config, name, rate)

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slugline.core.hardware import Precision
-from slugline.data.batching.batches import by_length, collate
-from slugline.data.batching.tokens import Reading, Tokens, tokenise
-from slugline.models.memory import within_memory
-from slugline.models.scorer import windows
+from slugline.data.batching.batches import batches_by_length, collate
+from slugline.data.batching.tokens import Tokens, Truncation, tokenise
+from slugline.inference.predictor import windows
+from slugline.models.memory import retry_with_smaller_batches
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -57,7 +57,7 @@ def forward(
     logits = np.zeros((len(tokens), model.config.num_labels or 0), dtype=np.float32)
 
     def fill(rows: int, budget: int) -> None:
-        for indices in by_length(tokens, rows=rows, budget=budget):
+        for indices in batches_by_length(tokens, rows=rows, budget=budget):
             batch = collate([tokens[index] for index in indices], pad_id=pad_id)
             some = text_logits(model, {key: value.to(device) for key, value in batch.items()}, len(indices))
             logits[indices] = some.float().cpu().numpy()
@@ -65,7 +65,7 @@ def forward(
     model.train(False)
     try:
         with torch.inference_mode(), autocast(device, precision):
-            within_memory(fill, rows=rows, budget=budget)
+            retry_with_smaller_batches(fill, rows=rows, budget=budget)
     finally:
         model.train(was_training)
     return logits
@@ -92,7 +92,7 @@ def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int)
     return sums / window_of.bincount(minlength=count).unsqueeze(1)
 
 
-def pre_cast(model: PreTrainedModel, precision: Precision) -> None:
+def cast_linear_weights(model: PreTrainedModel, precision: Precision) -> None:
     """Store the weights of linear layers in ``precision``.
 
     ``autocast`` would convert them again for every forward pass, which for a single short text takes longer than the
@@ -110,13 +110,13 @@ def pre_cast(model: PreTrainedModel, precision: Precision) -> None:
 
 
 @dataclass(frozen=True)
-class TransformerScorer:
+class TransformerPredictor:
     """Texts to logits through a transformer.
 
     Args:
         model: in evaluation mode, on its device.
         tokenizer: the model's.
-        reading: what of a long text is read.
+        truncation: what of a long text is read.
         precision: of the matrix products.
         rows: most texts in a forward pass.
         budget: most padded tokens in a forward pass.
@@ -124,7 +124,7 @@ class TransformerScorer:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
-    reading: Reading
+    truncation: Truncation
     precision: Precision = "fp32"
     rows: int = 64
     budget: int = 8_192
@@ -139,7 +139,7 @@ class TransformerScorer:
             (b, K) for the next b texts.
         """
         for window in windows(texts):
-            tokens = tokenise(window, self.tokenizer, self.reading)
+            tokens = tokenise(window, self.tokenizer, self.truncation)
             yield forward(
                 self.model,
                 tokens,

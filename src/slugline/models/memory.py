@@ -23,7 +23,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     return "out of memory" in message or "can't allocate memory" in message
 
 
-def within_memory(ask: Callable[[int, int], Result], *, rows: int, budget: int) -> Result:
+def retry_with_smaller_batches(ask: Callable[[int, int], Result], *, rows: int, budget: int) -> Result:
     """Ask a model about texts, again with passes half as large for as long as memory runs out.
 
     Args:
@@ -46,7 +46,7 @@ def within_memory(ask: Callable[[int, int], Result], *, rows: int, budget: int) 
             if rows == 1:
                 raise ModelError(
                     "a single text does not fit into memory.",
-                    mend="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base.",
+                    hint="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base.",
                 ) from error
         # After the except clause: its traceback held the tensors.
         if torch.cuda.is_available():

@@ -98,14 +98,14 @@ def sentence_pooling(place: str) -> dict[str, Any]:
         )
     if path is None or not Path(path).is_file():
         return {}
-    said: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return said
+    stated: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return stated
 
 
 def from_pretrained(loader: Callable[..., Any], place: str, **options: Any) -> Any:
     """Call a ``from_pretrained`` without remote code and say in the user's terms what went wrong."""
     if _looks_like_path(place) and not Path(place).is_dir():
-        raise ModelError(f"there is no run or model folder {place}.", mend="Give a folder, a Hub name, or 'embedded'.")
+        raise ModelError(f"there is no run or model folder {place}.", hint="Give a folder, a Hub name, or 'embedded'.")
     weights = {} if "dtype" not in options else {"use_safetensors": True}
     try:
         with quietly():
@@ -116,7 +116,7 @@ def from_pretrained(loader: Callable[..., Any], place: str, **options: Any) -> A
             raise ModelError(f"{place} cannot be loaded: {reason}") from error
         raise ModelError(
             f"{place} is no folder here, no hub gave it, and no local copy exists: {reason}",
-            mend="Check the path. Without a hub: a local folder, 'embedded', or HF_HOME set to a cache that holds it.",
+            hint="Check the path. Without a hub: a local folder, 'embedded', or HF_HOME set to a cache that holds it.",
         ) from error
 
 

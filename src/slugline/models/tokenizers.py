@@ -26,7 +26,7 @@ logger = logging.getLogger("slugline")
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 
 #: Files that say which kind of tokenizer a vocabulary is for.
-SELF_EXPLANATORY = ("tokenizer.json", "tokenizer_config.json", "config.json")
+TYPED_FILES = ("tokenizer.json", "tokenizer_config.json", "config.json")
 
 #: The special tokens of tokenizers that are trained here.
 PADDING, END, UNKNOWN = "<|pad|>", "<|endoftext|>", "<|unk|>"
@@ -56,18 +56,18 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     if Path(place).is_dir() and not any((Path(place) / name).is_file() for name in FILES):
         raise ModelError(
             f"{place} holds no tokenizer (none of {', '.join(FILES)}).",
-            mend="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
+            hint="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
         )
     tokenizer: PreTrainedTokenizerBase = from_pretrained(AutoTokenizer.from_pretrained, place, **_kind_of(Path(place)))
     if tokenizer.pad_token_id is None:
         has_model = not Path(place).is_dir() or (Path(place) / "config.json").is_file()
-        give_padding(tokenizer, load_config(base).pad_token_id if has_model else None)
+        add_pad_token(tokenizer, load_config(base).pad_token_id if has_model else None)
     return tokenizer
 
 
 def _kind_of(folder: Path) -> dict[str, Any]:
     """What ``AutoTokenizer`` has to be told of a folder in which only a vocabulary stands; empty for all others."""
-    if any((folder / name).is_file() for name in SELF_EXPLANATORY):
+    if any((folder / name).is_file() for name in TYPED_FILES):
         return {}
     if (folder / "merges.txt").is_file() and (folder / "vocab.json").is_file():
         entries = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
@@ -79,7 +79,7 @@ def _kind_of(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def give_padding(tokenizer: PreTrainedTokenizerBase, known: int | None = None) -> None:
+def add_pad_token(tokenizer: PreTrainedTokenizerBase, known: int | None = None) -> None:
     """Give a tokenizer the padding token that it lacks.
 
     The end-of-text token, which many take, may stand at the end of a text as well, and heads that look for the last
@@ -129,7 +129,7 @@ def _require_room(needed: int, size: int) -> None:
     if needed > size:
         raise ModelError(
             f"model.vocabulary_size is {size}, but the characters of the texts alone need {needed} entries.",
-            mend=f"Choose model.vocabulary_size = {10 * needed}, for example.",
+            hint=f"Choose model.vocabulary_size = {10 * needed}, for example.",
         )
 
 

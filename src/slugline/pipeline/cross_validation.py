@@ -25,7 +25,7 @@ from slugline.evaluation.evaluate import calibrate, evaluate_predictions
 from slugline.inference.classifier import load
 from slugline.pipeline.steps import evaluate_splits, fit_and_evaluate, record_evaluations
 from slugline.recipe.recipe import Recipe, changed_keys
-from slugline.run.run import Run, give_back
+from slugline.run.run import Run, restore_replaced
 from slugline.training.runtime import hardware_for
 
 logger = logging.getLogger("slugline")
@@ -74,7 +74,7 @@ def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes:
         accept_changes: go on although the recipe has changed.
         number: of the fold, counted from 1.
     """
-    give_back(path)
+    restore_replaced(path)
     name, fold = f"fold {number} of {recipe.train.folds}", Run(path)
     # What an interrupted fold has learnt from may be among the rows that this one holds out.
     is_other = fold.state != "new" and fold.manifest.get("data", {}).get("fingerprint") != dataset.fingerprint

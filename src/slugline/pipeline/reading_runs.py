@@ -12,7 +12,7 @@ from slugline.core.errors import DataError, RecipeError, RunError
 from slugline.data.dataset import TextDataset, load_rows
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.evaluate import Evaluation, evaluate, evaluate_predictions, predict
-from slugline.inference.classifier import load, owner_of
+from slugline.inference.classifier import load, run_of
 from slugline.pipeline.steps import dataset_of
 from slugline.recipe.recipe import section_of
 from slugline.recipe.sections import DataSection
@@ -46,7 +46,7 @@ def evaluate_on(
         DataError: the data cannot be read, has changed since the run, or has labels that the model does not know.
         RunError: no data is named, and the model is no run's.
     """
-    run = owner_of(Path(model)) or Run(Path(model))
+    run = run_of(Path(model)) or Run(Path(model))
     classifier = load(model, **(_as_trained(run) if run.layout.is_run() else {}))
     if data:
         section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
@@ -81,7 +81,7 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
     """
     run = Run(path)
     if run.state != "complete":
-        raise RunError(f"{path} is {run.state}; only a complete run is scored.", mend="Finish it first.")
+        raise RunError(f"{path} is {run.state}; only a complete run is scored.", hint="Finish it first.")
     if split in run.metrics:
         known: dict[str, Any] = run.metrics[split]
         return known
@@ -113,7 +113,7 @@ def _own_data(run: Run) -> TextDataset:
     if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
         raise DataError(
             f"the data of {run.path} has changed since it was trained: its test rows cannot be told any more.",
-            mend="Name the data with --data to score it whole.",
+            hint="Name the data with --data to score it whole.",
         )
     return dataset
 

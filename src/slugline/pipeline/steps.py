@@ -10,7 +10,7 @@ from slugline.core.errors import DataError, RunError
 from slugline.core.storage import replacing_folder
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.folds import folds_of
-from slugline.evaluation.error_analysis import mistakes
+from slugline.evaluation.error_analysis import analyse_errors
 from slugline.evaluation.evaluate import Evaluation, calibrate, evaluate
 from slugline.evaluation.plots import plot_confusion, plot_curves
 from slugline.inference.classifier import Classifier
@@ -104,7 +104,7 @@ def record_evaluations(
     metrics["timing"] = {**training, **reported.timing}
     metrics["size"] = {**size, "model_bytes": sum(map(bytes_in, run.model_dirs))}
     run.write_json(run.layout.metrics, metrics)
-    run.write_json(run.layout.errors, mistakes(reported.predictions, _texts_of(reported, dataset)))
+    run.write_json(run.layout.errors, analyse_errors(reported.predictions, _texts_of(reported, dataset)))
     with replacing_folder(run.layout.plots) as folder:
         if run.history:
             plot_curves(run.history, folder / "curves")
@@ -126,7 +126,7 @@ def check_data(run: Run, dataset: TextDataset, wanted: Sequence[str], *, accept_
     """
     for split in wanted:
         if not len(dataset[split]):
-            raise DataError(f"the {split} split of {dataset.source.name} has no rows.", mend="Check the class filters.")
+            raise DataError(f"the {split} split of {dataset.source.name} has no rows.", hint="Check the class filters.")
     check_unchanged(run, dataset.fingerprint, accept_changes=accept_changes)
 
 
@@ -145,7 +145,7 @@ def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None
     if before != fingerprint and not accept_changes:
         raise RunError(
             f"the data has changed since {run.path} was begun: rows that it trained on may be test rows now.",
-            mend="Begin anew with --force, or go on all the same with --accept-changes.",
+            hint="Begin anew with --force, or go on all the same with --accept-changes.",
         )
 
 

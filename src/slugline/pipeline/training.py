@@ -46,7 +46,7 @@ def train(
     checkpoint = resume if isinstance(resume, Path) else None
     if recipe.train.folds and checkpoint is not None:
         raise RunError(
-            "a cross-validation has a run for each fold.", mend="Leave --checkpoint out: --resume finds all."
+            "a cross-validation has a run for each fold.", hint="Leave --checkpoint out: --resume finds all."
         )
     with Run.open(path, recipe, resume=bool(resume), force=force, accept_changes=accept_changes) as run:
         dataset = dataset_of(recipe)

@@ -103,7 +103,7 @@ def read(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         raise RecipeError(
             f"{path}: there is no such recipe.",
-            mend="Write one with: slugline recipe new FILE_OR_SET > my.toml",
+            hint="Write one with: slugline recipe new FILE_OR_SET > my.toml",
         )
     values, text = read_toml(path)
     for given in overrides:
@@ -151,7 +151,7 @@ def validate(
     except ValidationError as error:
         messages = list(dict.fromkeys(_explain(item, where, text, overrides) for item in error.errors()))
         raise RecipeError(
-            "\n".join(messages), mend="All keys with their meaning: docs/recipe.md, or slugline recipe schema"
+            "\n".join(messages), hint="All keys with their meaning: docs/recipe.md, or slugline recipe schema"
         ) from error
 
 
@@ -264,8 +264,8 @@ def meaning(section: type[Section], key: str) -> str:
     field = section.model_fields[key]
     options = [field.annotation, *get_args(field.annotation)]
     allowed = [value for option in options for value in get_args(option) if isinstance(value, str)]
-    said = field.description or ""
-    return said if all(value in said for value in allowed) else f"{said} ({', '.join(allowed)})"
+    stated = field.description or ""
+    return stated if all(value in stated for value in allowed) else f"{stated} ({', '.join(allowed)})"
 
 
 def commented(recipe: Recipe) -> str:

@@ -16,7 +16,7 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
-Cadence = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$")]
+Frequency = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$")]
 
 
 class Section(BaseModel):
@@ -118,9 +118,9 @@ class DataSection(SourceSection):
     def _sources_speak_for_themselves(self) -> Self:
         beside = [key for key in (*SourceSection.model_fields, *ONE_PLACE_KEYS) if getattr(self, key)]
         if self.sources and beside:
-            told = f"{', '.join(SourceSection.model_fields)} belong into each [[data.sources]] table"
+            described = f"{', '.join(SourceSection.model_fields)} belong into each [[data.sources]] table"
             raise ValueError(
-                f"{' and '.join(beside)} cannot stand beside sources; {told}, splits and ids come from there"
+                f"{' and '.join(beside)} cannot stand beside sources; {described}, splits and ids come from there"
             )
         return self
 
@@ -328,8 +328,8 @@ class TrainSection(Section):
         "none", description="weights that are evaluated and kept: a moving average, or that of the last quarter"
     )
     ema_decay: Fraction = Field(0.999, description="share of the old average in the new, each update")
-    eval_every: Cadence = Field("epoch", description='"epoch", "2 epochs", or a number of updates')
-    save_every: Cadence = Field("epoch", description="likewise; the best is always kept")
+    eval_every: Frequency = Field("epoch", description='"epoch", "2 epochs", or a number of updates')
+    save_every: Frequency = Field("epoch", description="likewise; the best is always kept")
     keep_checkpoints: Count = Field(2, description="besides the best; 0 = all")
     patience: Count = Field(0, description="evaluations without improvement before stopping; 0 = never stop early")
     min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="smallest change that counts as improvement")

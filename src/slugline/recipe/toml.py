@@ -29,9 +29,9 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_text(encoding="utf-8-sig")
         return tomllib.loads(text), text
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8: {error.reason}.", mend="Save the file as UTF-8.") from error
+        raise RecipeError(f"{path}: not UTF-8: {error.reason}.", hint="Save the file as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path}: not valid TOML: {error}.", mend='Strings need quotes: name = "agnews".') from error
+        raise RecipeError(f"{path}: not valid TOML: {error}.", hint='Strings need quotes: name = "agnews".') from error
 
 
 def override(values: dict[str, Any], given: str) -> None:
@@ -47,7 +47,7 @@ def override(values: dict[str, Any], given: str) -> None:
     key, equals, written = given.partition("=")
     parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise RecipeError(f"override {given!r} is not of the form key.sub=value.", mend="Example: train.epochs=1")
+        raise RecipeError(f"override {given!r} is not of the form key.sub=value.", hint="Example: train.epochs=1")
     try:
         value = tomllib.loads(f"value = {written}")["value"]
     except tomllib.TOMLDecodeError:

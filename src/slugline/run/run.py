@@ -42,7 +42,7 @@ State = Literal["new", "running", "complete", "failed", "interrupted"]
 INPUT_ERRORS = (DataError, MissingExtra, ModelError, RecipeError)
 
 #: Keys of the manifest that a resumed run does not take over.
-RENEWED = ("format", "name", "state", "slugline", "seed", "error", "finished")
+NOT_CARRIED_OVER = ("format", "name", "state", "slugline", "seed", "error", "finished")
 
 #: Version of the run folder's layout. Readers refuse a newer one.
 FORMAT = 1
@@ -79,7 +79,7 @@ class Run:
         if manifest.get("format", FORMAT) > FORMAT:
             raise RunError(
                 f"{self.path} was written by a newer Slugline ({manifest.get('slugline')}; this is {__version__}).",
-                mend="Upgrade with: pip install --upgrade slugline",
+                hint="Upgrade with: pip install --upgrade slugline",
             )
         return manifest
 
@@ -90,7 +90,7 @@ class Run:
             return "new"
         manifest = self.manifest
         if not {"format", "state", "process"} <= set(manifest):
-            raise RunError(f"{self.path} is not a run: its manifest.json is somebody else's.", mend="Choose another.")
+            raise RunError(f"{self.path} is not a run: its manifest.json is somebody else's.", hint="Choose another.")
         state: State = manifest["state"]
         return "interrupted" if state == "running" and not _is_alive(manifest["process"]) else state
 
@@ -144,7 +144,7 @@ class Run:
         if self.folds and len(owners) < self.recipe.train.folds:
             raise RunError(
                 f"{self.path} has only {len(owners)} of {self.recipe.train.folds} folds: the run is {self.state}.",
-                mend="Finish it with the same command and --resume.",
+                hint="Finish it with the same command and --resume.",
             )
         for owner in owners:
             owner._require(owner.layout.model)
@@ -201,21 +201,21 @@ class Run:
             RunError: the folder is no run, is complete, is running, was interrupted and neither ``resume`` nor
                 ``force`` is given, or its recipe has changed.
         """
-        give_back(path)
-        Run(path)._admit(recipe, resume=resume, force=force, accept_changes=accept_changes)
+        restore_replaced(path)
+        Run(path)._check_can_open(recipe, resume=resume, force=force, accept_changes=accept_changes)
         run = Run(path)  # a new view: that one may remember the recipe as it was
-        with _set_aside(run) if force else nullcontext(), run._life(recipe):
+        with _backed_up(run) if force else nullcontext(), run._lifecycle(recipe):
             yield run
 
     @contextmanager
-    def _life(self, recipe: Recipe) -> Iterator[None]:
+    def _lifecycle(self, recipe: Recipe) -> Iterator[None]:
         """Running inside, and afterwards what came of it."""
         is_new = not self.path.exists()
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
         before = self.manifest if self.layout.is_run() else {}
         self.write_text(self.layout.recipe, write(recipe))
-        self.write_json(self.layout.manifest, _begun(recipe, before))
+        self.write_json(self.layout.manifest, _initial_manifest(recipe, before))
         started = time.monotonic()
         with _log_to(self.layout.log):
             try:
@@ -225,7 +225,7 @@ class Run:
                 raise
             except INPUT_ERRORS as error:
                 self._end("failed", started, error=str(error))
-                if is_new and not self._is_begun():
+                if is_new and not self._has_results():
                     # Nothing was trained: a typo must not leave a folder that blocks the next try.
                     shutil.rmtree(self.path, ignore_errors=True)
                 raise
@@ -301,62 +301,64 @@ class Run:
         with disk_errors(self.layout.history), self.layout.history.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
-    def _admit(self, recipe: Recipe, *, resume: bool, force: bool, accept_changes: bool) -> None:
+    def _check_can_open(self, recipe: Recipe, *, resume: bool, force: bool, accept_changes: bool) -> None:
         """Refuse what would spoil what stands in the folder."""
-        if self.path.exists() and not self.layout.is_run() and not self._is_bare(recipe):
+        if self.path.exists() and not self.layout.is_run() and not self._is_unstarted(recipe):
             raise RunError(
-                f"{self.path} exists and is not a run.", mend="Choose another folder with --run-dir; this one is kept."
+                f"{self.path} exists and is not a run.", hint="Choose another folder with --run-dir; this one is kept."
             )
         state = self.state
         if state == "running":
             process = self.manifest["process"]
             raise RunError(
                 f"{self.path} is being trained right now (process {process['pid']} on {process['host']}).",
-                mend="Wait for it, stop it, or choose another folder with --run-dir.",
+                hint="Wait for it, stop it, or choose another folder with --run-dir.",
             )
         if force:
             return
         if state == "complete":
             raise RunError(
                 f"{self.path} is complete.",
-                mend="Train again from the beginning with --force, or elsewhere with --run-dir.",
+                hint="Train again from the beginning with --force, or elsewhere with --run-dir.",
             )
         if state in ("failed", "interrupted"):
             if not resume:
                 raise RunError(
                     f"{self.path} holds a run that was {state}.",
-                    mend="Go on with --resume, or begin anew with --force.",
+                    hint="Go on with --resume, or begin anew with --force.",
                 )
-            self._admit_changes(recipe, accept_changes=accept_changes)
+            self._check_recipe_changes(recipe, accept_changes=accept_changes)
 
-    def _is_shell(self) -> bool:
+    def _holds_only_leftovers(self) -> bool:
         """Whether the folder holds nothing but what a run leaves that is killed in its first moment."""
         return self.path.is_dir() and all(
             ".partial" in path.name or path == self.layout.recipe for path in self.path.iterdir()
         )
 
-    def _is_bare(self, recipe: Recipe) -> bool:
+    def _is_unstarted(self, recipe: Recipe) -> bool:
         """Whether that is a run of this very recipe; another may be the user's own."""
         written = self.layout.recipe
-        return self._is_shell() and (not written.exists() or written.read_text(encoding="utf-8") == write(recipe))
+        return self._holds_only_leftovers() and (
+            not written.exists() or written.read_text(encoding="utf-8") == write(recipe)
+        )
 
-    def _is_begun(self) -> bool:
+    def _has_results(self) -> bool:
         """Whether there is anything that took time to make."""
         layout = self.layout
         return bool(layout.folds) or any(path.exists() for path in (layout.model, layout.checkpoints, layout.history))
 
-    def _admit_changes(self, recipe: Recipe, *, accept_changes: bool) -> None:
+    def _check_recipe_changes(self, recipe: Recipe, *, accept_changes: bool) -> None:
         changes = changed_keys(self.recipe, recipe)
         bound = bound_keys(changes)
         if bound:
             raise RunError(
                 f"{self.path} was begun with another model or choice: {'; '.join(bound)}.",
-                mend="Resume with the old values, or begin with --force: checkpoints cannot follow these.",
+                hint="Resume with the old values, or begin with --force: checkpoints cannot follow these.",
             )
         if changes and not accept_changes:
             raise RunError(
                 f"{self.path} was begun with another recipe: " + "; ".join(changes) + ".",
-                mend="Resume with the old values, accept the new ones with --accept-changes, or begin with --force.",
+                hint="Resume with the old values, accept the new ones with --accept-changes, or begin with --force.",
             )
 
     def _end(self, state: State, started: float, *, error: str = "") -> None:
@@ -373,10 +375,10 @@ class Run:
         if path.exists():
             return
         if not self.layout.is_run():
-            raise RunError(f"{self.path} is not a run folder.", mend="Train one with: slugline train RECIPE")
+            raise RunError(f"{self.path} is not a run folder.", hint="Train one with: slugline train RECIPE")
         raise RunError(
             f"{self.path} has no {path.relative_to(self.path).as_posix()}: the run is {self.state}.",
-            mend="Finish it with the same command and --resume." if self.state != "complete" else "",
+            hint="Finish it with the same command and --resume." if self.state != "complete" else "",
         )
 
     def _read_json(self, path: Path) -> dict[str, Any]:
@@ -384,11 +386,11 @@ class Run:
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise RunError(f"{path} is damaged: {error}.", mend="Train again with --force.") from error
+            raise RunError(f"{path} is damaged: {error}.", hint="Train again with --force.") from error
         return values
 
 
-def give_back(path: Path) -> None:
+def restore_replaced(path: Path) -> None:
     """Finish what `Run.open` could not, where a process was killed that was to replace a run by force.
 
     To be called before anybody looks at what stands in the folder.
@@ -399,41 +401,41 @@ def give_back(path: Path) -> None:
     Raises:
         RunError: the disk does not take it.
     """
-    aside, run = _aside(path), Run(path)
-    is_somebodys = path.exists() and not run.layout.is_run() and not run._is_shell()
-    if not aside.exists() or run.state == "running" or is_somebodys:
+    backup, run = _backup_path(path), Run(path)
+    is_somebodys = path.exists() and not run.layout.is_run() and not run._holds_only_leftovers()
+    if not backup.exists() or run.state == "running" or is_somebodys:
         return
     with disk_errors(path):
-        if run._is_begun():
-            shutil.rmtree(aside)
+        if run._has_results():
+            shutil.rmtree(backup)
             return
         shutil.rmtree(path, ignore_errors=True)
-        aside.rename(path)
+        backup.rename(path)
     logger.warning("%s is back: the training that was to replace it was killed before it began.", path)
 
 
-def _aside(path: Path) -> Path:
+def _backup_path(path: Path) -> Path:
     """Where a run waits whose place is taken by force."""
     path = path.absolute()
     return path.with_name(f".{path.name}.aside")
 
 
 @contextmanager
-def _set_aside(run: Run) -> Iterator[None]:
+def _backed_up(run: Run) -> Iterator[None]:
     """Make room for a run; what stood there comes back if nothing was trained in its place."""
-    aside = _aside(run.path)
+    backup = _backup_path(run.path)
     with disk_errors(run.path):
-        if run.path.exists() and not aside.exists():
-            run.path.rename(aside)
+        if run.path.exists() and not backup.exists():
+            run.path.rename(backup)
     try:
         yield
     except BaseException:
-        if aside.exists() and not run._is_begun():
+        if backup.exists() and not run._has_results():
             shutil.rmtree(run.path, ignore_errors=True)
-            aside.rename(run.path)
+            backup.rename(run.path)
         raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(backup, ignore_errors=True)
 
 
 @contextmanager
@@ -453,7 +455,7 @@ def _log_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _begun(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
+def _initial_manifest(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
     """Manifest of a run that begins, or goes on: what was recorded before stays."""
     return {
         "format": FORMAT,
@@ -462,7 +464,7 @@ def _begun(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
         "slugline": __version__,
         "seed": recipe.seed,
         "created": before.get("created", _now()),
-        **{key: value for key, value in before.items() if key not in RENEWED},
+        **{key: value for key, value in before.items() if key not in NOT_CARRIED_OVER},
         "process": _this_process(),
         "command": sys.argv,
     }

@@ -19,35 +19,35 @@ from transformers import set_seed
 from slugline.core.errors import TrainingError
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.batches import UpdateLoader, UpdateSampler
-from slugline.data.batching.tokens import Tokens, reading_of, tokenise
+from slugline.data.batching.tokens import Tokens, tokenise, truncation_of
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import METRICS, summary
 from slugline.inference.classifier import Classifier, load
 from slugline.models.adaptation.adapt import Adapted, adapt
-from slugline.models.adaptation.frozen_features import Replay
+from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import BUILD
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save, size_of
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.sections import TrainSection
 from slugline.run.run import Run
-from slugline.training.inputs import FeatureMaterial, Material, TokenMaterial
+from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.session import (
-    Course,
-    carry_out,
-    checkpoint_activations,
+    TrainingSession,
     chosen,
-    progress_at,
-    starting_point,
-    training_facts,
+    enable_activation_checkpointing,
+    load_progress,
+    resume_point,
+    run_training,
+    training_timing,
 )
-from slugline.training.loop.trainer import Method, Tally
+from slugline.training.loop.trainer import Method, RunningConfusion
 from slugline.training.methods.losses import Loss, build_loss, class_weights, logit_adjustment
 from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
-from slugline.training.runtime import Machine, prepare_machine
-from slugline.training.tokenizer import tokenizer_of
+from slugline.training.runtime import Runtime, prepare_runtime
+from slugline.training.tokenizer import resolve_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -56,18 +56,18 @@ logger = logging.getLogger("slugline")
 
 
 @dataclass(frozen=True)
-class Parts(Course):
+class FinetuneSession(TrainingSession):
     """Everything that the training of one classifier is made of.
 
     Args:
         dataset: with rows in train and validation.
         adapted: the model, of which only some weights may be trained.
-        material: the rows as the model reads them.
+        inputs: the rows as the model reads them.
     """
 
     dataset: TextDataset
     adapted: Adapted
-    material: Material
+    inputs: TrainingInputs
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -96,80 +96,80 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
         TrainingError: training cannot go on.
         RunError: the disk is full, or ``checkpoint`` is not whole.
     """
-    parts = _parts(recipe, dataset, run, starting_point(run, checkpoint))
-    size = size_of(parts.model)
+    session = _prepare(recipe, dataset, run, resume_point(run, checkpoint))
+    size = size_of(session.model)
     _log_size(size)
-    carry_out(
-        parts,
-        _method(parts),
-        loader=lambda rank, world: _loader(parts, rank=rank, world=world),
-        score=lambda model: _score(parts, model),
-        callbacks=_callbacks(parts),
+    run_training(
+        session,
+        _method(session),
+        loader=lambda rank, world: _loader(session, rank=rank, world=world),
+        score=lambda model: _score(session, model),
+        callbacks=_callbacks(session),
     )
-    _save(parts)
-    run.record({"size": size, "training": training_facts(parts), "chosen": chosen(parts)})
-    return load(run.path, precision=parts.machine.precision.precision, device=parts.machine.hardware.device)
+    _save(session)
+    run.record({"size": size, "training": training_timing(session), "chosen": chosen(session)})
+    return load(run.path, precision=session.runtime.precision.precision, device=session.runtime.hardware.device)
 
 
-def _parts(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -> Parts:
-    machine = prepare_machine(recipe.train)
-    run.record(machine.facts())
-    tokenizer = tokenizer_of(recipe.model, lambda: dataset["train"]["text"][:], run)
+def _prepare(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -> FinetuneSession:
+    runtime = prepare_runtime(recipe.train)
+    run.record(runtime.facts())
+    tokenizer = resolve_tokenizer(recipe.model, lambda: dataset["train"]["text"][:], run)
     # Before the model is built: the seed decides the weights of its head.
     set_seed(recipe.seed)
-    model = BUILD[recipe.model.kind](recipe.model, dataset.labels, machine.hardware.device, tokenizer)
+    model = BUILD[recipe.model.kind](recipe.model, dataset.labels, runtime.hardware.device, tokenizer)
     adapted = adapt(model, recipe.model)
     if recipe.model.gradient_checkpointing:
-        checkpoint_activations(model)
-    progress = progress_at(start, recipe.train, machine)
+        enable_activation_checkpointing(model)
+    progress = load_progress(start, recipe.train, runtime)
     tokens = _tokenise(recipe, dataset, run, model, tokenizer)
-    return Parts(
+    return FinetuneSession(
         recipe=recipe,
         run=run,
-        machine=machine,
+        runtime=runtime,
         tokenizer=tokenizer,
         model=model,
         examples=len(dataset["train"]),
         tokens=int(tokens["train"].read_lengths.sum()),
         progress=progress,
-        tally=Tally(len(dataset.labels)),
+        train_metrics=RunningConfusion(len(dataset.labels)),
         start=start,
         dataset=dataset,
         adapted=adapted,
-        material=_material(recipe, machine, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
+        inputs=_training_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
     )
 
 
 def _log_size(size: dict[str, int]) -> None:
-    parts = [size["embedding_parameters"], size["head_parameters"]]
+    session = [size["embedding_parameters"], size["head_parameters"]]
     logger.info(
         "%s parameters: %s embeddings + %s blocks + %s head; %s are trained",
-        *(f"{count:,}" for count in (size["parameters"], parts[0], size["parameters"] - sum(parts), parts[1])),
+        *(f"{count:,}" for count in (size["parameters"], session[0], size["parameters"] - sum(session), session[1])),
         f"{size['trainable_parameters']:,}",
     )
 
 
-def _material(
+def _training_inputs(
     recipe: Recipe,
-    machine: Machine,
+    runtime: Runtime,
     model: PreTrainedModel,
     tokens: dict[str, Tokens],
     progress: Progress,
     *,
     pad_id: int,
-) -> Material:
+) -> TrainingInputs:
     """Tokens, or where the base is frozen what it says of them: to ask it is part of the training's time."""
     if recipe.model.adapt != "frozen":
-        return TokenMaterial(tokens, pad_id)
-    model.to(machine.hardware.device)  # type: ignore[arg-type]
+        return TokenInputs(tokens, pad_id)
+    model.to(runtime.hardware.device)  # type: ignore[arg-type]
     try:
-        replay = Replay(model)
+        frozen_base = FrozenBase(model)
     except ValueError as error:
         logger.info("the frozen base is asked again in every epoch: %s.", error)
-        return TokenMaterial(tokens, pad_id)
-    profile, precision, began = machine.profile, machine.precision.precision, time.monotonic()
+        return TokenInputs(tokens, pad_id)
+    profile, precision, began = runtime.profile, runtime.precision.precision, time.monotonic()
     features = {
-        split: replay.encode(
+        split: frozen_base.encode(
             some,
             pad_id=pad_id,
             precision=precision,
@@ -179,24 +179,24 @@ def _material(
         for split, some in tokens.items()
     }
     progress.train_seconds += time.monotonic() - began
-    return FeatureMaterial(replay, features)
+    return FeatureInputs(frozen_base, features)
 
 
-def _callbacks(parts: Parts) -> list[TrainerCallback]:
-    section = parts.recipe.model
+def _callbacks(session: FinetuneSession) -> list[TrainerCallback]:
+    section = session.recipe.model
     if section.adapt != "gradual":
         return []
-    return [GradualUnfreezing(parts.model, section.gradual.epochs_per_stage)]
+    return [GradualUnfreezing(session.model, section.gradual.epochs_per_stage)]
 
 
-def _save(parts: Parts) -> None:
+def _save(session: FinetuneSession) -> None:
     """Write the model; what PEFT learnt is kept beside it, and merged into it."""
-    layout = parts.run.layout
-    if parts.adapted.peft is not None:
+    layout = session.run.layout
+    if session.adapted.peft is not None:
         with replacing_folder(layout.adapter) as folder:
-            parts.adapted.save_adapter(folder)
+            session.adapted.save_adapter(folder)
     with replacing_folder(layout.model) as folder:
-        save(parts.adapted.merged(), parts.tokenizer, folder)
+        save(session.adapted.merged(), session.tokenizer, folder)
 
 
 def _tokenise(
@@ -204,43 +204,43 @@ def _tokenise(
 ) -> dict[str, Tokens]:
     """Tokens of train and validation; what was seen of their lengths goes into ``data.json``."""
     longest = longest_input(model.config, tokenizer)
-    reading = reading_of(recipe.data, longest)
-    if reading.max_length < recipe.data.max_length:
+    truncation = truncation_of(recipe.data, longest)
+    if truncation.max_length < recipe.data.max_length:
         logger.warning("data.max_length = %d, but the model reads %d tokens.", recipe.data.max_length, longest)
     tokens, facts = {}, {}
     for split in ("train", "validation"):
         texts = dataset[split]["text"][:]
         key = f"{dataset.fingerprint}/{split}"
-        tokens[split] = tokenise(texts, tokenizer, reading, fingerprint=key)
+        tokens[split] = tokenise(texts, tokenizer, truncation, fingerprint=key)
         facts[split] = tokens[split].facts()
-    run.write_json(run.layout.data, run.data | {"tokens": {"max_length": reading.max_length, **facts}})
+    run.write_json(run.layout.data, run.data | {"tokens": {"max_length": truncation.max_length, **facts}})
     return tokens
 
 
-def _loader(parts: Parts, *, rank: int, world: int) -> UpdateLoader:
-    recipe = parts.recipe
+def _loader(session: FinetuneSession, *, rank: int, world: int) -> UpdateLoader:
+    recipe = session.recipe
     sampler = UpdateSampler(
-        parts.material.lengths,
+        session.inputs.lengths,
         size=recipe.train.batch_size,
         seed=recipe.seed,
-        weights=1 / parts.class_counts[parts.targets] if recipe.data.sampling == "balanced" else None,
+        weights=1 / session.class_counts[session.targets] if recipe.data.sampling == "balanced" else None,
         rank=rank,
         world=world,
     )
-    return parts.material.loader(parts.targets, sampler, parts.machine.profile.workers)
+    return session.inputs.loader(session.targets, sampler, session.runtime.profile.workers)
 
 
-def _method(parts: Parts) -> Method:
-    section = parts.recipe.train
+def _method(session: FinetuneSession) -> Method:
+    section = session.recipe.train
     return Method(
-        loss=_loss(section, parts.class_counts, parts.dataset.labels.names),
-        answer=parts.material.answer,
+        loss=_loss(section, session.class_counts, session.dataset.labels.names),
+        forward=session.inputs.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
         one_cycle=section.schedule == "one_cycle",
-        pass_overhead=parts.machine.profile.pass_overhead,
+        pass_overhead=session.runtime.profile.pass_overhead,
         token_dropout=section.token_dropout,
-        mixing=_mixing(section, parts.model),
+        mixing=_mixing(section, session.model),
     )
 
 
@@ -261,18 +261,18 @@ def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ..
     )
 
 
-def _score(parts: Parts, model: PreTrainedModel) -> dict[str, float]:
+def _score(session: FinetuneSession, model: PreTrainedModel) -> dict[str, float]:
     """Every metric of a model on validation."""
-    logits = parts.material.validation_logits(
+    logits = session.inputs.validation_logits(
         model,
-        precision=parts.machine.precision.precision,
-        rows=parts.recipe.train.eval_batch_size,
-        budget=parts.progress.tokens,
+        precision=session.runtime.precision.precision,
+        rows=session.recipe.train.eval_batch_size,
+        budget=session.progress.tokens,
     )
     if not np.isfinite(logits).all():
         raise TrainingError(
             "the model's validation logits are not finite; the last checkpoint is intact.",
-            mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower.",
+            hint="Most likely the learning rate is too high: try train.learning_rate 3 times lower.",
         )
-    scored = summary(parts.dataset.predictions("validation", logits))
+    scored = summary(session.dataset.predictions("validation", logits))
     return {name: scored[name] for name in METRICS}

@@ -63,7 +63,7 @@ def check(recipe: Recipe) -> None:
     if recipe.pretrain:
         raise RecipeError(
             f"{recipe.name}: a recipe with a [pretrain] section is for pre-training.",
-            mend="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
+            hint="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
         )
     metric(recipe.train.select_by)
     check_arguments(recipe.train.arguments)
@@ -85,25 +85,25 @@ def check_pretraining(recipe: Recipe) -> None:
     if not recipe.pretrain:
         raise RecipeError(
             f"{recipe.name}: there is no [pretrain] section.",
-            mend="Add one, or train a classifier with: slugline train RECIPE",
+            hint="Add one, or train a classifier with: slugline train RECIPE",
         )
     if recipe.model.kind == "linear":
         raise RecipeError(
-            'model.kind is "linear", which cannot be pre-trained.', mend='Choose model.kind = "encoder" or "scratch".'
+            'model.kind is "linear", which cannot be pre-trained.', hint='Choose model.kind = "encoder" or "scratch".'
         )
     if recipe.model.adapt != "full":
         raise RecipeError(
             f"model.adapt is {recipe.model.adapt!r}, but pre-training changes the whole base.",
-            mend="Leave it out here; adapt when fine-tuning.",
+            hint="Leave it out here; adapt when fine-tuning.",
         )
     if recipe.train.select_by != "loss":
         raise RecipeError(
             f"train.select_by is {recipe.train.select_by!r}, but there are no classes to score.",
-            mend='Leave it out: pre-training selects by "loss".',
+            hint='Leave it out: pre-training selects by "loss".',
         )
     for key in OF_CLASSES:
         if getattr(recipe.train, key) != TrainSection.model_fields[key].default:
-            raise RecipeError(f"train.{key} has no meaning in pre-training.", mend="Leave it out.")
+            raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))
     import_module(PRETRAINING).check_base(recipe)

@@ -18,15 +18,15 @@ from torch.utils.data import Dataset
 from slugline.core.hardware import Precision
 from slugline.data.batching.batches import UpdateLoader, UpdateSampler, update_loader
 from slugline.data.batching.tokens import Tokens
-from slugline.models.adaptation.frozen_features import Features, Replay
+from slugline.models.adaptation.frozen_features import Features, FrozenBase
 from slugline.models.forward import autocast, forward, text_logits
-from slugline.training.loop.trainer import Answer, answer_texts
+from slugline.training.loop.trainer import ForwardFunction, forward_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class Material(Protocol):
+class TrainingInputs(Protocol):
     """Training and validation rows as the model reads them."""
 
     @property
@@ -34,7 +34,7 @@ class Material(Protocol):
         """(N,) tokens of each training row."""
 
     @property
-    def answer(self) -> Answer:
+    def forward(self) -> ForwardFunction:
         """How the model is asked about a batch."""
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
@@ -66,7 +66,7 @@ class Material(Protocol):
 
 
 @dataclass(frozen=True)
-class TokenMaterial:
+class TokenInputs:
     """Tokens, read anew in every pass.
 
     Args:
@@ -83,9 +83,9 @@ class TokenMaterial:
         return self.tokens["train"].lengths * self.tokens["train"].pieces
 
     @property
-    def answer(self) -> Answer:
+    def forward(self) -> ForwardFunction:
         """What the model says of texts."""
-        return answer_texts
+        return forward_texts
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
         """Updates of the training rows."""
@@ -100,15 +100,15 @@ class TokenMaterial:
 
 
 @dataclass(frozen=True)
-class FeatureMaterial:
+class FeatureInputs:
     """What a frozen base says of texts, computed once: an epoch costs the head alone.
 
     Args:
-        replay: of the model.
+        frozen_base: of the model.
         features: of train and validation.
     """
 
-    replay: Replay
+    frozen_base: FrozenBase
     features: Mapping[str, Features]
 
     @property
@@ -117,9 +117,9 @@ class FeatureMaterial:
         return self.features["train"].pieces
 
     @property
-    def answer(self) -> Answer:
+    def forward(self) -> ForwardFunction:
         """What the head says of features."""
-        return self._answer
+        return self._forward
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
         """Updates of the training rows."""
@@ -142,20 +142,20 @@ class FeatureMaterial:
             for start in range(0, len(features), rows):
                 some = [(features[index], 0) for index in range(start, min(start + rows, len(features)))]
                 batch = {key: value.to(model.device) for key, value in self._collate(some).items()}
-                logits.append(self._answer(model, batch)[0].float().cpu().numpy())
+                logits.append(self._forward(model, batch)[0].float().cpu().numpy())
         model.train(was_training)
         return np.concatenate(logits)
 
-    def _answer(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def _forward(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         inputs = dict(batch)
         labels = inputs.pop("labels")
-        with self.replay.of(inputs.pop("features")):
+        with self.frozen_base.of(inputs.pop("features")):
             return text_logits(model, inputs, len(labels)), labels
 
     def _collate(self, rows: Sequence[tuple[NDArray[np.float32], int]]) -> dict[str, Tensor]:
-        """Rows to what `Replay.batch` gives, ``features`` (P, 1, H), ``labels`` and, if need be, ``window_of`` (P,)."""
+        """Rows to what `FrozenBase.batch` gives, ``features`` (P, 1, H), ``labels`` and, if need be, ``window_of`` (P,)."""
         vectors = torch.from_numpy(np.concatenate([pieces for pieces, _ in rows]))
-        batch = self.replay.batch(len(vectors)) | {"features": vectors.unsqueeze(1)}
+        batch = self.frozen_base.batch(len(vectors)) | {"features": vectors.unsqueeze(1)}
         if len(vectors) > len(rows):
             batch["window_of"] = torch.tensor([index for index, (pieces, _) in enumerate(rows) for _ in pieces])
         return batch | {"labels": torch.tensor([label for _, label in rows], dtype=torch.int64)}

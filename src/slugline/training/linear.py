@@ -12,7 +12,7 @@ from slugline.core.storage import replacing_folder
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
 from slugline.inference.classifier import Classifier, load
-from slugline.inference.linear import LinearScorer, fit_linear_scorer
+from slugline.inference.linear import LinearPredictor, fit_linear_models
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 
@@ -37,21 +37,21 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     chosen_by = metric(recipe.train.select_by)
     sign = 1 if chosen_by.greater_is_better else -1
     validation = dataset["validation"]
-    best: tuple[float, LinearScorer] | None = None
+    best: tuple[float, LinearPredictor] | None = None
     started = time.monotonic()
-    scorers = fit_linear_scorer(
+    predictors = fit_linear_models(
         dataset["train"]["text"][:],
         np.array(dataset["train"]["label"][:]),
         labels=dataset.labels,
         costs=LINEAR_COSTS,
         seed=recipe.seed,
     )
-    for scorer in scorers:
-        logits = np.concatenate(list(scorer.logits(validation["text"][:])))
+    for predictor in predictors:
+        logits = np.concatenate(list(predictor.logits(validation["text"][:])))
         value = chosen_by.function(dataset.predictions("validation", logits))
-        logger.info("C = %g: validation %s %.4f", scorer.settings["C"], chosen_by.name, value)
+        logger.info("C = %g: validation %s %.4f", predictor.settings["C"], chosen_by.name, value)
         if best is None or sign * value > sign * best[0]:
-            best = (value, scorer)
+            best = (value, predictor)
     assert best is not None
     seconds = time.monotonic() - started
     with replacing_folder(run.layout.model) as folder:

@@ -25,16 +25,16 @@ from slugline.data.batching.packing import (
     TRAINING,
     VALIDATION,
     EpochSampler,
-    Exercise,
+    Labeler,
     Packed,
     SequenceCollator,
     Sequences,
     pack,
     sequence_loader,
-    set_aside,
-    teachable,
+    sequences_with_targets,
+    split_validation,
 )
-from slugline.data.batching.tokens import Reading, special_tokens, tokenise
+from slugline.data.batching.tokens import Truncation, special_tokens, tokenise
 from slugline.data.corpus import Corpus
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.language_model import (
@@ -46,7 +46,7 @@ from slugline.models.architectures.language_model import (
 from slugline.models.architectures.small_decoder import ScratchConfig
 from slugline.models.build import LEARNED_POSITIONS
 from slugline.models.forward import autocast
-from slugline.models.memory import within_memory
+from slugline.models.memory import retry_with_smaller_batches
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import size_of
 from slugline.recipe.recipe import Recipe
@@ -54,18 +54,18 @@ from slugline.recipe.sections import TRAINED_TOKENIZERS
 from slugline.run.run import Run
 from slugline.training.loop.session import (
     UNLIMITED,
-    Course,
-    carry_out,
-    checkpoint_activations,
+    TrainingSession,
     chosen,
-    progress_at,
-    starting_point,
-    training_facts,
+    enable_activation_checkpointing,
+    load_progress,
+    resume_point,
+    run_training,
+    training_timing,
 )
-from slugline.training.loop.trainer import HitTally, Method
-from slugline.training.methods.language_modeling import objective_of, ordinary_tokens
-from slugline.training.runtime import prepare_machine
-from slugline.training.tokenizer import known_tokenizer, tokenizer_of
+from slugline.training.loop.trainer import Method, RunningAccuracy
+from slugline.training.methods.language_modeling import non_special_tokens, objective_of
+from slugline.training.runtime import prepare_runtime
+from slugline.training.tokenizer import pretrained_tokenizer, resolve_tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ VALIDATION_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Parts(Course):
+class PretrainSession(TrainingSession):
     """Everything that one pre-training is made of.
 
     Args:
@@ -94,7 +94,7 @@ class Parts(Course):
     validation: Sequences
     logits: PositionLogits
 
-    def answer(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What a model says of the tokens to be found, and these; (M, V) and (M,)."""
         inputs = dict(batch)
         labels = inputs.pop("labels")[:, : inputs["input_ids"].shape[1]]
@@ -118,10 +118,10 @@ def check_base(recipe: Recipe) -> None:
         objective.require(ScratchConfig(), model.base)
         longest, around = (LEARNED_POSITIONS if model.positions == "learned" else UNLIMITED), 0
     else:
-        tokenizer = known_tokenizer(model)
+        tokenizer = pretrained_tokenizer(model)
         config = language_config(model, tokenizer)
         objective.require(config, model.base)
-        objective.build_exercise(section, tokenizer, ordinary_tokens(tokenizer, len(tokenizer)))
+        objective.build_labeler(section, tokenizer, non_special_tokens(tokenizer, len(tokenizer)))
         longest, around = longest_input(config, tokenizer), sum(map(len, special_tokens(tokenizer)))
     # There has to be a token to be found, and one to find it by.
     shortest = max(around + 1, 2)
@@ -129,7 +129,7 @@ def check_base(recipe: Recipe) -> None:
         raise ModelError(
             f"pretrain.sequence_length is {section.sequence_length}, but the model reads {longest} tokens at a time, "
             f"{around} of them special.",
-            mend=f"Choose pretrain.sequence_length between {shortest} and {longest}.",
+            hint=f"Choose pretrain.sequence_length between {shortest} and {longest}.",
         )
 
 
@@ -150,95 +150,95 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> dict[str, float]:
         TrainingError: training cannot go on.
         RunError: the disk is full.
     """
-    parts = _parts(recipe, corpus, run, starting_point(run, None))
-    carry_out(
-        parts,
-        _method(parts),
-        loader=lambda rank, world: _loader(parts, rank=rank, world=world),
-        score=lambda model: _score(parts, model),
+    session = _prepare(recipe, corpus, run, resume_point(run, None))
+    run_training(
+        session,
+        _method(session),
+        loader=lambda rank, world: _loader(session, rank=rank, world=world),
+        score=lambda model: _score(session, model),
     )
     with replacing_folder(run.layout.model) as folder:
-        save_backbone(parts.model, parts.tokenizer, recipe.model.base, folder)
-    size = size_of(base_of(parts.model))
-    run.record({"size": size, "training": training_facts(parts), "chosen": chosen(parts)})
-    return _score(parts, parts.model)
+        save_backbone(session.model, session.tokenizer, recipe.model.base, folder)
+    size = size_of(base_of(session.model))
+    run.record({"size": size, "training": training_timing(session), "chosen": chosen(session)})
+    return _score(session, session.model)
 
 
-def _parts(recipe: Recipe, corpus: Corpus, run: Run, start: Path | None) -> Parts:
+def _prepare(recipe: Recipe, corpus: Corpus, run: Run, start: Path | None) -> PretrainSession:
     section = recipe.pretrain
     assert section is not None
-    machine = prepare_machine(recipe.train)
-    run.record(machine.facts())
+    runtime = prepare_runtime(recipe.train)
+    run.record(runtime.facts())
     # Before the model is built: the seed decides the weights of a fresh head.
     set_seed(recipe.seed)
-    tokenizer, objective = tokenizer_of(recipe.model, lambda: corpus.texts, run), objective_of(recipe)
-    model = build_language_model(recipe.model, objective.auto_class, machine.hardware.device, tokenizer)
+    tokenizer, objective = resolve_tokenizer(recipe.model, lambda: corpus.texts, run), objective_of(recipe)
+    model = build_language_model(recipe.model, objective.auto_class, runtime.hardware.device, tokenizer)
     if recipe.model.gradient_checkpointing:
-        checkpoint_activations(model)
-    ordinary = ordinary_tokens(tokenizer, model.config.vocab_size)
+        enable_activation_checkpointing(model)
+    non_special = non_special_tokens(tokenizer, model.config.vocab_size)
     packed = _pack(section, corpus, tokenizer)
-    train, validation = _split(packed, ordinary)
-    exercise: Exercise = objective.build_exercise(section, tokenizer, ordinary)
+    train, validation = _split(packed, non_special)
+    labeler: Labeler = objective.build_labeler(section, tokenizer, non_special)
     facts = {"sequence_length": section.sequence_length, "train": len(train), "validation": len(validation)}
     logger.info(
         "%s sequences of %d tokens, %s held out", *(f"{len(train):,}", section.sequence_length, len(validation))
     )
     run.write_json(run.layout.data, run.data | {"sequences": facts | {"tokens": len(packed.ids)}})
-    return Parts(
+    return PretrainSession(
         recipe=recipe,
         run=run,
-        machine=machine,
+        runtime=runtime,
         tokenizer=tokenizer,
         model=model,
         examples=len(train),
         tokens=int(packed.lengths[train].sum()),
-        progress=progress_at(start, recipe.train, machine),
-        tally=HitTally(),
+        progress=load_progress(start, recipe.train, runtime),
+        train_metrics=RunningAccuracy(),
         start=start,
-        train=Sequences(packed, train, exercise, (TRAINING, recipe.seed)),
+        train=Sequences(packed, train, labeler, (TRAINING, recipe.seed)),
         # Whatever the seed: runs compare.
-        validation=Sequences(packed, validation, exercise, (VALIDATION,)),
+        validation=Sequences(packed, validation, labeler, (VALIDATION,)),
         logits=PositionLogits(model),
     )
 
 
 def _pack(section: PretrainSection, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Packed:
-    tokens = tokenise(corpus.texts, tokenizer, Reading(section.sequence_length), fingerprint=corpus.fingerprint)
+    tokens = tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), fingerprint=corpus.fingerprint)
     separator = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
     return pack(tokens, separator=separator, length=section.sequence_length)
 
 
-def _split(packed: Packed, ordinary: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(packed: Packed, non_special: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sequences to learn from, and those to choose on."""
-    rows = teachable(packed, ordinary)
+    rows = sequences_with_targets(packed, non_special)
     # Of a single token there is nothing that comes next.
     rows = rows[packed.lengths[rows] > 1]
-    train, validation = set_aside(packed, rows, share=VALIDATION_SHARE)
+    train, validation = split_validation(packed, rows, share=VALIDATION_SHARE)
     if not len(train) or not len(validation):
         raise DataError(
             f"the texts make {len(rows)} different sequences: too few to learn from some and choose on others.",
-            mend="Give more texts, or choose a smaller pretrain.sequence_length.",
+            hint="Give more texts, or choose a smaller pretrain.sequence_length.",
         )
     return train, validation
 
 
-def _loader(parts: Parts, *, rank: int, world: int) -> UpdateLoader:
-    recipe, sequences = parts.recipe, parts.train
+def _loader(session: PretrainSession, *, rank: int, world: int) -> UpdateLoader:
+    recipe, sequences = session.recipe, session.train
     sampler = EpochSampler(
         sequences.packed.lengths[sequences.rows], size=recipe.train.batch_size, seed=recipe.seed, rank=rank, world=world
     )
-    return sequence_loader(sequences, sampler=sampler, pad_id=parts.pad_id, workers=parts.machine.profile.workers)
+    return sequence_loader(sequences, sampler=sampler, pad_id=session.pad_id, workers=session.runtime.profile.workers)
 
 
-def _method(parts: Parts) -> Method:
-    section = parts.recipe.train
+def _method(session: PretrainSession) -> Method:
+    section = session.recipe.train
     return Method(
         loss=token_losses,
-        answer=parts.answer,
+        forward=session.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
         one_cycle=section.schedule == "one_cycle",
-        pass_overhead=parts.machine.profile.pass_overhead,
+        pass_overhead=session.runtime.profile.pass_overhead,
     )
 
 
@@ -255,16 +255,16 @@ def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
-def _score(parts: Parts, model: PreTrainedModel) -> dict[str, float]:
+def _score(session: PretrainSession, model: PreTrainedModel) -> dict[str, float]:
     """Loss, perplexity and accuracy of the tokens to be found in the validation sequences."""
-    sequences, collate = parts.validation, SequenceCollator(parts.pad_id)
+    sequences, collate = session.validation, SequenceCollator(session.pad_id)
 
     def measure(rows: int, budget: int) -> tuple[float, int, int]:
         losses, hits, count = 0.0, 0, 0
         for start in range(0, len(sequences), rows):
             some = [sequences[index] for index in range(start, min(start + rows, len(sequences)))]
             batch = {key: value.to(model.device) for key, value in collate(some).items()}
-            logits, labels = parts.answer(model, batch)
+            logits, labels = session.forward(model, batch)
             losses += float(token_losses(logits, labels).double().sum())
             hits += int((logits.argmax(dim=1) == labels).sum())
             count += len(labels)
@@ -272,20 +272,22 @@ def _score(parts: Parts, model: PreTrainedModel) -> dict[str, float]:
 
     was_training = model.training
     model.train(False)
-    with torch.inference_mode(), autocast(model.device, parts.machine.precision.precision):
-        losses, hits, count = within_memory(measure, rows=_rows_a_pass(parts), budget=parts.progress.tokens)
+    with torch.inference_mode(), autocast(model.device, session.runtime.precision.precision):
+        losses, hits, count = retry_with_smaller_batches(
+            measure, rows=_rows_a_pass(session), budget=session.progress.tokens
+        )
     model.train(was_training)
     loss = losses / count
     # Above it the exponential is no number any more.
     if not loss < math.log(torch.finfo(torch.float64).max):
         raise TrainingError(
             f"the validation loss is {loss}; the last checkpoint is intact.",
-            mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower.",
+            hint="Most likely the learning rate is too high: try train.learning_rate 3 times lower.",
         )
     return {"loss": loss, "perplexity": math.exp(loss), "accuracy": hits / count}
 
 
-def _rows_a_pass(parts: Parts) -> int:
+def _rows_a_pass(session: PretrainSession) -> int:
     """Sequences that are scored together: the recipe's number, as far as the memory that was found allows."""
-    longest = int(parts.validation.packed.lengths.max())
-    return max(1, min(parts.recipe.train.eval_batch_size, parts.progress.tokens // longest))
+    longest = int(session.validation.packed.lengths.max())
+    return max(1, min(session.recipe.train.eval_batch_size, session.progress.tokens // longest))

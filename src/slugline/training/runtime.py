@@ -20,7 +20,7 @@ PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "scikit-learn",
 
 
 @dataclass(frozen=True)
-class Machine:
+class Runtime:
     """The hardware, and what was chosen for it."""
 
     hardware: Hardware
@@ -72,7 +72,7 @@ def _git_commit() -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def prepare_machine(section: TrainSection) -> Machine:
+def prepare_runtime(section: TrainSection) -> Runtime:
     """Choose precision and profile, say why, and set the number of threads.
 
     Args:
@@ -95,4 +95,4 @@ def prepare_machine(section: TrainSection) -> Machine:
     torch.set_num_threads(threads)
     logger.info("profile %s: %s", profile.name, profile.reason)
     logger.info("precision %s: %s", precision.precision, precision.reason)
-    return Machine(hardware, profile, precision, threads)
+    return Runtime(hardware, profile, precision, threads)

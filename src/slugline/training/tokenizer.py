@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def tokenizer_of(section: ModelSection, texts: Callable[[], Sequence[str]], run: Run) -> PreTrainedTokenizerBase:
+def resolve_tokenizer(section: ModelSection, texts: Callable[[], Sequence[str]], run: Run) -> PreTrainedTokenizerBase:
     """The tokenizer that a recipe means; one that is to be trained is trained once, whatever is resumed.
 
     Args:
@@ -29,7 +29,7 @@ def tokenizer_of(section: ModelSection, texts: Callable[[], Sequence[str]], run:
         ModelError: it cannot be had, or cannot be trained on these texts.
     """
     if section.tokenizer not in TRAINED_TOKENIZERS:
-        return known_tokenizer(section)
+        return pretrained_tokenizer(section)
     if not run.layout.tokenizer.exists():
         trained = train_tokenizer(texts(), section.tokenizer, vocabulary_size=section.vocabulary_size)
         with replacing_folder(run.layout.tokenizer) as folder:
@@ -37,7 +37,7 @@ def tokenizer_of(section: ModelSection, texts: Callable[[], Sequence[str]], run:
     return load_tokenizer(str(run.layout.tokenizer))
 
 
-def known_tokenizer(section: ModelSection) -> PreTrainedTokenizerBase:
+def pretrained_tokenizer(section: ModelSection) -> PreTrainedTokenizerBase:
     """A tokenizer that need not be trained.
 
     Args:

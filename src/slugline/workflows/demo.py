@@ -39,7 +39,7 @@ WATCHED = {"keep_checkpoints": 1, "logging_steps": 10}
 
 
 @dataclass(frozen=True)
-class Effort:
+class TrainingBudget:
     """How much training this machine can do in the time.
 
     Args:
@@ -74,7 +74,7 @@ class DemoResult:
     comparisons: list[Comparison]
     winner: Run
     answer: tuple[str, float]
-    effort: Effort
+    effort: TrainingBudget
 
     @property
     def seeds(self) -> list[int]:
@@ -112,7 +112,7 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
     Returns:
         Runs, comparisons, and the answer.
     """
-    effort = affordable_effort()
+    effort = affordable_budget()
     if effort.reason:
         logger.warning("%s", effort.reason)
     runs: dict[str, list[Run]] = {}
@@ -134,7 +134,7 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
     return DemoResult(runs, comparisons, winner, answer, effort)
 
 
-def contenders(effort: Effort, *, seed: int) -> list[Recipe]:
+def contenders(effort: TrainingBudget, *, seed: int) -> list[Recipe]:
     """The recipes of the demo.
 
     Args:
@@ -167,7 +167,7 @@ def contenders(effort: Effort, *, seed: int) -> list[Recipe]:
     ]
 
 
-def affordable_effort(seconds: float = TRAINING_SECONDS, *, examples: int = 1_489) -> Effort:
+def affordable_budget(seconds: float = TRAINING_SECONDS, *, examples: int = 1_489) -> TrainingBudget:
     """Try a few updates and choose as many epochs as fit.
 
     Args:
@@ -180,13 +180,13 @@ def affordable_effort(seconds: float = TRAINING_SECONDS, *, examples: int = 1_48
     per_epoch = _seconds_per_example() * examples
     epochs = min(EPOCHS, int(seconds / per_epoch))
     if epochs == EPOCHS:
-        return Effort(EPOCHS, MAX_LENGTH)
+        return TrainingBudget(EPOCHS, MAX_LENGTH)
     if epochs:
         reason = f"an epoch takes about {per_epoch:.0f} s on this machine: training {epochs} instead of {EPOCHS}."
-        return Effort(epochs, MAX_LENGTH, reason)
+        return TrainingBudget(epochs, MAX_LENGTH, reason)
     half = MAX_LENGTH // 2
     reason = f"an epoch takes about {per_epoch:.0f} s on this machine: training 1 epoch on {half} tokens a text."
-    return Effort(1, half, reason)
+    return TrainingBudget(1, half, reason)
 
 
 def _seconds_per_example(rows: int = 16) -> float:

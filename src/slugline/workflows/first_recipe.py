@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slugline.core.errors import MissingExtra
-from slugline.data.batching.tokens import Reading, tokenise
+from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
@@ -58,11 +58,11 @@ def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
     lengths: dict[str, Any] = {"tokenizer": "all-MiniLM-L6-v2", "max_length": max_length}
     for split, rows in dataset.splits.items():
         key = f"{dataset.fingerprint}/{split}"
-        lengths[split] = tokenise(rows["text"][:], tokenizer, Reading(max_length), fingerprint=key).facts()
+        lengths[split] = tokenise(rows["text"][:], tokenizer, Truncation(max_length), fingerprint=key).facts()
     return lengths
 
 
-def starting_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     """A recipe for a user's own file or a known set, columns named.
 
     Args:

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from conftest import articles
 from slugline.data.batching.batches import (
     UpdateSampler,
-    by_length,
-    cheapest_cut,
+    batches_by_length,
+    cheapest_batches,
     collate,
     cut,
     split,
     update_loader,
 )
-from slugline.data.batching.tokens import Reading, Tokens, tokenise
+from slugline.data.batching.tokens import Tokens, Truncation, tokenise
 from slugline.models.tokenizers import load_tokenizer
 
 TEXTS = [row["text"] for row in articles(40)]
@@ -61,15 +61,15 @@ def test_the_cheapest_cut_is_the_cheapest(texts: list[tuple[int, int]], rows: in
         for size in range(len(lengths))
         for cuts in combinations(inner, size)
     )
-    found = cheapest_cut(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead)
+    found = cheapest_batches(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead)
     assert cost(found) == min(map(cost, every))
     assert [index for part in found for index in range(part.start, part.stop)] == list(range(len(lengths)))
 
 
 @given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
 def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, budget: int) -> None:
-    tokens = Tokens(np.zeros(sum(lengths), np.int32), np.cumsum([0, *lengths]), (), (), Reading(64))
-    passes = by_length(tokens, rows=rows, budget=budget)
+    tokens = Tokens(np.zeros(sum(lengths), np.int32), np.cumsum([0, *lengths]), (), (), Truncation(64))
+    passes = batches_by_length(tokens, rows=rows, budget=budget)
     assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
     assert lengths[passes[0][0]] == max(lengths)
 
@@ -130,10 +130,10 @@ def test_grouping_by_length_keeps_padding_low() -> None:
     assert 1 - lengths.sum() / padded < 0.08
 
 
-@pytest.mark.parametrize("reading", [Reading(32), Reading(8, "window", 2, 3)])
-def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path, reading: Reading) -> None:
+@pytest.mark.parametrize("reading", [Truncation(32), Truncation(8, "window", 2, 3)])
+def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path, truncation: Truncation) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
-    tokens = tokenise(TEXTS, tokenizer, reading)
+    tokens = tokenise(TEXTS, tokenizer, truncation)
     sampler = UpdateSampler(tokens.lengths * tokens.pieces, size=16, seed=0)
     loader = update_loader(tokens, np.arange(len(TEXTS)), sampler=sampler, pad_id=0)
     for batch, rows in zip(loader, sampler, strict=True):

@@ -18,10 +18,10 @@ from slugline.data.batching.packing import (
     Sequences,
     pack,
     sequence_loader,
-    set_aside,
-    teachable,
+    sequences_with_targets,
+    split_validation,
 )
-from slugline.data.batching.tokens import Reading, Tokens, tokenise
+from slugline.data.batching.tokens import Tokens, Truncation, tokenise
 from slugline.models.tokenizers import load_tokenizer
 
 SEPARATOR = 3
@@ -30,7 +30,7 @@ SEPARATOR = 3
 def tokens_of(texts: list[list[int]]) -> Tokens:
     ids = np.array([token for text in texts for token in text], dtype=np.int32)
     offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-    return Tokens(ids, offsets, (1,), (2,), Reading(8))
+    return Tokens(ids, offsets, (1,), (2,), Truncation(8))
 
 
 @given(st.lists(st.lists(st.integers(10, 20), max_size=12), max_size=12), st.integers(3, 12))
@@ -52,32 +52,32 @@ def test_texts_of_a_tokenizer_without_separator_follow_each_other() -> None:
 
 
 def test_nearly_nothing_is_padded(masked_base: Path) -> None:
-    tokens = tokenise([row["text"] for row in articles(60)], load_tokenizer(str(masked_base)), Reading(32))
+    tokens = tokenise([row["text"] for row in articles(60)], load_tokenizer(str(masked_base)), Truncation(32))
     packed = pack(tokens, separator=SEPARATOR, length=32)
     assert packed.lengths.sum() > 0.97 * len(packed) * 32
 
 
 def test_sequences_of_special_tokens_alone_teach_nothing() -> None:
     packed = Packed(np.array([11, 0, 0, 0, 12], dtype=np.int32), (1,), (2,), room=2)
-    assert teachable(packed, np.arange(20) > 9).tolist() == [0, 2]
-    assert teachable(Packed(np.empty(0, np.int32), (), (), room=2), np.arange(20) > 9).tolist() == []
+    assert sequences_with_targets(packed, np.arange(20) > 9).tolist() == [0, 2]
+    assert sequences_with_targets(Packed(np.empty(0, np.int32), (), (), room=2), np.arange(20) > 9).tolist() == []
 
 
 def test_a_share_is_set_aside_by_what_stands_in_it() -> None:
     random = np.random.default_rng(0)
     packed = Packed(random.integers(10, 200, 4000).astype(np.int32), (), (), room=10)
     rows = np.arange(400)
-    train, aside = set_aside(packed, rows, share=0.05)
-    assert len(aside) == 20
-    assert sorted([*train, *aside]) == list(rows)
+    train, backup = split_validation(packed, rows, share=0.05)
+    assert len(backup) == 20
+    assert sorted([*train, *backup]) == list(rows)
     reordered = Packed(packed.ids.reshape(400, 10)[::-1].reshape(-1).copy(), (), (), room=10)
-    assert set(399 - set_aside(reordered, rows, share=0.05)[1]) == set(aside)
+    assert set(399 - split_validation(reordered, rows, share=0.05)[1]) == set(backup)
 
 
 def test_equal_sequences_stay_on_one_side() -> None:
     packed = Packed(np.repeat(np.arange(10, 14), 10).astype(np.int32), (), (), room=2)
-    train, aside = set_aside(packed, np.arange(20), share=0.05)
-    assert {int(packed[row][0]) for row in aside}.isdisjoint({int(packed[row][0]) for row in train})
+    train, backup = split_validation(packed, np.arange(20), share=0.05)
+    assert {int(packed[row][0]) for row in backup}.isdisjoint({int(packed[row][0]) for row in train})
 
 
 def remember(ids: NDArray[np.int64], key: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

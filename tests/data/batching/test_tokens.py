@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROOT, articles
 from slugline.core.errors import ModelError
-from slugline.data.batching.tokens import Reading, special_tokens, tokenise, tokenizer_fingerprint
+from slugline.data.batching.tokens import Truncation, special_tokens, tokenise, tokenizer_fingerprint
 from slugline.models.tokenizers import load_tokenizer
 
 SHARED_TOKENIZERS = ROOT.parent / "shared" / "tokenizers"
@@ -19,7 +19,7 @@ TEXTS = [row["text"] for row in articles(40)]
 @pytest.mark.parametrize("max_length", [5, 12, 64])
 def test_tokens_are_those_of_the_tokenizer(tiny_base: Path, max_length: int) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
-    tokens = tokenise(TEXTS, tokenizer, Reading(max_length))
+    tokens = tokenise(TEXTS, tokenizer, Truncation(max_length))
     expected = tokenizer(TEXTS, truncation=True, max_length=max_length)["input_ids"]
     assert [tokens[index] for index in range(len(TEXTS))] == [[row] for row in expected]
     assert tokens.lengths.tolist() == [len(row) for row in expected]
@@ -41,7 +41,9 @@ def test_special_tokens_of_the_usual_families(name: str, special: tuple[tuple[st
     found = tuple(tokenizer.convert_ids_to_tokens(before)), tuple(tokenizer.convert_ids_to_tokens(after))
     assert found == special
     text = "Oil prices dropped significantly today as the stock market crashed."
-    assert tokenise([text], tokenizer, Reading(9))[0] == [tokenizer(text, truncation=True, max_length=9)["input_ids"]]
+    assert tokenise([text], tokenizer, Truncation(9))[0] == [
+        tokenizer(text, truncation=True, max_length=9)["input_ids"]
+    ]
 
 
 def test_one_cache_serves_every_length_and_tokenizing_again_is_not_needed(
@@ -49,13 +51,13 @@ def test_one_cache_serves_every_length_and_tokenizing_again_is_not_needed(
 ) -> None:
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
     tokenizer = load_tokenizer(str(tiny_base))
-    first = tokenise(TEXTS, tokenizer, Reading(64), fingerprint="f")
+    first = tokenise(TEXTS, tokenizer, Truncation(64), fingerprint="f")
     # Were the texts read again, this would give nothing.
-    second = tokenise([], tokenizer, Reading(8), fingerprint="f")
+    second = tokenise([], tokenizer, Truncation(8), fingerprint="f")
     expected = tokenizer(TEXTS, truncation=True, max_length=8)["input_ids"]
     assert [second[i] for i in range(40)] == [[row] for row in expected]
     assert second.truncated_share == (first.full_lengths > 8).mean()
-    assert len(tokenise([], tokenizer, Reading(8), fingerprint="other")) == 0
+    assert len(tokenise([], tokenizer, Truncation(8), fingerprint="other")) == 0
 
 
 def test_the_cache_knows_one_tokenizer_from_another(tiny_base: Path) -> None:
@@ -67,11 +69,11 @@ def test_the_cache_knows_one_tokenizer_from_another(tiny_base: Path) -> None:
 
 def test_a_length_without_room_for_text_is_refused(tiny_base: Path) -> None:
     with pytest.raises(ModelError, match="max_length = 2 leaves no room"):
-        tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(2))
+        tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(2))
 
 
 def test_an_empty_text_is_its_special_tokens(tiny_base: Path) -> None:
-    tokens = tokenise(["", "market"], load_tokenizer(str(tiny_base)), Reading(8))
+    tokens = tokenise(["", "market"], load_tokenizer(str(tiny_base)), Truncation(8))
     assert tokens[0] == [[2, 3]]
 
 
@@ -79,7 +81,7 @@ def test_an_empty_text_is_its_special_tokens(tiny_base: Path) -> None:
 def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, stride: int) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
     texts = ["", *TEXTS]
-    tokens = tokenise(texts, tokenizer, Reading(max_length, "window", stride, max_windows=1_000))
+    tokens = tokenise(texts, tokenizer, Truncation(max_length, "window", stride, max_windows=1_000))
     for index, text in enumerate(texts):
         whole = tokenizer(text, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True)[
             "input_ids"
@@ -93,21 +95,21 @@ def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, st
 @pytest.mark.parametrize(
     "reading",
     [
-        Reading(9),
-        Reading(9, "tail"),
-        Reading(9, "window", 3, max_windows=1_000),
-        Reading(9, "window", 0, max_windows=2),
+        Truncation(9),
+        Truncation(9, "tail"),
+        Truncation(9, "window", 3, max_windows=1_000),
+        Truncation(9, "window", 0, max_windows=2),
     ],
 )
-def test_what_is_read_is_counted_to_the_token(tiny_base: Path, reading: Reading) -> None:
-    tokens = tokenise(["", *TEXTS], load_tokenizer(str(tiny_base)), reading)
+def test_what_is_read_is_counted_to_the_token(tiny_base: Path, truncation: Truncation) -> None:
+    tokens = tokenise(["", *TEXTS], load_tokenizer(str(tiny_base)), truncation)
     assert tokens.read_lengths.tolist() == [sum(map(len, tokens[index])) for index in range(len(tokens))]
 
 
 def test_windows_beyond_the_last_are_counted_as_truncation(tiny_base: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
-    whole = tokenise(TEXTS, tokenizer, Reading(8, "window", 2, max_windows=1_000))
-    some = tokenise(TEXTS, tokenizer, Reading(8, "window", 2, max_windows=2))
+    whole = tokenise(TEXTS, tokenizer, Truncation(8, "window", 2, max_windows=1_000))
+    some = tokenise(TEXTS, tokenizer, Truncation(8, "window", 2, max_windows=2))
     assert [some[i] for i in range(40)] == [whole[i][:2] for i in range(40)]
     assert some.truncated_share == (whole.pieces > 2).mean() > 0
 
@@ -118,10 +120,10 @@ def test_one_end_or_both(tiny_base: Path, long: Literal["head", "tail", "head_ta
     text = max(TEXTS, key=len)
     inner = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert len(inner) > 8
-    (piece,) = tokenise([text], tokenizer, Reading(10, long))[0]
+    (piece,) = tokenise([text], tokenizer, Truncation(10, long))[0]
     assert piece[1:-1] == inner[:head] + inner[len(inner) - tail :]
 
 
 def test_windows_that_would_never_move_on_are_refused(tiny_base: Path) -> None:
     with pytest.raises(ModelError, match=r"data.stride = 6: windows of 8 tokens, 2 of them special"):
-        tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(8, "window", 6, 4))
+        tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(8, "window", 6, 4))

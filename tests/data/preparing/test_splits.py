@@ -148,7 +148,7 @@ def test_big_fractions_leave_every_class_in_train() -> None:
 def test_too_few_rows_in_a_class() -> None:
     with pytest.raises(DataError, match="class 'class1' has 2 rows, too few for 3 splits") as caught:
         split_rows(*rows_of([10, 2]), fractions=FRACTIONS, seed=1)
-    assert "data.min_class_examples" in caught.value.mend
+    assert "data.min_class_examples" in caught.value.hint
     split_rows(*rows_of([10, 2]), fractions={"validation": 0.1}, seed=1)
 
 

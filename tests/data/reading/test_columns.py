@@ -137,4 +137,4 @@ def test_labels(labels: list[object], offset: int, classes: tuple[str, ...], nam
 def test_labels_that_cannot_be_used(labels: list[object], options: dict[str, object], words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         named(labels, **options)  # type: ignore[arg-type]
-    assert caught.value.mend
+    assert caught.value.hint

@@ -108,7 +108,7 @@ def test_broken_files_are_named(tmp_path: Path, name: str, content: str | bytes,
     with pytest.raises(DataError) as caught:
         list(read_rows(path))
     assert all(word in str(caught.value) for word in words), str(caught.value)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_labels_without_an_entry_are_all_named_with_their_counts() -> None:
     with pytest.raises(DataError) as caught:
         map_labels({"train": ["a", "b", "c", "b"], "test": ["b", "c"]}, ("a", "b", "c"), {"a": "x"}, where="n.csv")
     assert caught.value.message == "n.csv: labels without an entry in label_map: 'b' (3 rows), 'c' (2 rows)."
-    assert '"b" = "b" keeps a class' in caught.value.mend
+    assert '"b" = "b" keeps a class' in caught.value.hint
     many = [f"class{number}" for number in range(14)]
     with pytest.raises(DataError, match=r"'class10' \(1 rows\), and 3 more\."):
         map_labels({"train": many}, many, {"class0": "x"}, where="n.csv")

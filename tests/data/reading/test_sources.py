@@ -123,7 +123,7 @@ def test_a_split_column(tmp_path: Path) -> None:
 def test_folders_that_cannot_be_read(tmp_path: Path, files: dict[str, str], words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read(fill(tmp_path, files))
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_slugline_data_must_be_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(DataError, match=r"no set is called 'bank77'\. Did you mean 'banking77'") as caught:
         sources.read_known("bank77")
-    assert "data.path" in caught.value.mend
+    assert "data.path" in caught.value.hint
 
 
 def test_known_sets_need_no_network() -> None:
@@ -182,7 +182,7 @@ def test_no_hub_and_no_local_copy() -> None:
     with pytest.raises(DataError, match="ag_news: no local copy, and the Hub") as caught:
         sources.read_known("ag_news")
     for word in ("SLUGLINE_DATA", "data.path", "HF_HOME", "HF_ENDPOINT"):
-        assert word in caught.value.mend
+        assert word in caught.value.hint
 
 
 def hub_set(**columns: Any) -> datasets.DatasetDict:

@@ -123,7 +123,7 @@ def test_targets_that_match_nothing_are_named_beside_those_that_exist(tiny_base:
     model, section = built(tiny_base, adapt="lora", lora={"targets": ["querry"]})
     with pytest.raises(ModelError, match=r"'querry'.*query") as caught:
         adapt(model, section)
-    assert "dense, key, query, value" in str(caught.value.mend)
+    assert "dense, key, query, value" in str(caught.value.hint)
 
 
 def test_targets_can_be_chosen(tiny_base: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from slugline.core.labels import LabelSet
-from slugline.data.batching.tokens import Reading, tokenise
-from slugline.models.adaptation.frozen_features import Replay
+from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
 from slugline.models.forward import forward, text_logits
 from slugline.models.tokenizers import load_tokenizer
@@ -28,14 +28,14 @@ def built(base: Path, **keys: Any) -> Any:
     return build_pretrained(ModelSection(base=str(base), **keys), LABELS, "cpu").eval()
 
 
-def replayed(replay: Replay, features: Any) -> np.ndarray[Any, Any]:
+def replayed(frozen_base: FrozenBase, features: Any) -> np.ndarray[Any, Any]:
     """What the head says of each text's features."""
     found = []
     for index in range(len(features)):
         vectors = torch.from_numpy(features[index]).unsqueeze(1)
-        batch = replay.batch(len(vectors)) | {"window_of": torch.zeros(len(vectors), dtype=torch.int64)}
-        with torch.inference_mode(), replay.of(vectors):
-            found.append(text_logits(replay.model, batch, 1).numpy())
+        batch = frozen_base.batch(len(vectors)) | {"window_of": torch.zeros(len(vectors), dtype=torch.int64)}
+        with torch.inference_mode(), frozen_base.of(vectors):
+            found.append(text_logits(frozen_base.model, batch, 1).numpy())
     return np.concatenate(found)
 
 
@@ -46,24 +46,24 @@ def test_the_head_says_the_same_of_features_as_of_texts(
 ) -> None:
     base = family_base(family)
     model = built(base, pooling=pooling)
-    tokens = tokenise(TEXTS, load_tokenizer(str(base)), Reading(16))
+    tokens = tokenise(TEXTS, load_tokenizer(str(base)), Truncation(16))
     expected = forward(model, tokens, **WAYS)
-    replay = Replay(model)
-    found = replayed(replay, replay.encode(tokens, **WAYS))
+    frozen_base = FrozenBase(model)
+    found = replayed(frozen_base, frozen_base.encode(tokens, **WAYS))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     np.testing.assert_allclose(forward(model, tokens, **WAYS), expected, atol=0)  # the model is as it was
 
 
 def test_windows_have_features_of_their_own(tiny_base: Path) -> None:
     model = built(tiny_base, pooling="mean", head="mlp")
-    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Reading(10, "window", 2, 4))
-    replay = Replay(model)
-    features = replay.encode(tokens, **WAYS)
+    tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(10, "window", 2, 4))
+    frozen_base = FrozenBase(model)
+    features = frozen_base.encode(tokens, **WAYS)
     assert features.pieces.tolist() == tokens.pieces.tolist()
     assert max(features.pieces) > 1
-    np.testing.assert_allclose(replayed(replay, features), forward(model, tokens, **WAYS), atol=1e-5)
+    np.testing.assert_allclose(replayed(frozen_base, features), forward(model, tokens, **WAYS), atol=1e-5)
 
 
 def test_a_head_that_looks_at_all_tokens_has_no_features(tiny_base: Path) -> None:
     with pytest.raises(ValueError, match="more than one vector"):
-        Replay(built(tiny_base, pooling="attention"))
+        FrozenBase(built(tiny_base, pooling="attention"))

@@ -19,11 +19,11 @@ from conftest import DECODERS
 from slugline import load
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
-from slugline.data.batching.tokens import Reading, tokenise
+from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.models.adaptation.adapt import adapt
-from slugline.models.adaptation.frozen_features import Replay
+from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
-from slugline.models.forward import TransformerScorer, forward
+from slugline.models.forward import TransformerPredictor, forward
 from slugline.models.saving import save
 from slugline.models.tokenizers import END, load_tokenizer
 from slugline.recipe.sections import ModelSection
@@ -46,9 +46,9 @@ def test_padding_changes_nothing_in_any_family(decoder_base: Callable[[str], Pat
     # Qwen's tokenizer class has one from the start.
     assert tokenizer.pad_token_id == (1 if family == "qwen2" else 330)
     assert model.get_input_embeddings().num_embeddings == tokenizer.pad_token_id + 1 or family == "qwen2"
-    scorer = TransformerScorer(model, tokenizer, Reading(32), rows=8, budget=10_000)
-    together = np.concatenate(list(scorer.logits(TEXTS)))
-    alone = np.concatenate([next(scorer.logits([text])) for text in TEXTS])
+    predictor = TransformerPredictor(model, tokenizer, Truncation(32), rows=8, budget=10_000)
+    together = np.concatenate(list(predictor.logits(TEXTS)))
+    alone = np.concatenate([next(predictor.logits([text])) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
@@ -73,7 +73,7 @@ def test_the_last_token_is_the_one_that_the_reference_class_looks_at(decoder_bas
     with torch.no_grad():
         ours.classifier.weight.copy_(native.score.weight)
         ours.classifier.bias.zero_()
-    tokens = tokenise(TEXTS, tokenizer, Reading(32))
+    tokens = tokenise(TEXTS, tokenizer, Truncation(32))
     found = [
         forward(model, tokens, pad_id=tokenizer.pad_token_id, precision="fp32", rows=8, budget=10_000)
         for model in (native, ours)
@@ -84,7 +84,7 @@ def test_the_last_token_is_the_one_that_the_reference_class_looks_at(decoder_bas
 @pytest.mark.parametrize("family", sorted(DECODERS))
 def test_low_rank_matrices_and_features_know_every_family(decoder_base: Callable[[str], Path], family: str) -> None:
     model, _ = built(decoder_base(family))
-    Replay(model)
+    FrozenBase(model)
     adapt(model, ModelSection(kind="decoder", adapt="lora"))
     assert any("lora_A" in name for name, parameter in model.named_parameters() if parameter.requires_grad)
 

@@ -66,7 +66,7 @@ class NeighbourlyHead(BertForMaskedLM):
         return output
 
 
-def exercise() -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+def labeler() -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
     ids = torch.randint(5, 60, (4, 12), generator=torch.Generator().manual_seed(1))
     mask = torch.ones_like(ids)
     mask[3, 7:] = 0
@@ -83,11 +83,11 @@ def masked_model(base: Path) -> Any:
 def test_the_loss_at_chosen_positions_is_that_of_all_logits(name: str) -> None:
     torch.manual_seed(0)
     model: PreTrainedModel = MODELS[name]().eval()
-    inputs, wanted, targets = exercise()
+    inputs, wanted, targets = labeler()
     everywhere = model(**inputs).logits
     assert everywhere.shape == (4, 12, 60)
     logits = PositionLogits(model)
-    assert logits.thins_out
+    assert logits.selects_states
     found = logits(model, inputs, wanted)
     assert found.shape == (int(wanted.sum()), 60)
     losses = [functional.cross_entropy(some, targets) for some in (found, everywhere[wanted])]
@@ -107,10 +107,10 @@ def test_the_loss_at_chosen_positions_is_that_of_all_logits(name: str) -> None:
 def test_a_head_that_looks_around_gets_all_states() -> None:
     torch.manual_seed(0)
     model = NeighbourlyHead(BertConfig(**SMALL)).eval()
-    inputs, wanted, _ = exercise()
+    inputs, wanted, _ = labeler()
     expected = model(**inputs).logits[wanted]
     logits = PositionLogits(model)
-    assert not logits.thins_out
+    assert not logits.selects_states
     torch.testing.assert_close(logits(model, inputs, wanted), expected)
 
 
@@ -124,7 +124,7 @@ def test_trying_out_leaves_mode_and_random_numbers_alone() -> None:
 
 def test_no_position_is_no_mistake() -> None:
     model = BertForMaskedLM(BertConfig(**SMALL))
-    inputs, wanted, _ = exercise()
+    inputs, wanted, _ = labeler()
     found = PositionLogits(model)(model, inputs, torch.zeros_like(wanted))
     assert found.shape == (0, 60)
     found.sum().backward()

@@ -6,13 +6,13 @@ import pytest
 from transformers import TrainerControl, TrainerState
 
 from slugline.evaluation.metrics import METRICS
-from slugline.training.loop.callbacks import Cadence, updates_between
+from slugline.training.loop.callbacks import Frequency, updates_between
 from slugline.training.loop.checkpoints import Progress
 
 
 @pytest.mark.parametrize(("cadence", "updates"), [("epoch", 47), ("1 epochs", 47), ("10 epochs", 470), (25, 25)])
-def test_a_cadence_is_a_number_of_updates(cadence: int | str, updates: int) -> None:
-    assert updates_between(cadence, 47) == updates
+def test_a_cadence_is_a_number_of_updates(frequency: int | str, updates: int) -> None:
+    assert updates_between(frequency, 47) == updates
 
 
 def watch(
@@ -21,11 +21,11 @@ def watch(
     """Progress after a row of evaluations, and for each whether a checkpoint and the end were asked for."""
     progress = Progress(rows=1, tokens=1)
     chosen = {"patience": 0, "min_delta": 0.0} | options
-    cadence = Cadence(progress, METRICS[metric], eval_every=1, save_every=10, **chosen)  # type: ignore[arg-type]
+    frequency = Frequency(progress, METRICS[metric], eval_every=1, save_every=10, **chosen)  # type: ignore[arg-type]
     asked = []
     for step, value in enumerate(values, start=1):
         control, state = TrainerControl(), TrainerState(global_step=step, max_steps=100)
-        cadence.on_evaluate(None, state, control, metrics={f"eval_{metric}": value})  # type: ignore[arg-type]
+        frequency.on_evaluate(None, state, control, metrics={f"eval_{metric}": value})  # type: ignore[arg-type]
         asked.append((control.should_save, control.should_training_stop))
     return progress, asked
 
@@ -58,12 +58,12 @@ def test_without_patience_nothing_stops() -> None:
 
 
 def test_the_last_update_is_evaluated_and_saved() -> None:
-    cadence = Cadence(
+    frequency = Frequency(
         Progress(rows=1, tokens=1), METRICS["f1_macro"], eval_every=10, save_every=25, patience=0, min_delta=0
     )
     found = {}
     for step in (5, 10, 25, 33):
         control = TrainerControl()
-        cadence.on_step_end(None, TrainerState(global_step=step, max_steps=33), control)  # type: ignore[arg-type]
+        frequency.on_step_end(None, TrainerState(global_step=step, max_steps=33), control)  # type: ignore[arg-type]
         found[step] = (control.should_evaluate, control.should_save)
     assert found == {5: (False, False), 10: (True, False), 25: (False, True), 33: (True, True)}

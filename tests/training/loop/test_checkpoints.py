@@ -10,8 +10,16 @@ from pathlib import Path
 import pytest
 
 from slugline.recipe.sections import TrainSection
-from slugline.training.loop.checkpoints import Progress, _rotate, in_order, is_sealed, last_complete, seal, step_of
-from slugline.training.loop.session import progress_at
+from slugline.training.loop.checkpoints import (
+    Progress,
+    _rotate,
+    checkpoints_in,
+    is_sealed,
+    last_complete,
+    seal,
+    step_of,
+)
+from slugline.training.loop.session import load_progress
 
 
 def checkpoint(folder: Path, step: int, *, sealed: bool = True, best: int = 0) -> Path:
@@ -86,14 +94,14 @@ def test_checkpoints_are_ordered_by_number_not_by_name(tmp_path: Path) -> None:
     for step in (9, 100, 20):
         checkpoint(tmp_path, step)
     (tmp_path / "checkpoint-best").mkdir()
-    assert [step_of(path) for path in in_order(tmp_path)] == [9, 20, 100]
+    assert [step_of(path) for path in checkpoints_in(tmp_path)] == [9, 20, 100]
 
 
 def test_rotation_keeps_the_latest_and_the_best(tmp_path: Path) -> None:
     for step in (10, 20, 30, 40, 50):
         checkpoint(tmp_path, step)
     _rotate(tmp_path, best_step=20, keep=2)
-    assert [step_of(path) for path in in_order(tmp_path)] == [20, 40, 50]
+    assert [step_of(path) for path in checkpoints_in(tmp_path)] == [20, 40, 50]
 
 
 def test_progress_comes_back_as_it_was(tmp_path: Path) -> None:
@@ -110,5 +118,5 @@ def test_a_recipe_with_smaller_passes_has_them_after_resuming(tmp_path: Path) ->
         ({"micro_batch_size": 4}, (4, 2048)),
         ({"micro_batch_size": 64, "micro_batch_tokens": 512}, (16, 512)),
     ):
-        progress = progress_at(tmp_path, TrainSection(**keys), machine=None)  # type: ignore[arg-type]
+        progress = load_progress(tmp_path, TrainSection(**keys), machine=None)  # type: ignore[arg-type]
         assert (progress.rows, progress.tokens) == expected

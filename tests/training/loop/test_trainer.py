@@ -15,20 +15,20 @@ from conftest import articles
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
 from slugline.data.batching.batches import UpdateSampler, update_loader
-from slugline.data.batching.tokens import Reading, tokenise
+from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.evaluation.metrics import METRICS
 from slugline.models.build import build_pretrained
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.sections import ModelSection
-from slugline.training.loop.callbacks import Cadence
+from slugline.training.loop.callbacks import Frequency
 from slugline.training.loop.checkpoints import Progress
-from slugline.training.loop.trainer import SCHEDULES, ClassifierTrainer, Method, Tally
+from slugline.training.loop.trainer import SCHEDULES, ClassifierTrainer, Method, RunningConfusion
 from slugline.training.methods.losses import build_loss
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(96)
-WHOLE = Reading(32)
-WINDOWS = Reading(12, "window", 3, 4)
+WHOLE = Truncation(32)
+WINDOWS = Truncation(12, "window", 3, 4)
 
 
 class Recorder(TrainerCallback):
@@ -53,7 +53,7 @@ def make(
     head_rate: float = 0.0,
     dropout: float = 0.0,
     pooling: str = "native",
-    reading: Reading = WHOLE,
+    truncation: Truncation = WHOLE,
     is_checkpointed: bool = False,
 ) -> tuple[ClassifierTrainer, Recorder]:
     torch.manual_seed(0)
@@ -67,7 +67,7 @@ def make(
     model = build_pretrained(section, LABELS, "cpu")
     if is_checkpointed:
         model.activation_checkpointing_enable()
-    tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), reading)
+    tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), truncation)
     targets = LABELS.encode([row["label"] for row in ROWS]).astype(np.int64)
     sampler = UpdateSampler(tokenised.lengths * tokenised.pieces, size=32, seed=0)
     recorder = Recorder()
@@ -91,7 +91,7 @@ def make(
         loader=update_loader(tokenised, targets, sampler=sampler, pad_id=0),
         method=Method(build_loss("cross_entropy"), head_learning_rate=head_rate, one_cycle=schedule == "one_cycle"),
         progress=Progress(rows=rows, tokens=tokens),
-        tally=Tally(3),
+        train_metrics=RunningConfusion(3),
         score=lambda _: {},
         callbacks=[recorder],
     )
@@ -118,9 +118,9 @@ def test_accumulation_is_exact(tiny_base: Path, tmp_path: Path, passes: dict[str
 @pytest.mark.parametrize("passes", [{"rows": 5}, {"rows": 1}, {"tokens": 100}])
 def test_accumulation_is_exact_over_windows(tiny_base: Path, tmp_path: Path, passes: dict[str, int]) -> None:
     """The windows of a text stay together, and it counts as one text however many it has."""
-    trainer, whole = trained(tiny_base, tmp_path, reading=WINDOWS)
+    trainer, whole = trained(tiny_base, tmp_path, truncation=WINDOWS)
     assert any("window_of" in update for update in trainer.loader)
-    _, cut = trained(tiny_base, tmp_path, reading=WINDOWS, **passes)
+    _, cut = trained(tiny_base, tmp_path, truncation=WINDOWS, **passes)
     for name in ("loss", "grad_norm"):
         np.testing.assert_allclose([line[name] for line in cut], [line[name] for line in whole], rtol=1e-5, atol=1e-5)
 
@@ -178,7 +178,7 @@ def test_exhausted_memory_halves_the_passes_and_changes_no_result(tiny_base: Pat
     assert trouble.happened == 2  # 32 -> 16 -> 8, once
     assert trainer.progress.rows == 8
     assert trainer.progress.examples == 192
-    assert trainer.tally.take().sum() == 192
+    assert trainer.train_metrics.take().sum() == 192
     np.testing.assert_allclose([a["loss"] for a in recorder.lines], [b["loss"] for b in expected], atol=1e-5)
     for found, wanted in zip(trainer.model.parameters(), undisturbed.model.parameters(), strict=True):
         # Adam makes steps of full size out of gradients that are nothing but rounding.
@@ -187,7 +187,7 @@ def test_exhausted_memory_halves_the_passes_and_changes_no_result(tiny_base: Pat
 
 def test_exhausted_memory_halves_windows_not_texts(tiny_base: Path, tmp_path: Path) -> None:
     """Passes of 32 texts hold about 80 windows: what does not fit is halved from there."""
-    trainer, _ = make(tiny_base, tmp_path, reading=WINDOWS)
+    trainer, _ = make(tiny_base, tmp_path, truncation=WINDOWS)
     trouble = OutOfMemory(trainer.model, rows=45, late=False)
     trainer.train()
     assert trouble.happened >= 1
@@ -224,7 +224,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(tiny_base: Pa
 def test_weights_that_are_not_finite_are_neither_chosen_nor_sealed() -> None:
     """The loss is a number for one more update."""
     model = torch.nn.Linear(2, 2)
-    cadence = Cadence(
+    frequency = Frequency(
         Progress(rows=1, tokens=1), METRICS["f1_macro"], eval_every=2, save_every=3, patience=0, min_delta=0
     )
     control = TrainerControl()
@@ -237,7 +237,7 @@ def test_weights_that_are_not_finite_are_neither_chosen_nor_sealed() -> None:
             if step == 1
             else pytest.raises(TrainingError, match=rf"not finite at update {step}(.|\n)*rate")
         ):
-            cadence.on_step_end(None, state, control, model=model)  # type: ignore[arg-type]
+            frequency.on_step_end(None, state, control, model=model)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pooling", ["native", "mean"])

@@ -17,7 +17,7 @@ from slugline import load, train
 from slugline.data.dataset import load_dataset
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
-from slugline.training.loop.checkpoints import Progress, in_order, step_of
+from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of
 from slugline.training.loop.weight_averaging import Share, WeightAverage, ema_share, swa_share
 
 #: 105 training rows, 16 an update, two epochs.
@@ -71,7 +71,7 @@ def test_weights_are_lent_and_come_back_to_the_bit() -> None:
     with torch.no_grad():
         model.weight.add_(1.0)
     trained, mean = model.weight.detach().clone(), average.average["weight"].clone()
-    with pytest.raises(RuntimeError, match="while lent"), average.lent():
+    with pytest.raises(RuntimeError, match="while lent"), average.swapped_in():
         assert torch.equal(model.weight, mean)
         raise RuntimeError("while lent")
     assert torch.equal(model.weight, trained)
@@ -92,7 +92,7 @@ def averaging(recipe_values: dict[str, Any]) -> Any:
 
 def weights_of(run: Run, file: str) -> dict[int, dict[str, Tensor]]:
     """The weights in each checkpoint, by update."""
-    return {step_of(path): load_file(path / file) for path in in_order(run.layout.checkpoints)}
+    return {step_of(path): load_file(path / file) for path in checkpoints_in(run.layout.checkpoints)}
 
 
 @pytest.mark.parametrize("kind", ["ema", "swa"])
@@ -146,6 +146,6 @@ def test_a_run_may_begin_to_average_when_it_is_resumed(averaging: Any, tmp_path:
     with interrupted_after(6):
         train(averaging(), run_dir=tmp_path / "run")
     run = train(averaging(average="ema"), run_dir=tmp_path / "run", resume=True, accept_changes=True)
-    averaged = in_order(run.layout.checkpoints)[-1] / "averaged.safetensors"
+    averaged = checkpoints_in(run.layout.checkpoints)[-1] / "averaged.safetensors"
     assert averaged.is_file()
     assert not (run.layout.checkpoints / "checkpoint-4" / "averaged.safetensors").exists()

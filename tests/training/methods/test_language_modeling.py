@@ -12,7 +12,7 @@ from slugline.core.errors import ModelError
 from slugline.data.batching.packing import NOTHING
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.sections import PretrainSection
-from slugline.training.methods.language_modeling import Masking, build_masking, ordinary_tokens
+from slugline.training.methods.language_modeling import Masking, build_masking, non_special_tokens
 
 MASK = 4
 ORDINARY = np.arange(1000) > 9
@@ -75,11 +75,11 @@ def test_masking_is_a_pure_function_of_sequence_and_key() -> None:
 
 def test_the_unknown_token_is_no_ordinary_one(masked_base: Path) -> None:
     tokenizer = load_tokenizer(str(masked_base))
-    ordinary = ordinary_tokens(tokenizer, len(tokenizer) + 5)
-    assert not ordinary[tokenizer.all_special_ids].any()
-    assert not ordinary[tokenizer.unk_token_id]
-    assert not ordinary[-5:].any()
-    assert ordinary.sum() == len(tokenizer) - len(tokenizer.all_special_ids)
+    non_special = non_special_tokens(tokenizer, len(tokenizer) + 5)
+    assert not non_special[tokenizer.all_special_ids].any()
+    assert not non_special[tokenizer.unk_token_id]
+    assert not non_special[-5:].any()
+    assert non_special.sum() == len(tokenizer) - len(tokenizer.all_special_ids)
 
 
 def test_a_tokenizer_without_mask_token_is_refused(tiny_base: Path) -> None:

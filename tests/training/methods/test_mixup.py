@@ -22,7 +22,7 @@ from slugline.models.architectures.blocks import blocks_of
 from slugline.models.build import build_pretrained
 from slugline.recipe.sections import ModelSection
 from slugline.training.methods.mixup import Mix, Mixing, cutmix_weights, mixed_loss, mixup_weights
-from slugline.training.methods.token_dropout import hide_tokens
+from slugline.training.methods.token_dropout import drop_tokens
 
 LABELS = LabelSet(("business", "sport", "tech"))
 LENGTHS = [9, 4, 7, 2, 9, 5]
@@ -67,7 +67,7 @@ def test_cutmix_takes_one_span_as_long_as_its_share(lengths: list[int], own: flo
 @given(lengths_strategy, st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**31))
 def test_cutmix_counts_over_the_tokens_that_are_seen(lengths: list[int], own: float, hidden: float, seed: int) -> None:
     torch.manual_seed(seed)
-    mask = hide_tokens(masked(lengths), hidden)
+    mask = drop_tokens(masked(lengths), hidden)
     for row, seen in zip(cutmix_weights(mask, own), mask, strict=True):
         assert (row <= seen).all()
         places = seen.nonzero().squeeze(1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from conftest import with_changes
 from slugline import train
 from slugline.training.loop import trainer
-from slugline.training.methods.token_dropout import hide_tokens
+from slugline.training.methods.token_dropout import drop_tokens
 
 
 @settings(deadline=None)
@@ -24,7 +24,7 @@ def test_first_and_last_token_stay_and_padding_stays_hidden(
     torch.manual_seed(seed)
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)).long()
     mask = mask.flip(1) if on_the_left else mask
-    seen = hide_tokens(mask, share)
+    seen = drop_tokens(mask, share)
     assert seen.dtype == mask.dtype
     assert (seen <= mask).all()
     for row, before in zip(seen, mask, strict=True):
@@ -34,7 +34,7 @@ def test_first_and_last_token_stay_and_padding_stays_hidden(
 
 def test_a_share_of_the_tokens_is_hidden() -> None:
     torch.manual_seed(0)
-    seen = hide_tokens(torch.ones(100, 102, dtype=torch.int64), 0.3)
+    seen = drop_tokens(torch.ones(100, 102, dtype=torch.int64), 0.3)
     assert seen[:, 1:-1].float().mean().item() == pytest.approx(0.7, abs=0.02)
     assert len({tuple(row.tolist()) for row in seen}) == 100
 
@@ -48,8 +48,8 @@ def test_tokens_are_hidden_in_training_alone_and_it_repeats(
         modes.append((model.training, bool((batch["attention_mask"].diff(dim=1) == 1).any())))
         return plain(model, batch)
 
-    plain = trainer.answer_texts
-    monkeypatch.setattr("slugline.training.inputs.answer_texts", answer)
+    plain = trainer.forward_texts
+    monkeypatch.setattr("slugline.training.inputs.forward_texts", answer)
     losses = []
     for name, share in (("none", 0.0), ("hidden", 0.5), ("again", 0.5)):
         run = train(with_changes(recipe_values, train={"epochs": 1, "token_dropout": share}), run_dir=tmp_path / name)

@@ -21,7 +21,7 @@ from slugline import train
 from slugline.core.errors import MissingExtra, RecipeError
 from slugline.recipe.recipe import Recipe, validate, write
 from slugline.run.run import Run
-from slugline.training.loop.callbacks import Historian
+from slugline.training.loop.callbacks import HistoryWriter
 from slugline.training.tracking.callback import INTEGRATION_TO_CALLBACK
 from slugline.training.tracking.environment import TRACKERS, check_trackers, tracking
 from slugline.training.tracking.environment import environment as module
@@ -67,7 +67,7 @@ def test_a_tracker_that_is_not_installed_is_refused_before_data_is_read(
     with pytest.raises(MissingExtra) as caught:
         train(tracked_by(recipe_values, "wandb", data={"path": "nowhere.csv"}), run_dir=tmp_path / "run")
     assert "wandb" in caught.value.message
-    assert "slugline[track]" in caught.value.mend
+    assert "slugline[track]" in caught.value.hint
     assert not (tmp_path / "run").exists()
 
 
@@ -148,7 +148,7 @@ def test_a_tracker_that_fails_is_given_up(
     assert capsys.readouterr().out == ""
 
 
-class Stop(Historian):
+class Stop(HistoryWriter):
     """Presses Ctrl-C after nine updates."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
@@ -175,7 +175,7 @@ def test_tensorboard_sees_what_the_history_holds_and_changes_nothing(
     assert len(events.Scalars("train/loss")) == len([line for line in run.history if "loss" in line])
 
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.training.loop.session.Historian", Stop)
+        patched.setattr("slugline.training.loop.session.HistoryWriter", Stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)

@@ -248,7 +248,7 @@ def test_data_that_changed_before_test_was_scored_is_said(folder: Path, monkeypa
     write_csv(folder / "own.csv", articles(150))
     path = study(folder, SIZES, top='set = { "data.path" = "own.csv" }')
     with monkeypatch.context() as patched:
-        patched.setattr(runner, "_judged", lambda result: result)
+        patched.setattr(runner, "_score_chosen", lambda result: result)
         run_study(path)
     write_csv(folder / "own.csv", articles(150, seed=1))
     result = run_study(path)

@@ -1,6 +1,6 @@
 """Tokens to updates, updates to forward passes.
 
-One batch of `UpdateLoader` is one update of the weights. `cheapest_cut` says which of its rows go through the model
+One batch of `UpdateLoader` is one update of the weights. `cheapest_batches` says which of its rows go through the model
 together; nothing is ever padded further than to the longest text of its forward pass.
 """
 
@@ -48,7 +48,7 @@ def cut(lengths: Sequence[int], pieces: Sequence[int], *, rows: int, tokens: int
     return slices
 
 
-def cheapest_cut(
+def cheapest_batches(
     lengths: Sequence[int], pieces: Sequence[int], *, rows: int, tokens: int, overhead: int
 ) -> list[slice]:
     """Cut consecutive texts into the forward passes that cost least: padded tokens, and something for each pass.
@@ -82,7 +82,7 @@ def cheapest_cut(
     return slices[::-1]
 
 
-def by_length(tokens: Tokens, *, rows: int, budget: int) -> list[NDArray[np.int64]]:
+def batches_by_length(tokens: Tokens, *, rows: int, budget: int) -> list[NDArray[np.int64]]:
     """Forward passes over texts in any order, longest first, so that memory runs out at once or never.
 
     Args:
@@ -142,7 +142,7 @@ def split(batch: Mapping[str, Tensor], *, rows: int, tokens: int, overhead: int)
         lengths[owner], pieces[owner] = max(lengths[owner], length), pieces[owner] + 1
     begins = [0, *accumulate(pieces)]
     parts = []
-    for part in cheapest_cut(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead):
+    for part in cheapest_batches(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead):
         own, width = slice(begins[part.start], begins[part.stop]), max(lengths[part])
         cut_part = {key: value[own, :width] for key, value in batch.items() if key not in ("labels", "window_of")}
         if "window_of" in batch:
@@ -190,8 +190,8 @@ class UpdateSampler(Sampler[list[int]]):
         count = len(self.lengths)
         order = rng.permutation(count) if self.shares is None else rng.choice(count, count, p=self.shares)
         for window in self._windows(order):
-            by_length = window[np.argsort(self.lengths[window], kind="stable")]
-            updates = self._updates(by_length)
+            batches_by_length = window[np.argsort(self.lengths[window], kind="stable")]
+            updates = self._updates(batches_by_length)
             for index in rng.permutation(len(updates)):
                 yield updates[index][self.rank :: self.world].tolist()
 

@@ -1,6 +1,6 @@
 """Texts packed end to end: sequences of equal length with nearly no padding, and updates of them.
 
-What is to be found in a sequence is decided by an `Exercise`, a pure function of the sequence, the seed, the epoch and
+What is to be found in a sequence is decided by an `Labeler`, a pure function of the sequence, the seed, the epoch and
 the sequence's number: a resumed training sets the same exercises again, in whatever process they are prepared.
 """
 
@@ -24,7 +24,7 @@ from slugline.data.batching.tokens import Tokens
 NOTHING = -100
 
 #: Ids of a sequence (T,) and a key of integers to what the model reads (T,) and what is to be found (T,), or `NOTHING`.
-Exercise = Callable[[NDArray[np.int64], Sequence[int]], tuple[NDArray[np.int64], NDArray[np.int64]]]
+Labeler = Callable[[NDArray[np.int64], Sequence[int]], tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 #: First number of the keys, so that training and validation never draw the same.
 TRAINING, VALIDATION = 1, 2
@@ -81,23 +81,25 @@ def pack(tokens: Tokens, *, separator: int | None, length: int) -> Packed:
     return Packed(ids.astype(np.int32), tokens.prefix, tokens.suffix, room)
 
 
-def teachable(packed: Packed, ordinary: NDArray[np.bool_]) -> NDArray[np.int64]:
+def sequences_with_targets(packed: Packed, non_special: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Sequences in which there is something to be found.
 
     Args:
         packed: N sequences.
-        ordinary: (V,) which ids are words or parts of words, not special tokens.
+        non_special: (V,) which ids are words or parts of words, not special tokens.
 
     Returns:
         Ascending numbers below N.
     """
     if not len(packed.ids):
         return np.empty(0, dtype=np.int64)
-    counts = np.add.reduceat(ordinary[packed.ids].astype(np.int64), np.arange(0, len(packed.ids), packed.room))
+    counts = np.add.reduceat(non_special[packed.ids].astype(np.int64), np.arange(0, len(packed.ids), packed.room))
     return np.flatnonzero(counts)
 
 
-def set_aside(packed: Packed, rows: NDArray[np.int64], *, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def split_validation(
+    packed: Packed, rows: NDArray[np.int64], *, share: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Set a share of the sequences aside, by the hash of what stands in them; equal ones stay on one side.
 
     Args:
@@ -132,13 +134,13 @@ class Sequences(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
     Args:
         packed: the sequences.
         rows: (N,) which of them.
-        exercise: what is to be found.
+        labeler: what is to be found.
         key: what its key begins with; epoch and number follow.
     """
 
     packed: Packed
     rows: NDArray[np.int64]
-    exercise: Exercise
+    labeler: Labeler
     key: tuple[int, ...]
 
     def __len__(self) -> int:
@@ -147,7 +149,7 @@ class Sequences(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
     def __getitem__(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         epoch, place = divmod(index, len(self.rows))
         row = int(self.rows[place])
-        return self.exercise(self.packed[row], (*self.key, epoch, row))
+        return self.labeler(self.packed[row], (*self.key, epoch, row))
 
 
 @dataclass(frozen=True)

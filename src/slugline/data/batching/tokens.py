@@ -1,6 +1,6 @@
 """Texts to tokens: tokenised once, whole and without special tokens, and remembered.
 
-What of a long text is read is decided on the way out (`Reading`), so that one cache serves every way of reading and the
+What of a long text is read is decided on the way out (`Truncation`), so that one cache serves every way of reading and the
 share of truncated texts is known.
 """
 
@@ -38,7 +38,7 @@ HEAD_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class Reading:
+class Truncation:
     """What a model reads of a text that is longer than it reads at a time.
 
     Args:
@@ -88,7 +88,7 @@ class Reading:
         return [ids[:head].tolist() + ids[len(ids) - (room - head) :].tolist()]
 
 
-def reading_of(section: DataSection, longest: int) -> Reading:
+def truncation_of(section: DataSection, longest: int) -> Truncation:
     """What a recipe wants read of its texts.
 
     Args:
@@ -98,7 +98,7 @@ def reading_of(section: DataSection, longest: int) -> Reading:
     Returns:
         The reading.
     """
-    return Reading(min(section.max_length, longest), section.long, section.stride, section.max_windows)
+    return Truncation(min(section.max_length, longest), section.long, section.stride, section.max_windows)
 
 
 @dataclass(frozen=True)
@@ -110,26 +110,26 @@ class Tokens:
         offsets: (N + 1,) int64, where each text begins.
         prefix: special tokens before a text.
         suffix: special tokens after a text.
-        reading: what of a long text is read.
+        truncation: what of a long text is read.
     """
 
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
-    reading: Reading
+    truncation: Truncation
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> list[list[int]]:
         ids = self.ids[int(self.offsets[index]) : int(self.offsets[index + 1])]
-        return [[*self.prefix, *piece, *self.suffix] for piece in self.reading.cut(ids, self.room)]
+        return [[*self.prefix, *piece, *self.suffix] for piece in self.truncation.cut(ids, self.room)]
 
     @property
     def room(self) -> int:
         """Tokens of a piece beside the special ones."""
-        return self.reading.max_length - len(self.prefix) - len(self.suffix)
+        return self.truncation.max_length - len(self.prefix) - len(self.suffix)
 
     @cached_property
     def full_lengths(self) -> NDArray[np.int64]:
@@ -139,24 +139,24 @@ class Tokens:
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """(N,) tokens of each text's longest piece."""
-        return np.minimum(self.full_lengths, self.reading.max_length)
+        return np.minimum(self.full_lengths, self.truncation.max_length)
 
     @cached_property
     def pieces(self) -> NDArray[np.int64]:
         """(N,) pieces of each text; 1 unless it is read in windows."""
-        return self.reading.pieces(np.diff(self.offsets), self.room)
+        return self.truncation.pieces(np.diff(self.offsets), self.room)
 
     @cached_property
     def read_lengths(self) -> NDArray[np.int64]:
         """(N,) tokens that are read of each text; what windows share, and their special tokens, once a window."""
-        before, step = self.pieces - 1, self.room - self.reading.stride
+        before, step = self.pieces - 1, self.room - self.truncation.stride
         last = np.minimum(np.diff(self.offsets) - before * step, self.room) + len(self.prefix) + len(self.suffix)
-        return np.asarray(before * self.reading.max_length + last)
+        return np.asarray(before * self.truncation.max_length + last)
 
     @property
     def truncated_share(self) -> float:
         """Share of the texts that are not read to the end."""
-        room = self.room + (self.pieces - 1) * (self.room - self.reading.stride)
+        room = self.room + (self.pieces - 1) * (self.room - self.truncation.stride)
         return float((np.diff(self.offsets) > room).mean()) if len(self) else 0.0
 
     def facts(self) -> dict[str, Any]:
@@ -170,14 +170,14 @@ class Tokens:
 
 
 def tokenise(
-    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, reading: Reading, *, fingerprint: str = ""
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, truncation: Truncation, *, fingerprint: str = ""
 ) -> Tokens:
     """Tokenise texts, in parallel where the tokenizer can, and remember the result.
 
     Args:
         texts: N cleaned texts.
         tokenizer: of the model.
-        reading: what of a long text is read.
+        truncation: what of a long text is read.
         fingerprint: identifies the texts; empty = do not cache.
 
     Returns:
@@ -188,19 +188,19 @@ def tokenise(
     """
     prefix, suffix = special_tokens(tokenizer)
     n_special = len(prefix) + len(suffix)
-    if reading.max_length <= n_special:
+    if truncation.max_length <= n_special:
         raise ModelError(
-            f"data.max_length = {reading.max_length} leaves no room beside {n_special} special tokens.",
-            mend="Choose a larger data.max_length.",
+            f"data.max_length = {truncation.max_length} leaves no room beside {n_special} special tokens.",
+            hint="Choose a larger data.max_length.",
         )
-    if reading.long == "window" and reading.stride >= reading.max_length - n_special:
+    if truncation.long == "window" and truncation.stride >= truncation.max_length - n_special:
         raise ModelError(
-            f"data.stride = {reading.stride}: windows of {reading.max_length} tokens, {n_special} of them special, "
+            f"data.stride = {truncation.stride}: windows of {truncation.max_length} tokens, {n_special} of them special, "
             "would never move on.",
-            mend="Choose a smaller data.stride, a quarter of data.max_length for example.",
+            hint="Choose a smaller data.stride, a quarter of data.max_length for example.",
         )
     arrays = _remembered(texts, tokenizer, fingerprint) if fingerprint else _encode(texts, tokenizer)
-    return Tokens(arrays["ids"], arrays["offsets"], prefix, suffix, reading)
+    return Tokens(arrays["ids"], arrays["offsets"], prefix, suffix, truncation)
 
 
 def _remembered(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, fingerprint: str) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _encode(
 ) -> dict[str, NDArray[Any]]:
     pieces: list[NDArray[np.int32]] = []
     lengths: list[int] = []
-    nothing = _stand_in(tokenizer)
+    nothing = _empty_text_tokens(tokenizer)
     for start in range(0, len(texts), TOKENISE_AT_ONCE):
         some = list(texts[start : start + TOKENISE_AT_ONCE])
         encoded = tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
@@ -237,7 +237,7 @@ def _encode(
     return {"ids": ids, "offsets": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)}
 
 
-def _stand_in(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def _empty_text_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """What is read of a text without tokens, where the tokenizer puts none around it: the end of a text."""
     if any(special_tokens(tokenizer)):
         return []

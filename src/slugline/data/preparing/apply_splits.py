@@ -74,8 +74,10 @@ def report_sources(parts: Parts, names: Sequence[str]) -> list[Finding]:
     counts = {split: Counter(part.origins) for split, part in parts.items()}
     findings = []
     for origin, name in enumerate(names if len(names) > 1 else ()):
-        told = ", ".join(f"{split} {counts[split][origin]:,}" for split in parts)
-        findings.append(Finding("source", sum(some[origin] for some in counts.values()), f"rows of {name}: {told}"))
+        described = ", ".join(f"{split} {counts[split][origin]:,}" for split in parts)
+        findings.append(
+            Finding("source", sum(some[origin] for some in counts.values()), f"rows of {name}: {described}")
+        )
     return findings
 
 

@@ -104,7 +104,7 @@ def filter_classes(
             if name not in order:
                 raise DataError(
                     f"data.{key}: there is no class {name!r}.{nearest(name, list(order))}",
-                    mend=f"Classes: {', '.join(order[:20])}{' ...' if len(order) > 20 else ''}.",
+                    hint=f"Classes: {', '.join(order[:20])}{' ...' if len(order) > 20 else ''}.",
                 )
     counts = Counter(parts["train"].labels)
     gone = [
@@ -117,7 +117,7 @@ def filter_classes(
         left = sorted(set(kept["train"].labels))
         raise DataError(
             f"{f'there is only one class, {left[0]!r}' if left else 'no class is left'}: nothing to tell apart.",
-            mend="Check data.label, data.keep_classes, data.drop_classes and data.min_class_examples.",
+            hint="Check data.label, data.keep_classes, data.drop_classes and data.min_class_examples.",
         )
     message = f"classes left out as asked: {{count}} with {n_rows:,} rows"
     return kept, [Finding.of("classes left out", gone, message)] if gone else []
@@ -140,14 +140,14 @@ def drop_untrained_classes(parts: Parts, *, is_known: bool) -> tuple[dict[Split,
     counts = Counter(label for split in parts for label in parts[split].labels if label not in trained)
     if not counts:
         return dict(parts), []
-    told = ", ".join(f"{label!r} ({count:,} rows)" for label, count in counts.most_common(10))
+    described = ", ".join(f"{label!r} ({count:,} rows)" for label, count in counts.most_common(10))
     if not is_known:
         raise DataError(
-            f"classes without a row in train: {told}.",
-            mend="Add such rows to train, correct the labels, or leave the classes out with data.drop_classes.",
+            f"classes without a row in train: {described}.",
+            hint="Add such rows to train, correct the labels, or leave the classes out with data.drop_classes.",
         )
     kept, n_rows = _without_classes(parts, list(counts))
-    message = f"classes without a row in train: {len(counts)}, left out with their {n_rows:,} rows: {told}"
+    message = f"classes without a row in train: {len(counts)}, left out with their {n_rows:,} rows: {described}"
     return kept, [Finding("untrained class", len(counts), message, tuple(counts)[: checks.EXAMPLES], is_warning=True)]
 
 
@@ -173,7 +173,7 @@ def drop_empty(parts: Parts) -> tuple[dict[Split, Examples], list[Finding]]:
         if split != "test":
             kept[split] = part.without(empty)
     if not len(kept["train"]):
-        raise DataError("every text of train is empty.", mend="Check data.text.")
+        raise DataError("every text of train is empty.", hint="Check data.text.")
     return kept, findings
 
 
@@ -225,7 +225,7 @@ def handle_leaks(
     if policy == "refuse":
         raise DataError(
             f"{message.format(count=len(leaked))}, among them {finding.examples[0]}.",
-            mend='Set data.leaks = "drop" or "keep", or mend the files.',
+            hint='Set data.leaks = "drop" or "keep", or mend the files.',
         )
     return {**parts, "train": train.without(leaked) if policy == "drop" else train}, [finding]
 

@@ -1,6 +1,6 @@
 """From the sources of a data section to examples: rows read, columns found, labels named and mapped, texts cleaned.
 
-One source or several give the same `Joined`: examples by split, the classes in label order, and what every source
+One source or several give the same `JoinedSources`: examples by split, the classes in label order, and what every source
 brought along.
 """
 
@@ -24,7 +24,7 @@ from slugline.recipe.sections import DataSection, SourceSection
 
 
 @dataclass(frozen=True)
-class Joined:
+class JoinedSources:
     """What the sources of a data section gave.
 
     Args:
@@ -49,9 +49,9 @@ class Joined:
         infos = [raw.source for raw in self.raws]
         return SourceInfo(
             " + ".join(info.name for info in infos),
-            licence=_told([(info.name, info.licence) for info in infos]),
-            revision=_told([(info.name, info.revision) for info in infos]),
-            url=_told([(info.name, info.url) for info in infos]),
+            licence=_described([(info.name, info.licence) for info in infos]),
+            revision=_described([(info.name, info.revision) for info in infos]),
+            url=_described([(info.name, info.url) for info in infos]),
         )
 
     @property
@@ -69,14 +69,14 @@ class Joined:
         return " and ".join(raw.file(split) for raw in self.raws if split in raw.rows)
 
 
-def _told(sayings: Sequence[tuple[str, str]]) -> str:
+def _described(sayings: Sequence[tuple[str, str]]) -> str:
     """What sources say, each after its name; empty where none says anything."""
-    if not any(said for _, said in sayings):
+    if not any(stated for _, stated in sayings):
         return ""
-    return "; ".join(f"{name}: {said or 'not stated'}" for name, said in sayings)
+    return "; ".join(f"{name}: {stated or 'not stated'}" for name, stated in sayings)
 
 
-def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> Joined:
+def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSources:
     """Read what a data section names.
 
     Args:
@@ -94,7 +94,7 @@ def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> Joined:
     ids = joint_row_ids([(one.address, one.raw.rows, one.id_column) for one in read])
     parts = [_examples(one, ids[origin], origin=origin, clean=section.clean) for origin, one in enumerate(read)]
     splits = [split for split in ORDER if any(split in part for part in parts)]
-    return Joined(
+    return JoinedSources(
         {split: join_examples([part[split] for part in parts if split in part]) for split in splits},
         join_orders(one.order for one in read),
         tuple(one.raw for one in read),

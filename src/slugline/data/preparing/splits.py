@@ -86,16 +86,16 @@ def _ids_from_column(split: Split, rows: Sequence[Mapping[str, object]], column:
     if rows and column not in rows[0]:
         raise DataError(
             f"data.id is {column!r}, but the {split} rows have no such column.{nearest(column, list(rows[0]))}",
-            mend=f"Columns there: {', '.join(rows[0])}.",
+            hint=f"Columns there: {', '.join(rows[0])}.",
         )
     ids = ["" if row.get(column) is None else str(row[column]) for row in rows]
     if "" in ids:
-        raise DataError(f"data.id: row {ids.index('') + 1} of {split} has no {column!r}.", mend="Leave data.id out.")
+        raise DataError(f"data.id: row {ids.index('') + 1} of {split} has no {column!r}.", hint="Leave data.id out.")
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise DataError(
             f"data.id: {column!r} names {len(repeated):,} {split} rows more than once, among them {repeated[0]!r}.",
-            mend="Name a column whose values differ, or leave data.id out.",
+            hint="Name a column whose values differ, or leave data.id out.",
         )
     return ids
 
@@ -193,7 +193,7 @@ def _require_enough(counts: Mapping[str, int], concerned: Collection[str], *, n_
     if len(counts) < 2:
         raise DataError(
             f"there is only one class, {next(iter(counts), '')!r}: nothing to tell apart.",
-            mend="Check data.label, data.keep_classes and data.drop_classes.",
+            hint="Check data.label, data.keep_classes and data.drop_classes.",
         )
     small = {label: count for label, count in counts.items() if 1 < count < n_splits and label in concerned}
     if small:
@@ -201,7 +201,7 @@ def _require_enough(counts: Mapping[str, int], concerned: Collection[str], *, n_
         more = f", and {len(small) - 1} more classes like it" if len(small) > 1 else ""
         raise DataError(
             f"class {label!r} has {count} rows, too few for {n_splits} splits{more}.",
-            mend="Add rows, or leave such classes out with data.min_class_examples or data.drop_classes.",
+            hint="Add rows, or leave such classes out with data.min_class_examples or data.drop_classes.",
         )
 
 
@@ -230,7 +230,7 @@ def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int)
     if number < len(counts):
         raise DataError(
             f"data.max_train_examples = {size:g} leaves {number} rows for {len(counts)} classes.",
-            mend=f"Take at least {len(counts)}, or leave classes out with data.keep_classes.",
+            hint=f"Take at least {len(counts)}, or leave classes out with data.keep_classes.",
         )
     places: Counter[str] = Counter()
     due: list[tuple[float, int, int]] = []

@@ -57,7 +57,7 @@ def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Seq
     text = text or _guess_text_by_length(rows, [column for column in free if column != label])
     label = label or _guess_label_by_values(raw, rows, [column for column in free if column not in text])
     if not text:
-        raise DataError(f"{raw.file('train')}: no column holds text.", mend=f"Columns there: {', '.join(free)}.")
+        raise DataError(f"{raw.file('train')}: no column holds text.", hint=f"Columns there: {', '.join(free)}.")
     for split in raw.rows:
         for key, column in [*(("text", name) for name in text), ("label", label)]:
             _require_column(raw, split, key, column)
@@ -77,7 +77,7 @@ def _require_column(raw: RawData, split: Split, key: str, column: str) -> None:
     if column not in columns:
         raise DataError(
             f"{raw.file(split)}: no column {column!r} for data.{key}.{nearest(column, columns)}",
-            mend=f"Columns there: {', '.join(columns)}.",
+            hint=f"Columns there: {', '.join(columns)}.",
         )
 
 
@@ -116,18 +116,18 @@ def _guess_label_by_values(raw: RawData, rows: Sequence[Row], columns: Sequence[
     why = f"{', '.join(map(repr, fitting))} all could be" if fitting else "no column has few values"
     raise DataError(
         f"{raw.file('train')}: cannot tell which column is the label ({why}).",
-        mend=f"Set data.label; columns there: {', '.join(_columns(rows))}.",
+        hint=f"Set data.label; columns there: {', '.join(_columns(rows))}.",
     )
 
 
 def choose_text_columns(
-    rows: Sequence[Row], asked: Sequence[str], trained: Sequence[str], *, where: str, option: str = "--text"
+    rows: Sequence[Row], requested: Sequence[str], trained: Sequence[str], *, where: str, option: str = "--text"
 ) -> tuple[str, ...]:
     """The text columns of a file to predict on, or to pre-train on, which needs no labels.
 
     Args:
         rows: the first of the file.
-        asked: columns that the user names; they must be there.
+        requested: columns that the user names; they must be there.
         trained: columns that the model was trained on, taken where they are there; empty = not known.
         where: the file, for messages.
         option: what the user chooses them with.
@@ -139,23 +139,23 @@ def choose_text_columns(
         DataError: a column is not there, none holds text, or none is known by its name to hold what was trained on.
     """
     columns = _columns(rows)
-    for column in asked:
+    for column in requested:
         if column not in columns:
             raise DataError(
                 f"{where}: no column {column!r}.{nearest(column, columns)}",
-                mend=f"Columns there: {', '.join(columns)}.",
+                hint=f"Columns there: {', '.join(columns)}.",
             )
-    if asked or (trained and set(trained) <= set(columns)):
-        return tuple(asked or trained)
+    if requested or (trained and set(trained) <= set(columns)):
+        return tuple(requested or trained)
     guessed = _guess_text_by_name(columns)
     if not guessed and trained:  # by length, the text might well be a column of ids
         raise DataError(
             f"{where}: the model was trained on {' + '.join(map(repr, trained))}, which the file does not have.",
-            mend=f"Choose with {option}; columns there: {', '.join(columns)}.",
+            hint=f"Choose with {option}; columns there: {', '.join(columns)}.",
         )
     guessed = guessed or _guess_text_by_length(rows, columns)
     if not guessed:
-        raise DataError(f"{where}: no column holds text.", mend=f"Columns there: {', '.join(columns)}.")
+        raise DataError(f"{where}: no column holds text.", hint=f"Columns there: {', '.join(columns)}.")
     logger.info("text column: %s (guessed; choose with %s)", " + ".join(map(repr, guessed)), option)
     return tuple(guessed)
 
@@ -196,7 +196,7 @@ def name_labels(raw: RawData, column: str, *, offset: int) -> tuple[dict[Split, 
     if offset:
         raise DataError(
             f"{raw.file('train')}: data.label_offset is {offset}, but column {column!r} holds names, not integers.",
-            mend="Leave data.label_offset out.",
+            hint="Leave data.label_offset out.",
         )
     return {split: list(some) for split, some in values.items()}, tuple(sorted(set(every)))
 
@@ -222,18 +222,18 @@ def _present(raw: RawData, split: Split, column: str) -> list[str]:
 def _no_label(raw: RawData, split: Split, column: str, indices: Sequence[int]) -> DataError:
     places = [raw.where(split, index) for index in indices[:NAMED_ROWS]]
     if len(indices) == 1:
-        return DataError(f"{places[0]}: no label in column {column!r}.", mend="Add it, or remove the row.")
+        return DataError(f"{places[0]}: no label in column {column!r}.", hint="Add it, or remove the row.")
     more = "; ..." if len(indices) > len(places) else ""
     return DataError(
         f"{raw.file(split)}: no label in column {column!r} of {len(indices):,} rows: {'; '.join(places)}{more}.",
-        mend="Add them, or remove the rows.",
+        hint="Add them, or remove the rows.",
     )
 
 
 def _several_labels(what: str) -> DataError:
     return DataError(
         f"{what}; this version trains on one label a text.",
-        mend="Choose a single-label set, or a column with one label a row.",
+        hint="Choose a single-label set, or a column with one label a row.",
     )
 
 
@@ -265,5 +265,5 @@ def _require_known(raw: RawData, column: str, counts: Counter[str], names: Mappi
         raise DataError(
             f"{raw.file('train')}: label {value!r} in column {column!r} ({counts[value]:,} rows) is none of the "
             f"{len(raw.classes)} classes{more}.{nearest(value, list(raw.classes))}",
-            mend=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
+            hint=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
         )

@@ -52,7 +52,7 @@ def find_encoding(path: Path) -> str:
         return _checked(path, _unmarked_utf16(path, head))
     if _decodes(path, "utf-8"):
         return "utf-8"
-    sample = _telling_lines(path)
+    sample = _non_ascii_lines(path)
     guesses = (detect(sample), "cp1252", "latin-1")
     return next(encoding for encoding in guesses if _decodes(path, encoding))
 
@@ -108,7 +108,7 @@ def _western(sample: bytes) -> str | None:
     return text if 4 * n_accented <= n_letters and 20 * odd <= n_accented + odd else None
 
 
-def _telling_lines(path: Path) -> bytes:
+def _non_ascii_lines(path: Path) -> bytes:
     """Lines that hold bytes beyond ASCII, as many as `SAMPLE_BYTES` hold."""
     sample = b""
     with path.open("rb") as file:
@@ -133,7 +133,7 @@ def _unmarked_utf16(path: Path, head: bytes) -> str:
     if max(even, odd) * 4 < len(head) // 2 or min(even, odd):
         raise DataError(
             f"{path}: not a text file (it holds zero bytes).",
-            mend="Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file, named after what it is.",
+            hint="Give a .csv, .tsv, .jsonl, .json, .txt or .parquet file, named after what it is.",
         )
     return "utf-16-le" if odd else "utf-16-be"
 
@@ -142,7 +142,7 @@ def _checked(path: Path, encoding: str) -> str:
     if not _decodes(path, encoding):
         raise DataError(
             f"{path}: begins like {encoding}, but cannot be decoded as that throughout.",
-            mend="The file is damaged or was joined from different ones: save it as UTF-8.",
+            hint="The file is damaged or was joined from different ones: save it as UTF-8.",
         )
     return encoding
 

@@ -48,7 +48,7 @@ def read_rows(path: Path, *, encoding: str = "") -> Iterator[Row]:
     if suffix not in READERS:
         raise DataError(
             f"{path}: files of this kind cannot be read.{nearest(suffix, list(READERS))}",
-            mend=f"Kinds that can: {', '.join(READERS)}.",
+            hint=f"Kinds that can: {', '.join(READERS)}.",
         )
     if suffix != ".parquet":
         encoding = encoding or text_encoding(path)
@@ -57,7 +57,7 @@ def read_rows(path: Path, *, encoding: str = "") -> Iterator[Row]:
         count += 1
         yield row
     if not count:
-        raise DataError(f"{path}: the file holds no rows.", mend="Write it again, or give another.")
+        raise DataError(f"{path}: the file holds no rows.", hint="Write it again, or give another.")
 
 
 def text_encoding(path: Path) -> str:
@@ -85,9 +85,9 @@ def _require_file(path: Path) -> None:
     if not path.is_file():
         there = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         what = "is a folder, not a file" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {what}.{nearest(path.name, there)}", mend="Check the path.")
+        raise DataError(f"{path}: {what}.{nearest(path.name, there)}", hint="Check the path.")
     if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty.", mend="Write the file again, or give another.")
+        raise DataError(f"{path}: the file is empty.", hint="Write the file again, or give another.")
 
 
 def _csv(path: Path, encoding: str) -> Iterator[Row]:
@@ -101,11 +101,11 @@ def _tsv(path: Path, encoding: str) -> Iterator[Row]:
 
     Most .tsv files quote nothing, and a text like ``"5" tall`` says so; hence a first pass over the file.
     """
-    is_unquoted = not _makes_sense(path, encoding, quoted=True) and _makes_sense(path, encoding, quoted=False)
+    is_unquoted = not _parses(path, encoding, quoted=True) and _parses(path, encoding, quoted=False)
     yield from _delimited(path, encoding, "\t", quoted=not is_unquoted)
 
 
-def _makes_sense(path: Path, encoding: str, *, quoted: bool) -> bool:
+def _parses(path: Path, encoding: str, *, quoted: bool) -> bool:
     try:
         for _ in _delimited(path, encoding, "\t", quoted=quoted):
             pass
@@ -128,13 +128,13 @@ def _delimited(path: Path, encoding: str, delimiter: str, *, quoted: bool = True
                 if len(row) != len(header):
                     raise DataError(
                         f"{path}, line {reader.line_num}: the row has {len(row)} fields, the header {len(header)}.",
-                        mend="Put texts that hold the delimiter or line breaks into double quotes.",
+                        hint="Put texts that hold the delimiter or line breaks into double quotes.",
                     )
                 yield dict(zip(header, row, strict=True))
         except csv.Error as error:
             raise DataError(
                 f"{path}, line {reader.line_num}: {error}.",
-                mend="Close every double quote, and double those inside a quoted text.",
+                hint="Close every double quote, and double those inside a quoted text.",
             ) from error
 
 
@@ -153,7 +153,7 @@ def _header(path: Path, header: list[str]) -> list[str]:
     if repeated:
         raise DataError(
             f"{path}: the header names {', '.join(map(repr, repeated))} more than once.",
-            mend="The first line names the columns; give each a name of its own.",
+            hint="The first line names the columns; give each a name of its own.",
         )
     return names
 
@@ -170,7 +170,7 @@ def _json(path: Path, encoding: str) -> Iterator[Row]:
     if not isinstance(values, list):
         raise DataError(
             f"{path}: holds {_kind(values)}, not a list of objects.",
-            mend="Write one list of objects, or one object a line into a .jsonl file.",
+            hint="Write one list of objects, or one object a line into a .jsonl file.",
         )
     for number, value in enumerate(values, start=1):
         yield _object(f"{path}, row {number}", value)
@@ -182,7 +182,7 @@ def _parse(path: Path, text: str, first_line: int) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {first_line + error.lineno - 1}, column {error.colno}: not JSON ({error.msg}).",
-            mend="Mend that line: in .jsonl each line is one object, in .json the file is one list of objects.",
+            hint="Mend that line: in .jsonl each line is one object, in .json the file is one list of objects.",
         ) from error
     if "\\ud" not in text.lower():  # only an escape can name half a character, and most files have none
         return value
@@ -197,7 +197,7 @@ def replace_surrogates(text: str) -> str:
 def _object(place: str, value: Any) -> Row:
     if not isinstance(value, dict):
         raise DataError(
-            f"{place}: {_kind(value)} where an object is needed.", mend='Write {"text": ..., "label": ...}.'
+            f"{place}: {_kind(value)} where an object is needed.", hint='Write {"text": ..., "label": ...}.'
         )
     return value
 
@@ -222,7 +222,7 @@ def _parquet(path: Path, _: str) -> Iterator[Row]:
                 yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        raise DataError(f"{path}: not a whole Parquet file ({reason}).", mend="Fetch or write it again.") from error
+        raise DataError(f"{path}: not a whole Parquet file ({reason}).", hint="Fetch or write it again.") from error
 
 
 #: Suffix to reader; each takes the path and its encoding.

@@ -50,7 +50,7 @@ def read_hub(address: str, *, name: str = "") -> RawData:
     loaded = _load(address, name)
     parts: dict[Split, Dataset] = {SPLIT_NAMES[part]: loaded[part] for part in loaded if part in SPLIT_NAMES}
     if "train" not in parts:
-        raise DataError(f"{address}: has no train split, only {', '.join(loaded)}.", mend="Choose another set.")
+        raise DataError(f"{address}: has no train split, only {', '.join(loaded)}.", hint="Choose another set.")
     train = parts["train"]
     return RawData(
         {split: part.to_list() for split, part in parts.items()},
@@ -87,7 +87,7 @@ def _load(address: str, name: str) -> DatasetDict:
         folder = f"put a folder {name!r} where SLUGLINE_DATA points, or " if name else ""
         raise DataError(
             f"{name or address}: no local copy, and the Hub at {_endpoint()} did not give {repository} ({reason}).",
-            mend=f"Without a network, {folder}give the files by data.path, or a filled cache by HF_HOME; "
+            hint=f"Without a network, {folder}give the files by data.path, or a filled cache by HF_HOME; "
             "HF_ENDPOINT names a mirror of the Hub.",
         ) from error
 

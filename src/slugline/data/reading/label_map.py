@@ -49,7 +49,7 @@ def _require_classes(label_map: Mapping[str, str], order: Sequence[str], where: 
         raise DataError(
             f"{where}: label_map has entries for {', '.join(map(repr, unknown[:NAMED_LABELS]))}, no classes there."
             f"{nearest(unknown[0], list(order))}",
-            mend=f"Classes: {', '.join(order[:20])}{' ...' if len(order) > 20 else ''}.",
+            hint=f"Classes: {', '.join(order[:20])}{' ...' if len(order) > 20 else ''}.",
         )
 
 
@@ -61,5 +61,5 @@ def _require_entries(label_map: Mapping[str, str], counts: Counter[str], where: 
         name = left[0][0]
         raise DataError(
             f"{where}: labels without an entry in label_map: {named}{more}.",
-            mend=f'Add entries: "{name}" = "{name}" keeps a class; data.drop_classes leaves it out afterwards.',
+            hint=f'Add entries: "{name}" = "{name}" keeps a class; data.drop_classes leaves it out afterwards.',
         )

@@ -117,7 +117,7 @@ def read_path(path: str) -> RawData:
     if glob.has_magic(path) and not folder.exists():
         files = [Path(name) for name in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  # may be absolute
         if not files:
-            raise DataError(f"data.path: no file matches {path!r}.", mend="Check the pattern and the working folder.")
+            raise DataError(f"data.path: no file matches {path!r}.", hint="Check the pattern and the working folder.")
         return read_files({"train": files}, SourceInfo(path))
     return read_files({"train": [folder]}, SourceInfo(folder.stem))
 
@@ -129,7 +129,7 @@ def read_folder(folder: Path) -> RawData:
     if files:
         if "train" not in files:
             raise DataError(
-                f"{folder}: has {', '.join(files)} but no train file.", mend=f"Name it train{'|'.join(READERS)}."
+                f"{folder}: has {', '.join(files)} but no train file.", hint=f"Name it train{'|'.join(READERS)}."
             )
         raw = read_files({split: [file] for split, file in files.items()}, source_info(metadata, folder.name))
     else:
@@ -153,23 +153,23 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     try:
         metadata = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}).", mend="Mend the file or remove it.") from error
+        raise DataError(f"{path}: not JSON ({error}).", hint="Mend the file or remove it.") from error
     if not isinstance(metadata, dict):
-        raise DataError(f"{path}: not an object.", mend="Mend the file or remove it.")
+        raise DataError(f"{path}: not an object.", hint="Mend the file or remove it.")
     return metadata
 
 
 def source_info(metadata: Mapping[str, Any], name: str) -> SourceInfo:
     """What a metadata.json says about where the data came from."""
     source = metadata.get("source", "")
-    told = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)
-    commit = re.search(r"@ ([0-9a-f]{40})\b", told)
+    described = source if isinstance(source, str) else json.dumps(source, ensure_ascii=False)
+    commit = re.search(r"@ ([0-9a-f]{40})\b", described)
     revision = metadata.get("revision") or (commit.group(1) if commit else "")
     return SourceInfo(
         name=str(metadata.get("name") or name),
         licence=str(metadata.get("licence", "")),
         revision=str(revision),
-        url=str(metadata.get("url") or told),
+        url=str(metadata.get("url") or described),
     )
 
 
@@ -231,7 +231,7 @@ def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
     if not read.get("train", ([], []))[0]:
         raise DataError(
             f"{folder}: neither train.* files ({', '.join(READERS)}) nor class folders with .txt files.",
-            mend="Give a file, a glob, a folder like <class>/*.txt, or one with train.*, validation.* and test.*.",
+            hint="Give a file, a glob, a folder like <class>/*.txt, or one with train.*, validation.* and test.*.",
         )
     return RawData(
         {split: rows for split, (rows, _) in read.items()},
@@ -249,7 +249,7 @@ def _split_files(folder: Path) -> dict[Split, Path]:
             continue
         if split in files:
             raise DataError(
-                f"{folder}: both {files[split].name} and {file.name} are its {split} rows.", mend="Keep one of them."
+                f"{folder}: both {files[split].name} and {file.name} are its {split} rows.", hint="Keep one of them."
             )
         files[split] = file
     return files

@@ -122,7 +122,7 @@ def read_known(name: str) -> RawData:
     names = [known.name for known in known_sets()]
     raise DataError(
         f"data.name: no set is called {name!r}.{nearest(name, names)}",
-        mend=f"Known here: {', '.join(names)}. For your own files give data.path, for the Hub data.hub.",
+        hint=f"Known here: {', '.join(names)}. For your own files give data.path, for the Hub data.hub.",
     )
 
 
@@ -178,18 +178,18 @@ def _local_sets() -> dict[str, Path]:
     if not root:
         return {}
     if not Path(root).is_dir():
-        raise DataError(f"SLUGLINE_DATA is {root!r}, which is no folder.", mend="Let it name a folder of data sets.")
+        raise DataError(f"SLUGLINE_DATA is {root!r}, which is no folder.", hint="Let it name a folder of data sets.")
     return {folder.name: folder for folder in sorted(Path(root).iterdir()) if any(folder.glob("train.*"))}
 
 
 def _local_set(name: str, folder: Path) -> KnownSet:
-    told = read_metadata(folder)
-    splits = {split: count for split, count in told.get("splits", {}).items() if split in SPLIT_NAMES}
-    note = str(told.get("task", ""))
+    described = read_metadata(folder)
+    splits = {split: count for split, count in described.get("splits", {}).items() if split in SPLIT_NAMES}
+    note = str(described.get("task", ""))
     if note.startswith("multi-label"):
         note += "; not trained by this version"
     return KnownSet(
-        name, "SLUGLINE_DATA", True, len(told.get("classes", ())), splits, str(told.get("licence", "")), note
+        name, "SLUGLINE_DATA", True, len(described.get("classes", ())), splits, str(described.get("licence", "")), note
     )
 
 
@@ -198,21 +198,21 @@ def _by_split_column(raw: RawData, column: str) -> RawData:
     if len(raw.rows) > 1:
         raise DataError(
             f"data.split is {column!r}, but {raw.source.name} already comes as {', '.join(raw.rows)}.",
-            mend="Leave data.split out, or give one file.",
+            hint="Leave data.split out, or give one file.",
         )
     rows = raw.rows["train"]
     columns = list(rows[0])
     if column not in columns:
         raise DataError(
             f"{raw.file('train')}: data.split is {column!r}, no column there.{nearest(column, columns)}",
-            mend=f"Columns there: {', '.join(columns)}.",
+            hint=f"Columns there: {', '.join(columns)}.",
         )
     named = [str(row.get(column) or "").strip().lower() for row in rows]
     unknown = Counter(name for name in named if name not in SPLIT_NAMES)
     if unknown or "train" not in named:
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5)) or "no 'train'"
         raise DataError(
-            f"{raw.file('train')}: column {column!r} holds {found}.", mend=f"It may say {', '.join(SPLIT_NAMES)}."
+            f"{raw.file('train')}: column {column!r} holds {found}.", hint=f"It may say {', '.join(SPLIT_NAMES)}."
         )
     splits: dict[Split, list[Row]] = {}
     for name, row in zip(named, rows, strict=True):

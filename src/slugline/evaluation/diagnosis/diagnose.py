@@ -40,7 +40,7 @@ NOTHING_LEARNED = ("not_learned", "learning_rate_too_high", "learning_rate_too_l
 OF_CURVES = frozenset(check.__name__ for check in CHECKS if check.__module__ != results.__name__)
 
 #: Kind -> kinds that say it better.
-SAID_BY = {
+EXPLAINED_BY = {
     "learning_rate_too_high": NOTHING_LEARNED,
     "learning_rate_too_low": NOTHING_LEARNED,
     "unstable": NOTHING_LEARNED,
@@ -91,8 +91,8 @@ def diagnose(
     found: list[Diagnosis] = []
     for check in CHECKS:
         diagnosis = check(evidence)
-        said = {other.kind for other in found}
-        if diagnosis is not None and not said & set(SAID_BY.get(diagnosis.kind, ())):
+        stated = {other.kind for other in found}
+        if diagnosis is not None and not stated & set(EXPLAINED_BY.get(diagnosis.kind, ())):
             found.append(diagnosis)
     if budget:
         found = [_in_tokens(diagnosis, budget / recipe.train.epochs) for diagnosis in found]

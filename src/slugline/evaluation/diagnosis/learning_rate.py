@@ -85,8 +85,10 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
         return "not_learned", f"The training rows were learned all the same, to {seen:.1%}.", settings
     rate, usual, guessing = recipe.train.learning_rate, usual_rate(recipe), _cost_of_guessing(evidence)
     first, last = losses[0], _late(losses)
-    told = f"training loss went from {first:.3f} to {last:.3f}" if len(losses) > 1 else f"training loss is {last:.3f}"
-    told += f", and guessing costs {guessing:.3f}" if math.isfinite(guessing) else ""
+    described = (
+        f"training loss went from {first:.3f} to {last:.3f}" if len(losses) > 1 else f"training loss is {last:.3f}"
+    )
+    described += f", and guessing costs {guessing:.3f}" if math.isfinite(guessing) else ""
     # In fewer updates no rate would have shown.
     is_flat = (last > (1 - BARELY_MOVED) * first or last > (1 - BARELY_MOVED) * guessing) and (
         evidence.stages[-1].step >= UPDATES_TO_MOVE
@@ -95,14 +97,18 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
     if last > (1 + BARELY_MOVED) * first or (is_flat and rate >= UNUSUAL_RATE * usual):
         return (
             "learning_rate_too_high",
-            f"The learning rate of {rate:g} is most likely too high: {told}.",
-            calmer(recipe),
+            f"The learning rate of {rate:g} is most likely too high: {described}.",
+            lower_rate(recipe),
         )
     if is_flat and rate < usual:
-        return "learning_rate_too_low", f"The learning rate of {rate:g} is most likely too low: {told}.", bolder(recipe)
-    settings = bolder(recipe) if rate < usual else calmer(recipe) if rate > UNUSUAL_RATE * usual else {}
-    told += f" after {evidence.stages[-1].step:.0f} updates"
-    return "not_learned", f"The {told}.", {"train.epochs": more_epochs(recipe)} | settings
+        return (
+            "learning_rate_too_low",
+            f"The learning rate of {rate:g} is most likely too low: {described}.",
+            higher_rate(recipe),
+        )
+    settings = higher_rate(recipe) if rate < usual else lower_rate(recipe) if rate > UNUSUAL_RATE * usual else {}
+    described += f" after {evidence.stages[-1].step:.0f} updates"
+    return "not_learned", f"The {described}.", {"train.epochs": more_epochs(recipe)} | settings
 
 
 def _cost_of_guessing(evidence: Evidence) -> float:
@@ -118,7 +124,7 @@ def _late(losses: list[float]) -> float:
     return median(losses[-max(1, len(losses) // 4) :])
 
 
-def calmer(recipe: Recipe) -> dict[str, Any]:
+def lower_rate(recipe: Recipe) -> dict[str, Any]:
     """What holds a wild training down; the usual rate where that is far lower, else a third, as is often advised."""
     train, usual = recipe.train, usual_rate(recipe)
     times = train.learning_rate / usual if train.learning_rate > UNUSUAL_RATE * usual else 3.0
@@ -133,7 +139,7 @@ def calmer(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def bolder(recipe: Recipe) -> dict[str, Any]:
+def higher_rate(recipe: Recipe) -> dict[str, Any]:
     """A higher rate, by ten at most and to the usual one at most."""
     return {"train.learning_rate": two_digits(min(usual_rate(recipe), 10 * recipe.train.learning_rate))}
 
@@ -151,7 +157,7 @@ def learning_rate_too_low(evidence: Evidence) -> Diagnosis | None:
         "learning_rate_too_low",
         f"The training loss has barely moved in {stage.step:.0f} updates: from {first:.3f} to {last:.3f}, at a "
         f"learning rate of {recipe.train.learning_rate:g}.",
-        bolder(recipe),
+        higher_rate(recipe),
         first_loss=first,
         last_loss=last,
         train_accuracy=stage.train_accuracy,
@@ -176,7 +182,7 @@ def learning_rate_too_high(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis.of(
         "learning_rate_too_high",
         f"{message} The learning rate is most likely too high.",
-        calmer(evidence.recipe),
+        lower_rate(evidence.recipe),
         lowest_loss=lowest,
         last_loss=last,
         best_accuracy=best.accuracy,
@@ -198,7 +204,7 @@ def unstable(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis.of(
         "unstable",
         f"Training was unstable: validation accuracy fell {falls} times and came back, by up to {largest:.1%}.",
-        calmer(evidence.recipe),
+        lower_rate(evidence.recipe),
         falls=falls,
         largest_fall=largest,
     )

@@ -46,17 +46,17 @@ def overfitting(evidence: Evidence) -> Diagnosis | None:
     is_rising = rise >= max(LOSS_RISE, noise) and last.train_loss < lowest.train_loss and not _gains(evidence)
     if not is_far and not is_rising:
         return None
-    said = []
+    stated = []
     if is_far:
-        said.append(f"accuracy is {last.train_accuracy:.1%} on training rows but {last.accuracy:.1%} on validation")
+        stated.append(f"accuracy is {last.train_accuracy:.1%} on training rows but {last.accuracy:.1%} on validation")
     if is_rising:
-        said.append(
+        stated.append(
             f"validation loss rose from {lowest.loss:.3f} (epoch {lowest.epoch:.3g}) to {last.loss:.3f} while training "
             f"loss fell to {last.train_loss:.3f}"
         )
     return Diagnosis.of(
         "overfitting",
-        f"Overfitting: {', and '.join(said)}.",
+        f"Overfitting: {', and '.join(stated)}.",
         _against_overfitting(evidence),
         "a smaller model",
         "more training rows",

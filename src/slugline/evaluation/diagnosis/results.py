@@ -53,12 +53,14 @@ def never_predicted(evidence: Evidence) -> Diagnosis | None:
         return None
     rows = evidence.class_rows
     shown = sorted(missed, key=lambda name: -missed[name])[:NAMED]
-    told = [f"{name} ({missed[name]} rows" + (f", {rows[name]} in train)" if name in rows else ")") for name in shown]
+    described = [
+        f"{name} ({missed[name]} rows" + (f", {rows[name]} in train)" if name in rows else ")") for name in shown
+    ]
     if len(missed) > NAMED:
-        told.append(f"{len(missed) - NAMED} more")
+        described.append(f"{len(missed) - NAMED} more")
     return Diagnosis.of(
         "never_predicted",
-        f"{len(missed)} of {len(names)} classes are never predicted on validation: {listed(told)}.",
+        f"{len(missed)} of {len(names)} classes are never predicted on validation: {listed(described)}.",
         _for_rare_classes(evidence),
         "more rows of these classes",
         classes=len(missed),

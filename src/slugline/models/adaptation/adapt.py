@@ -114,7 +114,7 @@ def _inject(model: PreTrainedModel, section: ModelSection) -> Adapted:
         except (ValueError, TypeError) as error:
             raise ModelError(
                 f'model.lora.variant = "{section.lora.variant}" does not fit {model.config.model_type}: {error}',
-                mend='Choose model.lora.variant = "lora".',
+                hint='Choose model.lora.variant = "lora".',
             ) from error
 
 
@@ -170,7 +170,7 @@ def _targets(model: PreTrainedModel, section: LoraSection) -> list[str]:
             raise ModelError(
                 f"model.lora.targets names {target!r}, which is no layer of {base_of(model).config.model_type}."
                 f"{nearest(target, known)}",
-                mend=f"Its layers are {', '.join(known)}.",
+                hint=f"Its layers are {', '.join(known)}.",
             )
         chosen += found
     return list(dict.fromkeys(chosen))

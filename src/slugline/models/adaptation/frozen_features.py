@@ -1,6 +1,6 @@
 """What a frozen base says of texts, computed once: training then costs the head alone.
 
-Heads look at one vector of a text: the state of its first or last token, their mean or maximum. `Replay` finds out
+Heads look at one vector of a text: the state of its first or last token, their mean or maximum. `FrozenBase` finds out
 which by trying, keeps that one instead of all states, and answers with it in the base's place.
 """
 
@@ -19,12 +19,12 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 
 from slugline.core.hardware import Precision
 from slugline.core.progress import track
-from slugline.data.batching.batches import by_length, collate
+from slugline.data.batching.batches import batches_by_length, collate
 from slugline.data.batching.tokens import Tokens
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.pooled import pool
 from slugline.models.forward import autocast
-from slugline.models.memory import within_memory
+from slugline.models.memory import retry_with_smaller_batches
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 SAME = 1e-4
 
 #: Token states (P, T, H) and mask (P, T) to one vector a piece (P, H).
-Look = Callable[[Tensor, Tensor], Tensor]
+PoolingFunction = Callable[[Tensor, Tensor], Tensor]
 
 
-def _pooled(name: Any) -> Look:
+def _pooled(name: Any) -> PoolingFunction:
     return lambda states, mask: pool(states, mask, name)
 
 
 #: What a head may look at.
-LOOKS: dict[str, Look] = {name: _pooled(name) for name in ("cls", "last", "mean", "max")}
+POOLINGS: dict[str, PoolingFunction] = {name: _pooled(name) for name in ("cls", "last", "mean", "max")}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Features:
         return np.diff(self.offsets)
 
 
-class Replay:
+class FrozenBase:
     """Answers in a frozen base's place with what it said before.
 
     Args:
@@ -81,7 +81,7 @@ class Replay:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model, self.base = model, base_of(model)
-        self.look = self._find_look()
+        self.look = self._find_pooling()
 
     def encode(self, tokens: Tokens, *, pad_id: int, precision: Precision, rows: int, budget: int) -> Features:
         """Ask the base about texts.
@@ -101,7 +101,7 @@ class Replay:
 
         def fill(rows: int, budget: int) -> None:
             with track("features", len(tokens), unit="texts") as advance:
-                for indices in by_length(tokens, rows=rows, budget=budget):
+                for indices in batches_by_length(tokens, rows=rows, budget=budget):
                     batch = collate([tokens[index] for index in indices], pad_id=pad_id)
                     ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
                     seen = self.look(self.base(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
@@ -110,7 +110,7 @@ class Replay:
                     advance(len(indices))
 
         with torch.inference_mode(), autocast(device, precision):
-            within_memory(fill, rows=rows, budget=budget)
+            retry_with_smaller_batches(fill, rows=rows, budget=budget)
         return Features(vectors, offsets)
 
     @contextmanager
@@ -138,7 +138,7 @@ class Replay:
         ids = torch.full((pieces, 1), 1 if pad == 0 else 0, dtype=torch.int64)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
-    def _find_look(self) -> Look:
+    def _find_pooling(self) -> PoolingFunction:
         """Try on two little texts of any tokens, of different lengths."""
         ids = torch.arange(12, device=self.model.device).reshape(2, 6) % int(self.base.config.vocab_size)
         pad = self.model.config.pad_token_id
@@ -152,7 +152,7 @@ class Replay:
             with torch.inference_mode():
                 expected = self.model(input_ids=ids, attention_mask=mask).logits
                 states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
-                for look in LOOKS.values():
+                for look in POOLINGS.values():
                     with self.of(look(states, mask).unsqueeze(1)):
                         batch = {key: value.to(ids.device) for key, value in self.batch(2).items()}
                         found = self.model(**batch).logits

@@ -33,12 +33,12 @@ def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:
     """
     lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not lists:
-        raise ModelError(f"{type(model).__name__} has no list of blocks.", mend=f"Leave {key} out.")
+        raise ModelError(f"{type(model).__name__} has no list of blocks.", hint=f"Leave {key} out.")
     blocks = max(lists, key=lambda some: sum(parameter.numel() for block in some for parameter in block.parameters()))
     base = getattr(model, getattr(model, "base_model_prefix", ""), model)
     if len(blocks) < getattr(getattr(base, "config", None), "num_hidden_layers", 0):
         # What is done once for each layer would be done again and again.
-        raise ModelError(f"{type(model).__name__} uses the same block for several layers.", mend=f"Leave {key} out.")
+        raise ModelError(f"{type(model).__name__} uses the same block for several layers.", hint=f"Leave {key} out.")
     return blocks
 
 

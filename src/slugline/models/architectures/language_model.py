@@ -20,11 +20,11 @@ from slugline.core.layouts import ModelLayout
 from slugline.core.storage import replacing
 from slugline.models.architectures.blocks import base_of
 from slugline.models.build import (
-    accept_padding,
+    load_options,
     pretrained_scratch_config,
     scratch_config,
     set_dropout,
-    training_options,
+    set_pad_token,
 )
 from slugline.models.pretrained import from_pretrained, load_config, quietly, resolve_base, sentence_pooling
 
@@ -54,7 +54,7 @@ def require_masked_head(config: PretrainedConfig, base: str) -> None:
     if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(
             f"{base or 'the small decoder'} is a {config.model_type}, which has no head for masked pre-training.",
-            mend="Choose an encoder like BERT, RoBERTa, DistilBERT or DeBERTa as model.base, or let "
+            hint="Choose an encoder like BERT, RoBERTa, DistilBERT or DeBERTa as model.base, or let "
             'it learn to continue texts: pretrain.objective = "causal", with model.kind "decoder" or "scratch".',
         )
 
@@ -103,13 +103,13 @@ def build_language_model(
 
     auto, config = getattr(transformers, auto_class), language_config(section, tokenizer)
     if section.base:
-        options = training_options(device)
+        options = load_options(device)
         model: PreTrainedModel = from_pretrained(
             auto.from_pretrained, resolve_base(section.base), config=config, **options
         )
     else:
-        model = auto.from_config(config, **training_options(device))
-    accept_padding(model, tokenizer)
+        model = auto.from_config(config, **load_options(device))
+    set_pad_token(model, tokenizer)
     return model
 
 
@@ -125,9 +125,9 @@ class PositionLogits:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.wanted: Tensor | None = None
-        model.base_model.register_forward_hook(self._thin_out)
-        self.thins_out = self._gives_the_same(model)
-        if not self.thins_out:
+        model.base_model.register_forward_hook(self._select_states)
+        self.selects_states = self._is_equivalent(model)
+        if not self.selects_states:
             logger.info("%s: logits are computed at all positions.", type(model).__name__)
 
     def __call__(self, model: nn.Module, inputs: dict[str, Tensor], wanted: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class PositionLogits:
         Returns:
             (M, V) in the order of rows and positions.
         """
-        if not self.thins_out:
+        if not self.selects_states:
             everywhere: Tensor = model(**inputs).logits
             return everywhere[wanted]
         self.wanted = wanted
@@ -151,7 +151,7 @@ class PositionLogits:
             self.wanted = None
         return thinned[0]
 
-    def _thin_out(self, module: nn.Module, _: Any, output: Any) -> Any:
+    def _select_states(self, module: nn.Module, _: Any, output: Any) -> Any:
         """(B, T, H) states become (1, M, H)."""
         if self.wanted is None:
             return output
@@ -160,7 +160,7 @@ class PositionLogits:
         output.last_hidden_state = output.last_hidden_state[self.wanted].unsqueeze(0)
         return output
 
-    def _gives_the_same(self, model: PreTrainedModel) -> bool:
+    def _is_equivalent(self, model: PreTrainedModel) -> bool:
         """Whether the head says the same of thinned out states, on a little input of any tokens."""
         ids = torch.arange(12, device=model.device).reshape(2, 6) % int(model.config.vocab_size)
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -170,7 +170,7 @@ class PositionLogits:
         try:
             with torch.inference_mode():
                 expected = model(**inputs).logits[wanted]
-                self.thins_out = True
+                self.selects_states = True
                 found = self(model, inputs, wanted)
         except (RuntimeError, AttributeError, ValueError, TypeError, IndexError):
             return False
@@ -201,13 +201,13 @@ def save_backbone(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ba
         return
     place = resolve_base(base)
     backbone, loading = from_pretrained(AutoModel.from_pretrained, place, dtype=torch.float32, output_loading_info=True)
-    accept_padding(backbone, tokenizer)
+    set_pad_token(backbone, tokenizer)
     trained = {name: value.detach().cpu() for name, value in model.base_model.state_dict().items()}
     untrained = {name: value for name, value in backbone.state_dict().items() if name not in loading["missing_keys"]}
     with quietly():
         backbone.save_pretrained(folder, state_dict=untrained | trained)
         tokenizer.save_pretrained(folder)
-    said = sentence_pooling(place)
-    if said:
+    stated = sentence_pooling(place)
+    if stated:
         with replacing(ModelLayout(folder).pooling) as temporary:
-            temporary.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+            temporary.write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")

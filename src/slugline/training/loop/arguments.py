@@ -15,7 +15,7 @@ from slugline.recipe.recipe import Recipe
 if TYPE_CHECKING:
     from transformers import TrainingArguments
 
-    from slugline.training.runtime import Machine
+    from slugline.training.runtime import Runtime
 
 #: Names of ``TrainingArguments`` that recipe keys stand for, or on which exactness and resumption rest.
 OWNED_ARGUMENTS = {
@@ -83,7 +83,7 @@ def check_arguments(arguments: dict[str, Any]) -> None:
             instead = OWNED_ARGUMENTS[name]
             raise RecipeError(
                 f"train.arguments.{name} is not free to set.",
-                mend=f"Use {instead} instead." if instead else "Exact training and resumption rest on its value.",
+                hint=f"Use {instead} instead." if instead else "Exact training and resumption rest on its value.",
             )
         if name not in known:
             raise RecipeError(f"train.arguments.{name} is no argument of TrainingArguments.{nearest(name, known)}")
@@ -94,12 +94,12 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         raise RecipeError(f"[train.arguments] {arguments}: {reason}") from error
 
 
-def training_arguments(recipe: Recipe, machine: Machine, folder: Path, *, epochs: float) -> TrainingArguments:
+def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs: float) -> TrainingArguments:
     """What ``Trainer`` is told; the rest the trainer does itself.
 
     Args:
         recipe: complete.
-        machine: as prepared.
+        runtime: as prepared.
         folder: for checkpoints.
         epochs: of the whole training.
 
@@ -123,9 +123,9 @@ def training_arguments(recipe: Recipe, machine: Machine, folder: Path, *, epochs
         warmup_steps=section.warmup,
         lr_scheduler_type=SCHEDULES[section.schedule],
         max_grad_norm=section.max_grad_norm,
-        bf16=machine.precision.precision == "bf16",
-        fp16=machine.precision.precision == "fp16",
-        use_cpu=machine.hardware.device == "cpu",
+        bf16=runtime.precision.precision == "bf16",
+        fp16=runtime.precision.precision == "fp16",
+        use_cpu=runtime.hardware.device == "cpu",
         eval_strategy="no",
         save_strategy="no",
         logging_steps=section.logging_steps,
@@ -133,7 +133,7 @@ def training_arguments(recipe: Recipe, machine: Machine, folder: Path, *, epochs
         restore_callback_states_from_checkpoint=True,
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_num_workers=machine.profile.workers,
+        dataloader_num_workers=runtime.profile.workers,
         # Trackers are callbacks of ours: one that fails must not end the training.
         report_to="none",
         run_name=recipe.name,

@@ -19,7 +19,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from slugline.evaluation.metrics import Metric
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import Progress
-from slugline.training.loop.trainer import Tally, diverged
+from slugline.training.loop.trainer import RunningConfusion, diverged
 
 logger = logging.getLogger("slugline")
 
@@ -28,23 +28,23 @@ NOTHING: Mapping[str, float] = MappingProxyType({})
 NO_MODEL = nn.Module()
 
 
-def updates_between(cadence: int | str, updates_per_epoch: int) -> int:
+def updates_between(frequency: int | str, updates_per_epoch: int) -> int:
     """Number of updates that a cadence of the recipe means.
 
     Args:
-        cadence: ``"epoch"``, ``"2 epochs"``, or a number of updates.
+        frequency: ``"epoch"``, ``"2 epochs"``, or a number of updates.
         updates_per_epoch: in this training.
 
     Returns:
         Updates, at least one.
     """
-    if isinstance(cadence, int):
-        return cadence
-    epochs = 1 if cadence == "epoch" else int(cadence.split()[0])
+    if isinstance(frequency, int):
+        return frequency
+    epochs = 1 if frequency == "epoch" else int(frequency.split()[0])
     return epochs * updates_per_epoch
 
 
-class Cadence(TrainerCallback):
+class Frequency(TrainerCallback):
     """Evaluates and saves when it is time, remembers the best, and stops when nothing improves.
 
     Args:
@@ -131,18 +131,20 @@ def _is_finite(model: nn.Module) -> bool:
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
-class Historian(TrainerCallback):
+class HistoryWriter(TrainerCallback):
     """Writes the history, says one line after each evaluation, moves the bar, and takes the time.
 
     Args:
         run: whose history it is.
         progress: shared with the trainer.
-        tally: likewise; asked for at every line.
+        train_metrics: likewise; asked for at every line.
         advance: moves the bar by some updates.
     """
 
-    def __init__(self, run: Run, progress: Progress, tally: Tally, advance: Callable[[int], None]) -> None:
-        self.run, self.progress, self.tally, self.advance = run, progress, tally, advance
+    def __init__(
+        self, run: Run, progress: Progress, train_metrics: RunningConfusion, advance: Callable[[int], None]
+    ) -> None:
+        self.run, self.progress, self.train_metrics, self.advance = run, progress, train_metrics, advance
         self.began = self.step_began = time.monotonic()
         self.seconds_before = progress.train_seconds
         self.logged = (progress.examples, progress.update_seconds)
@@ -181,7 +183,7 @@ class Historian(TrainerCallback):
             logger.info("epoch %.2f: validation %s", place["epoch"], shown)
         elif "loss" in logs:
             self.run.append_history(
-                place | _finite(logs) | self.tally.scores() | {"examples_per_second": self._speed()}
+                place | _finite(logs) | self.train_metrics.scores() | {"examples_per_second": self._speed()}
             )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -142,17 +142,17 @@ def last_complete(folder: Path) -> Path | None:
     Returns:
         A sealed checkpoint; so is the one with the best weights until then.
     """
-    for checkpoint in reversed(in_order(folder)):
+    for checkpoint in reversed(checkpoints_in(folder)):
         if not is_sealed(checkpoint):
             logger.warning("%s was cut short, or damaged since: passed over.", checkpoint.name)
-        elif not has_best(checkpoint):
+        elif not has_best_checkpoint(checkpoint):
             logger.warning("the best weights before %s are damaged: passed over.", checkpoint.name)
         else:
             return checkpoint
     return None
 
 
-def has_best(checkpoint: Path) -> bool:
+def has_best_checkpoint(checkpoint: Path) -> bool:
     """Whether the checkpoint with the best weights until this one is there in full, if anything was evaluated yet.
 
     Args:
@@ -172,12 +172,12 @@ def delete_after(folder: Path, step: int) -> None:
         folder: that holds the checkpoints.
         step: update after which training goes on.
     """
-    for checkpoint in in_order(folder):
+    for checkpoint in checkpoints_in(folder):
         if step_of(checkpoint) > step:
             _delete(checkpoint)
 
 
-def in_order(folder: Path) -> list[Path]:
+def checkpoints_in(folder: Path) -> list[Path]:
     """All checkpoints in a folder by their update, whole or not."""
     numbered = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := _number(path))]
     return [path for _, path in sorted(numbered)]
@@ -215,7 +215,7 @@ def _checksum(path: Path) -> str:
 
 def _rotate(folder: Path, *, best_step: int, keep: int) -> None:
     """Delete all but the best and the latest ``keep`` others."""
-    others = [checkpoint for checkpoint in in_order(folder) if step_of(checkpoint) != best_step]
+    others = [checkpoint for checkpoint in checkpoints_in(folder) if step_of(checkpoint) != best_step]
     for checkpoint in others[:-keep]:
         _delete(checkpoint)
 

@@ -27,20 +27,20 @@ from slugline.recipe.recipe import Recipe
 from slugline.recipe.sections import TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
-from slugline.training.loop.callbacks import Cadence, Historian, updates_between
+from slugline.training.loop.callbacks import Frequency, HistoryWriter, updates_between
 from slugline.training.loop.checkpoints import (
     CheckpointKeeper,
     Progress,
+    checkpoints_in,
     delete_after,
-    has_best,
-    in_order,
+    has_best_checkpoint,
     is_sealed,
     last_complete,
     step_of,
 )
-from slugline.training.loop.trainer import ClassifierTrainer, Method, Tally
+from slugline.training.loop.trainer import ClassifierTrainer, Method, RunningConfusion
 from slugline.training.loop.weight_averaging import WeightAverage, ema_share, swa_share
-from slugline.training.runtime import Machine
+from slugline.training.runtime import Runtime
 from slugline.training.tracking.callback import Trackers
 
 if TYPE_CHECKING:
@@ -53,31 +53,31 @@ UNLIMITED = 2**31
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingSession:
     """What every training is made of.
 
     Args:
         recipe: complete.
         run: open for writing.
-        machine: as prepared.
+        runtime: as prepared.
         tokenizer: of the model.
         model: to be trained.
         examples: rows of an epoch.
         tokens: of an epoch, without padding.
         progress: at the checkpoint that is gone on from, or at the beginning.
-        tally: of the answers on training rows.
+        train_metrics: of the answers on training rows.
         start: the checkpoint that is gone on from, or None.
     """
 
     recipe: Recipe
     run: Run
-    machine: Machine
+    runtime: Runtime
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel
     examples: int
     tokens: int
     progress: Progress
-    tally: Tally
+    train_metrics: RunningConfusion
     start: Path | None
 
     @property
@@ -107,7 +107,7 @@ class Course:
         return self.progress.stopped or (self.start is not None and step_of(self.start) >= self.updates)
 
 
-def starting_point(run: Run, checkpoint: Path | None) -> Path | None:
+def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
     """The checkpoint to go on from; history and checkpoints after it are forgotten.
 
     Args:
@@ -131,24 +131,24 @@ def starting_point(run: Run, checkpoint: Path | None) -> Path | None:
 
 def _required(run: Run, checkpoint: Path) -> Path:
     """The checkpoint that was asked for, as the run spells it."""
-    found = [path for path in in_order(run.layout.checkpoints) if path.resolve() == checkpoint.resolve()]
+    found = [path for path in checkpoints_in(run.layout.checkpoints) if path.resolve() == checkpoint.resolve()]
     fault = "is no checkpoint of " + str(run.path)
     if found and not is_sealed(found[0]):
         fault = "is not a whole checkpoint"
-    elif found and not has_best(found[0]):
+    elif found and not has_best_checkpoint(found[0]):
         fault = "is whole, but the one with the best weights before it is damaged, or no longer there"
     elif found:
         return found[0]
-    raise RunError(f"{checkpoint} {fault}.", mend="Leave --checkpoint out: the latest is found.")
+    raise RunError(f"{checkpoint} {fault}.", hint="Leave --checkpoint out: the latest is found.")
 
 
-def progress_at(start: Path | None, section: TrainSection, machine: Machine) -> Progress:
+def load_progress(start: Path | None, section: TrainSection, runtime: Runtime) -> Progress:
     """How far training has come; at its beginning with forward passes as recipe or profile have them.
 
     Args:
-        start: as `starting_point` gives it.
+        start: as `resume_point` gives it.
         section: of the recipe.
-        machine: as prepared.
+        runtime: as prepared.
 
     Returns:
         The progress, which grows.
@@ -161,11 +161,11 @@ def progress_at(start: Path | None, section: TrainSection, machine: Machine) -> 
         progress.tokens = min(progress.tokens, tokens or UNLIMITED)
         return progress
     if not rows and not tokens:
-        return Progress(rows=machine.profile.micro_batch_size, tokens=machine.profile.micro_batch_tokens)
+        return Progress(rows=runtime.profile.micro_batch_size, tokens=runtime.profile.micro_batch_tokens)
     return Progress(rows=rows or UNLIMITED, tokens=tokens or UNLIMITED)
 
 
-def checkpoint_activations(model: PreTrainedModel) -> None:
+def enable_activation_checkpointing(model: PreTrainedModel) -> None:
     """Compute states a second time in the backward pass rather than keep them.
 
     Args:
@@ -179,12 +179,12 @@ def checkpoint_activations(model: PreTrainedModel) -> None:
     except ValueError as error:
         raise ModelError(
             f"{model.config.model_type} cannot compute its states twice: {error}",
-            mend="Leave model.gradient_checkpointing at false; train.micro_batch_size saves memory, too.",
+            hint="Leave model.gradient_checkpointing at false; train.micro_batch_size saves memory, too.",
         ) from error
 
 
-def carry_out(
-    course: Course,
+def run_training(
+    session: TrainingSession,
     method: Method,
     *,
     loader: Callable[[int, int], UpdateLoader],
@@ -194,7 +194,7 @@ def carry_out(
     """Train to the end, or go on; afterwards the model has the weights of the best evaluation.
 
     Args:
-        course: whose model is trained.
+        session: whose model is trained.
         method: loss and rates.
         loader: from the rank of a process and the number of processes to its updates.
         score: evaluates the model on validation; metric names to numbers.
@@ -204,58 +204,60 @@ def carry_out(
         TrainingError: training cannot go on.
         RunError: the disk is full, or the checkpoint with the best weights is damaged.
     """
-    with track("training", course.updates, unit="updates") as advance, disk_errors(course.run.path), quietly():
-        trainer = _trainer(course, method, loader, score, advance)
+    with track("training", session.updates, unit="updates") as advance, disk_errors(session.run.path), quietly():
+        trainer = _trainer(session, method, loader, score, advance)
         for callback in callbacks:
             trainer.add_callback(callback)
-        if not course.is_over:
-            trainer.train(resume_from_checkpoint=str(course.start) if course.start else None)
-    _restore_best(course)
+        if not session.is_over:
+            trainer.train(resume_from_checkpoint=str(session.start) if session.start else None)
+    _restore_best(session)
 
 
 def _trainer(
-    course: Course,
+    session: TrainingSession,
     method: Method,
     loader: Callable[[int, int], UpdateLoader],
     score: Callable[[PreTrainedModel], dict[str, float]],
     advance: Callable[[int], None],
 ) -> ClassifierTrainer:
-    arguments = training_arguments(course.recipe, course.machine, course.run.layout.checkpoints, epochs=course.epochs)
-    updates, average = loader(arguments.process_index, arguments.world_size), _average(course)
+    arguments = training_arguments(
+        session.recipe, session.runtime, session.run.layout.checkpoints, epochs=session.epochs
+    )
+    updates, average = loader(arguments.process_index, arguments.world_size), _average(session)
 
     def score_averaged(model: PreTrainedModel) -> dict[str, float]:
-        with average.lent() if average else nullcontext():
+        with average.swapped_in() if average else nullcontext():
             return score(model)
 
     trainer = ClassifierTrainer(
-        course.model,
+        session.model,
         arguments,
         loader=updates,
         method=method,
-        progress=course.progress,
-        tally=course.tally,
+        progress=session.progress,
+        train_metrics=session.train_metrics,
         score=score_averaged,
-        callbacks=_callbacks(course, average, advance, updates_per_epoch=len(updates)),
-        tokenizer=course.tokenizer,
+        callbacks=_callbacks(session, average, advance, updates_per_epoch=len(updates)),
+        tokenizer=session.tokenizer,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
-def _average(course: Course) -> WeightAverage | None:
-    section = course.recipe.train
+def _average(session: TrainingSession) -> WeightAverage | None:
+    section = session.recipe.train
     if section.average == "none":
         return None
-    share = ema_share(section.ema_decay) if section.average == "ema" else swa_share(course.updates)
-    return WeightAverage(course.model, share, course.start)
+    share = ema_share(section.ema_decay) if section.average == "ema" else swa_share(session.updates)
+    return WeightAverage(session.model, share, session.start)
 
 
 def _callbacks(
-    course: Course, average: WeightAverage | None, advance: Callable[[int], None], *, updates_per_epoch: int
+    session: TrainingSession, average: WeightAverage | None, advance: Callable[[int], None], *, updates_per_epoch: int
 ) -> list[TrainerCallback]:
     """The average first, for the others may evaluate it; the keeper last, for it seals what the others have added."""
-    section, progress = course.recipe.train, course.progress
-    cadence = Cadence(
+    section, progress = session.recipe.train, session.progress
+    frequency = Frequency(
         progress,
         metric(section.select_by),
         eval_every=updates_between(section.eval_every, updates_per_epoch),
@@ -265,44 +267,44 @@ def _callbacks(
     )
     return [
         *([average] if average else []),
-        cadence,
-        Historian(course.run, progress, course.tally, advance),
-        *([Trackers(course.run, section.track)] if section.track else []),
+        frequency,
+        HistoryWriter(session.run, progress, session.train_metrics, advance),
+        *([Trackers(session.run, section.track)] if section.track else []),
         CheckpointKeeper(progress, keep=section.keep_checkpoints),
     ]
 
 
-def _restore_best(course: Course) -> None:
+def _restore_best(session: TrainingSession) -> None:
     """Put the weights of the best evaluation back."""
-    progress = course.progress
-    best = course.run.layout.checkpoints / f"checkpoint-{progress.best_step}"
+    progress = session.progress
+    best = session.run.layout.checkpoints / f"checkpoint-{progress.best_step}"
     if not is_sealed(best):
-        raise RunError(f"{best}, which holds the best weights, is damaged.", mend="Train again with --force.")
-    load_evaluated_weights(course.model, CheckpointLayout(best))
-    selected = course.recipe.train.select_by
+        raise RunError(f"{best}, which holds the best weights, is damaged.", hint="Train again with --force.")
+    load_evaluated_weights(session.model, CheckpointLayout(best))
+    selected = session.recipe.train.select_by
     logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)
 
 
-def chosen(course: Course) -> dict[str, float | str | None]:
+def chosen(session: TrainingSession) -> dict[str, float | str | None]:
     """What validation chose, for the manifest."""
-    step = course.progress.best_step
+    step = session.progress.best_step
     return {
         "step": step,
-        "epoch": round(step / course.updates_per_epoch, 4),
-        "by": course.recipe.train.select_by,
-        "value": course.progress.best_value,
+        "epoch": round(step / session.updates_per_epoch, 4),
+        "by": session.recipe.train.select_by,
+        "value": session.progress.best_value,
     }
 
 
-def training_facts(course: Course) -> dict[str, float]:
+def training_timing(session: TrainingSession) -> dict[str, float]:
     """Durations and speeds, for ``timing`` in ``metrics.json``."""
-    progress = course.progress
-    epochs = progress.examples / course.examples
+    progress = session.progress
+    epochs = progress.examples / session.examples
     return {
         "train_seconds": progress.train_seconds,
         "seconds_per_epoch": progress.train_seconds / epochs if epochs else 0.0,
         "examples_per_second": progress.examples / progress.update_seconds if progress.update_seconds else 0.0,
         "padding_share": progress.padding_share,
         "tokens": progress.real_tokens,
-        "epochs": course.epochs,
+        "epochs": session.epochs,
     }

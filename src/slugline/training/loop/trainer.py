@@ -30,7 +30,7 @@ from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.parameter_groups import parameter_groups
 from slugline.training.methods.losses import Loss
 from slugline.training.methods.mixup import Mixing, mixed_loss
-from slugline.training.methods.token_dropout import hide_tokens
+from slugline.training.methods.token_dropout import drop_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, TrainerControl, TrainerState, TrainingArguments
@@ -50,10 +50,10 @@ SCHEDULES = {
 RATES = ("lr", "initial_lr", "max_lr", "min_lr", "weight_decay", "betas", "eps")
 
 #: A model and a batch to logits (N, K) and what is true (N,), for the N items that the batch is about.
-Answer = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]
+ForwardFunction = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]
 
 
-def answer_texts(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def forward_texts(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """What a sequence classifier says of texts, one item each.
 
     Args:
@@ -74,7 +74,7 @@ class Method:
 
     Args:
         loss: logits (N, K) and targets (N,) to losses (N,).
-        answer: what of a batch is to be found, and what the model says of it.
+        forward: what of a batch is to be found, and what the model says of it.
         head_learning_rate: of the layers that are not the base's; 0 = the same rate.
         layer_decay: rate of a block of the base, as a share of that of the block above.
         one_cycle: whether the schedule is torch's ``OneCycleLR``.
@@ -84,7 +84,7 @@ class Method:
     """
 
     loss: Loss
-    answer: Answer = answer_texts
+    forward: ForwardFunction = forward_texts
     head_learning_rate: float = 0.0
     layer_decay: float = 1.0
     one_cycle: bool = False
@@ -93,7 +93,7 @@ class Method:
     mixing: Mixing | None = None
 
 
-class Tally:
+class RunningConfusion:
     """What the model answered on training rows since it was last asked for; with dropout, so a little too modest.
 
     Args:
@@ -125,7 +125,7 @@ class Tally:
         return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion)))}
 
 
-class HitTally(Tally):
+class RunningAccuracy(RunningConfusion):
     """Counts right answers alone, where there are too many classes to tell which was taken for which."""
 
     def __init__(self) -> None:
@@ -151,12 +151,12 @@ class ClassifierTrainer(Trainer):
     """Trains a sequence classifier, or whatever else answers about the items of a batch.
 
     Args:
-        model: that `Method.answer` asks.
+        model: that `Method.forward` asks.
         arguments: with ``gradient_accumulation_steps=1``.
         loader: one batch is one update.
         method: loss and rates.
         progress: how far training has come; grows.
-        tally: of the answers on training rows; grows.
+        train_metrics: of the answers on training rows; grows.
         score: evaluates the model on validation; metric names to numbers.
         callbacks: that watch.
         tokenizer: saved with every checkpoint.
@@ -173,7 +173,7 @@ class ClassifierTrainer(Trainer):
         loader: UpdateLoader,
         method: Method,
         progress: Progress,
-        tally: Tally,
+        train_metrics: RunningConfusion,
         score: Callable[[PreTrainedModel], dict[str, float]],
         callbacks: list[TrainerCallback],
         tokenizer: Any = None,
@@ -186,10 +186,10 @@ class ClassifierTrainer(Trainer):
         self.network, self.loader, self.method = model, loader, method
         # Labels stand where they are found, for the heads of language models too: none is to be left out of the count.
         self._loss_shifts_labels = False
-        self.progress, self.tally, self.score = progress, tally, score
-        self.fresh_groups: list[dict[str, Any]] = []
-        self.fresh_schedule: dict[str, Any] = {}
-        self.add_callback(_AfterResuming(self))
+        self.progress, self.train_metrics, self.score = progress, train_metrics, score
+        self.recipe_groups: list[dict[str, Any]] = []
+        self.recipe_schedule: dict[str, Any] = {}
+        self.add_callback(_RestoreRatesOnResume(self))
 
     def get_train_dataloader(self) -> UpdateLoader:
         """Our own loader, as it is: ``accelerator.prepare`` would lose epochs on resuming and repeat rows."""
@@ -212,10 +212,10 @@ class ClassifierTrainer(Trainer):
         """
         inputs, mixing = dict(inputs), self.method.mixing
         if self.method.token_dropout:
-            inputs["attention_mask"] = hide_tokens(inputs["attention_mask"], self.method.token_dropout)
+            inputs["attention_mask"] = drop_tokens(inputs["attention_mask"], self.method.token_dropout)
         mix = mixing.draw(inputs["attention_mask"]) if mixing else None
-        logits, labels = self.method.answer(model, inputs)
-        self.tally.add(logits, labels)
+        logits, labels = self.method.forward(model, inputs)
+        self.train_metrics.add(logits, labels)
         losses = mixed_loss(self.method.loss, logits, labels, mix) if mix else self.method.loss(logits, labels)
         # Gradients are averaged over ranks, hence the factor.
         loss = losses.sum() / num_items_in_batch * self.accelerator.num_processes
@@ -235,7 +235,7 @@ class ClassifierTrainer(Trainer):
         Raises:
             TrainingError: the loss is not finite, or a single example does not fit into memory.
         """
-        counted = len(self.tally.cells)
+        counted = len(self.train_metrics.cells)
         while True:
             try:
                 loss = self._accumulate(model, inputs, num_items_in_batch)
@@ -246,28 +246,28 @@ class ClassifierTrainer(Trainer):
                 if self.progress.rows == 1:
                     raise TrainingError(
                         "a single example does not fit into memory.",
-                        mend="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
+                        hint="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
                         "or model.gradient_checkpointing=true.",
                     ) from error
-            del self.tally.cells[counted:]
+            del self.train_metrics.cells[counted:]
             self._halve(model, inputs)  # after the except clause: its traceback held the tensors
         if not math.isfinite(loss.item()):
             raise diverged(f"the loss is {loss.item()}", self.state.global_step + 1)
         return loss
 
     def _accumulate(self, model: nn.Module, inputs: Any, items: Any) -> Tensor:
-        parts = self._parts(inputs)
+        passes = self._forward_passes(inputs)
         total = torch.zeros((), device=self.args.device)
-        for index, part in enumerate(parts):
+        for index, batch in enumerate(passes):
             # Ranks exchange gradients once an update, in the last backward pass.
-            with nullcontext() if index == len(parts) - 1 else self.accelerator.no_sync(model):
-                total = total + super().training_step(model, part, items)
+            with nullcontext() if index == len(passes) - 1 else self.accelerator.no_sync(model):
+                total = total + super().training_step(model, batch, items)
         self.progress.examples += len(inputs["labels"])
         self.progress.real_tokens += int(inputs["attention_mask"].sum())
-        self.progress.padded_tokens += sum(part["input_ids"].numel() for part in parts)
+        self.progress.padded_tokens += sum(batch["input_ids"].numel() for batch in passes)
         return total
 
-    def _parts(self, inputs: Any) -> list[dict[str, Tensor]]:
+    def _forward_passes(self, inputs: Any) -> list[dict[str, Tensor]]:
         return split(inputs, rows=self.progress.rows, tokens=self.progress.tokens, overhead=self.method.pass_overhead)
 
     def _halve(self, model: nn.Module, inputs: Any) -> None:
@@ -275,7 +275,7 @@ class ClassifierTrainer(Trainer):
         model.zero_grad(set_to_none=True)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        largest = max(len(part["input_ids"]) for part in self._parts(inputs))
+        largest = max(len(batch["input_ids"]) for batch in self._forward_passes(inputs))
         self.progress.rows = max(1, min(self.progress.rows, largest) // 2)
         self.progress.tokens = max(1, self.progress.tokens // 2)
         logger.warning(
@@ -335,19 +335,19 @@ class ClassifierTrainer(Trainer):
             )
             self.lr_scheduler = schedule
         scheduler = super().create_scheduler(num_training_steps, optimizer)
-        self.fresh_groups = [_settings(group) for group in scheduler.optimizer.param_groups]
-        self.fresh_schedule = scheduler.state_dict()
+        self.recipe_groups = [_settings(group) for group in scheduler.optimizer.param_groups]
+        self.recipe_schedule = scheduler.state_dict()
         return scheduler
 
-    def follow_recipe(self) -> None:
+    def restore_recipe_rates(self) -> None:
         """Learn on at the rates of this recipe: a checkpoint brings those of the recipe that it was written with."""
         assert self.lr_scheduler is not None
-        for group, settings in zip(self.lr_scheduler.optimizer.param_groups, self.fresh_groups, strict=True):
+        for group, settings in zip(self.lr_scheduler.optimizer.param_groups, self.recipe_groups, strict=True):
             group.update(settings)
         # Every schedule is a function of the number of its steps: one from the step before leads to the rate of now.
         # Updates that float16 skipped were none, which the checkpoint remembers.
         done = self.lr_scheduler.last_epoch
-        self.lr_scheduler.load_state_dict(self.fresh_schedule | {"last_epoch": done - 1, "_step_count": done + 1})
+        self.lr_scheduler.load_state_dict(self.recipe_schedule | {"last_epoch": done - 1, "_step_count": done + 1})
         self.lr_scheduler.step()
 
     def evaluate(
@@ -369,7 +369,7 @@ class ClassifierTrainer(Trainer):
         return metrics
 
 
-class _AfterResuming(TrainerCallback):
+class _RestoreRatesOnResume(TrainerCallback):
     """Lets the recipe rule once ``Trainer`` has loaded a checkpoint."""
 
     def __init__(self, trainer: ClassifierTrainer) -> None:
@@ -378,7 +378,7 @@ class _AfterResuming(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training begins, or goes on."""
         if state.global_step:
-            self.trainer.follow_recipe()
+            self.trainer.restore_recipe_rates()
 
 
 def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
@@ -398,7 +398,7 @@ def diverged(what: str, update: int) -> TrainingError:
     """
     return TrainingError(
         f"{what} at update {update}; the last checkpoint is intact.",
-        mend="Most likely the learning rate is too high: try train.learning_rate 3 times lower (--resume "
+        hint="Most likely the learning rate is too high: try train.learning_rate 3 times lower (--resume "
         "--accept-changes goes on with it), train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a "
         "shorter data.max_length, or train.precision=fp32.",
     )

@@ -88,14 +88,14 @@ class WeightAverage(TrainerCallback):
             save_file({name: value.contiguous() for name, value in self.average.items()}, layout.averaged)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def swapped_in(self) -> Iterator[None]:
         """The model has the averaged weights inside, and its own again afterwards."""
-        self._exchange()
+        self._swap()
         try:
             yield
         finally:
-            self._exchange()
+            self._swap()
 
-    def _exchange(self) -> None:
+    def _swap(self) -> None:
         for name, parameter in self.trained.items():
             parameter.data, self.average[name] = self.average[name], parameter.data

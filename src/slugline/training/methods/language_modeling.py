@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import ModelError
-from slugline.data.batching.packing import NOTHING, Exercise
+from slugline.data.batching.packing import NOTHING, Labeler
 from slugline.models.architectures.language_model import require_masked_head
 from slugline.models.build import require_causal
 
@@ -33,17 +33,17 @@ class Masking:
     Args:
         fraction: of the ordinary tokens that are to be found; of each sequence at least one.
         mask_id: stands for a hidden token.
-        ordinary: (V,) which ids are words or parts of words; all others are never hidden and never stand for others.
+        non_special: (V,) which ids are words or parts of words; all others are never hidden and never stand for others.
     """
 
     fraction: float
     mask_id: int
-    ordinary: NDArray[np.bool_]
+    non_special: NDArray[np.bool_]
 
     @cached_property
     def substitutes(self) -> NDArray[np.int64]:
         """Ids that may stand for another token."""
-        return np.flatnonzero(self.ordinary)
+        return np.flatnonzero(self.non_special)
 
     def __call__(self, ids: NDArray[np.int64], key: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Hide tokens; a pure function.
@@ -56,7 +56,7 @@ class Masking:
             (T,) what the model reads, and (T,) what is to be found, `NOTHING` elsewhere.
         """
         random = np.random.default_rng(key)
-        candidates = np.flatnonzero(self.ordinary[ids])
+        candidates = np.flatnonzero(self.non_special[ids])
         count = min(len(candidates), max(1, round(self.fraction * len(candidates))))
         places = random.choice(candidates, count, replace=False)
         fate = random.random(count)
@@ -68,7 +68,7 @@ class Masking:
         return read, labels
 
 
-def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary_size: int) -> NDArray[np.bool_]:
+def non_special_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary_size: int) -> NDArray[np.bool_]:
     """Which tokens are words or parts of words.
 
     Args:
@@ -78,18 +78,20 @@ def ordinary_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary_size: int) ->
     Returns:
         (V,) False for special tokens, the unknown one among them, and for ids that the tokenizer never gives.
     """
-    ordinary = np.arange(vocabulary_size) < len(tokenizer)
-    ordinary[[token for token in tokenizer.all_special_ids if token < vocabulary_size]] = False
-    return ordinary
+    non_special = np.arange(vocabulary_size) < len(tokenizer)
+    non_special[[token for token in tokenizer.all_special_ids if token < vocabulary_size]] = False
+    return non_special
 
 
-def build_masking(section: PretrainSection, tokenizer: PreTrainedTokenizerBase, ordinary: NDArray[np.bool_]) -> Masking:
+def build_masking(
+    section: PretrainSection, tokenizer: PreTrainedTokenizerBase, non_special: NDArray[np.bool_]
+) -> Masking:
     """The exercises of masked language modelling.
 
     Args:
         section: of the recipe.
         tokenizer: of the model.
-        ordinary: as `ordinary_tokens` gives it.
+        non_special: as `non_special_tokens` gives it.
 
     Returns:
         The masking.
@@ -100,12 +102,12 @@ def build_masking(section: PretrainSection, tokenizer: PreTrainedTokenizerBase, 
     if tokenizer.mask_token_id is None:
         raise ModelError(
             'the tokenizer has no mask token, which pretrain.objective = "masked" needs.',
-            mend="Choose an encoder that was pre-trained with one as model.base, such as BERT.",
+            hint="Choose an encoder that was pre-trained with one as model.base, such as BERT.",
         )
-    return Masking(section.mask_fraction, int(tokenizer.mask_token_id), ordinary)
+    return Masking(section.mask_fraction, int(tokenizer.mask_token_id), non_special)
 
 
-def next_token(ids: NDArray[np.int64], _: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def shift_labels(ids: NDArray[np.int64], _: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The exercise of causal language modelling: at every token but the last the next one is to be found.
 
     Args:
@@ -124,19 +126,19 @@ class Objective:
     Args:
         auto_class: name of transformers' Auto class of models with the head it needs.
         require: refuses a configuration, of the base that is named, that has no such head.
-        build_exercise: recipe, tokenizer and ordinary tokens (V,) to what is to be found. A label stands where the
+        build_labeler: recipe, tokenizer and ordinary tokens (V,) to what is to be found. A label stands where the
             state is that finds it.
     """
 
     auto_class: str
     require: Callable[[PretrainedConfig, str], None]
-    build_exercise: Callable[[PretrainSection, PreTrainedTokenizerBase, NDArray[np.bool_]], Exercise]
+    build_labeler: Callable[[PretrainSection, PreTrainedTokenizerBase, NDArray[np.bool_]], Labeler]
 
 
 #: By the name in ``pretrain.objective``.
 OBJECTIVES = {
     "masked": Objective("AutoModelForMaskedLM", require_masked_head, build_masking),
-    "causal": Objective("AutoModelForCausalLM", require_causal, lambda *_: next_token),
+    "causal": Objective("AutoModelForCausalLM", require_causal, lambda *_: shift_labels),
 }
 
 #: ``model.kind`` -> objective, where the recipe says none.

@@ -29,7 +29,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 EFFECTIVE_BETA = 0.999
 
 #: 1 - p is held above it: the power's gradient at 0 is infinite for gamma below 1.
-SMALLEST_DOUBT = 1e-12
+EPSILON = 1e-12
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
@@ -68,8 +68,8 @@ def focal_loss(
     if smoothing:
         losses = (1 - smoothing) * losses - smoothing * log_p.mean(dim=-1)
     if gamma:
-        doubt = -torch.expm1(log_p_true)  # 1 - p, exact also where p is nearly 1
-        losses = losses * doubt.clamp_min(SMALLEST_DOUBT) ** gamma
+        one_minus_p = -torch.expm1(log_p_true)  # 1 - p, exact also where p is nearly 1
+        losses = losses * one_minus_p.clamp_min(EPSILON) ** gamma
     if weights is not None:
         losses = losses * weights[targets]
     return losses
@@ -203,7 +203,7 @@ def _tabled(table: Mapping[str, float], names: Sequence[str]) -> NDArray[np.floa
         if name not in names:
             raise RecipeError(
                 f"train.class_weights names {name!r}, which is no class.{nearest(name, list(names))}",
-                mend=f"Classes: {', '.join(names)}.",
+                hint=f"Classes: {', '.join(names)}.",
             )
         if not (np.isfinite(weight) and weight >= 0):
             raise RecipeError(f"train.class_weights.{name} is {weight}; it must be a number of at least 0.")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def hide_tokens(mask: Tensor, share: float) -> Tensor:
+def drop_tokens(mask: Tensor, share: float) -> Tensor:
     """Treat some tokens as padding.
 
     The first and the last token of a text stay: special tokens stand there, and some heads read nothing else.

@@ -56,14 +56,14 @@ class GradualUnfreezing(TrainerCallback):
         if due != self.stage:
             self.stage = due
             self._thaw(due)
-            logger.info("epoch %g: %s.", state.epoch or 0.0, self._told(due))
+            logger.info("epoch %g: %s.", state.epoch or 0.0, self._described(due))
 
     def _thaw(self, stage: int) -> None:
         self.base.requires_grad_(stage == self.stages)
         for block in self.blocks[len(self.blocks) - min(stage, len(self.blocks)) :]:
             _require(block)
 
-    def _told(self, stage: int) -> str:
+    def _described(self, stage: int) -> str:
         if stage == self.stages:
             return "everything is trained"
         return (

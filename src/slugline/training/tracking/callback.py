@@ -33,34 +33,34 @@ class Trackers(TrainerCallback):
                 with redirect_stdout(StringIO()):
                     self.callbacks[name] = INTEGRATION_TO_CALLBACK[name]()
             except Exception as error:  # whatever a tracker raises, training goes on
-                self._give_up(name, error)
+                self._disable(name, error)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
         """Training begins, or goes on."""
-        self._tell("on_train_begin", args, state, control, **on)
+        self._notify("on_train_begin", args, state, control, **on)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
         """Something was logged: losses of the last updates, or an evaluation."""
-        self._tell("on_log", args, state, control, **on)
+        self._notify("on_log", args, state, control, **on)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
         """A checkpoint has just been written."""
-        self._tell("on_save", args, state, control, **on)
+        self._notify("on_save", args, state, control, **on)
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
         """Training is over."""
-        self._tell("on_train_end", args, state, control, **on)
+        self._notify("on_train_end", args, state, control, **on)
 
-    def _tell(self, event: str, *passed: Any, **on: Any) -> None:
+    def _notify(self, event: str, *passed: Any, **on: Any) -> None:
         for name, callback in list(self.callbacks.items()):
             try:
                 # Trackers greet their users on stdout, which belongs to results.
                 with redirect_stdout(StringIO()):
                     getattr(callback, event)(*passed, **on)
             except Exception as error:  # whatever a tracker raises, training goes on
-                self._give_up(name, error)
+                self._disable(name, error)
 
-    def _give_up(self, name: str, error: Exception) -> None:
+    def _disable(self, name: str, error: Exception) -> None:
         self.callbacks.pop(name, None)
         logger.warning("%s failed and is given up; training goes on: %s.", name, first_line(error))
         left = [other for other in self.run.manifest["trackers"] if other != name]

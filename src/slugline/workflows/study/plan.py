@@ -110,7 +110,7 @@ def read_study(path: Path) -> Study:
     if not recipe_path.is_file():
         raise RecipeError(
             f"{path}: recipe is {file.recipe!r}, but there is no {recipe_path}.",
-            mend="The path is relative to the study's file.",
+            hint="The path is relative to the study's file.",
         )
     base = _resolve(path, recipe_path, {"recipe": file.set})["recipe"]
     settings = [setting for step in file.step for setting in _settings(step)]
@@ -179,16 +179,16 @@ def _resolve(path: Path, recipe_path: Path, overrides: Mapping[str, Overrides]) 
         try:
             recipes[title] = _resolved(recipe_path, values)
         except RecipeError as error:
-            mends[error.mend] = None
+            mends[error.hint] = None
             for line in error.message.splitlines():
                 wrong.setdefault(line, []).append(title)
     if wrong:
-        lines = (f"{path}, {_these(titles)}: {line}" for line, titles in wrong.items())
-        raise RecipeError("\n".join(lines), mend="\n".join(filter(None, mends)))
+        lines = (f"{path}, {_listed_titles(titles)}: {line}" for line, titles in wrong.items())
+        raise RecipeError("\n".join(lines), hint="\n".join(filter(None, mends)))
     return recipes
 
 
-def _these(titles: Sequence[str]) -> str:
+def _listed_titles(titles: Sequence[str]) -> str:
     return titles[0] if len(titles) == 1 else f"{titles[0]} and {len(titles) - 1} more"
 
 
@@ -203,7 +203,7 @@ def _resolved(recipe_path: Path, overrides: Overrides) -> Recipe:
     if "validation" not in evaluation.splits:
         raise RecipeError(
             f"{recipe_path}: evaluation.splits is {evaluation.splits!r}; a study chooses on validation.",
-            mend="Add 'validation' to evaluation.splits, or leave the key out.",
+            hint="Add 'validation' to evaluation.splits, or leave the key out.",
         )
     return recipe
 

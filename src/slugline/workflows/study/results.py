@@ -204,7 +204,7 @@ class StudyResult:
         if lines:
             raise RunError(
                 f"{len(failed)} of {len(self.members)} members failed.\n" + "\n".join(lines),
-                mend="The same command tries them again; what is complete is kept.",
+                hint="The same command tries them again; what is complete is kept.",
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.plots import plot_learning_curves
 from slugline.pipeline import score_split, train, warn_of_sizes
 from slugline.recipe.recipe import changed_keys
-from slugline.run.run import Run, give_back
+from slugline.run.run import Run, restore_replaced
 from slugline.workflows.study.learning_curves import learning_curves
 from slugline.workflows.study.plan import Member, read_study
 from slugline.workflows.study.results import MemberResult, SettingResult, StudyResult
@@ -44,7 +44,7 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
         RunError: a member is being trained right now, or was trained with another recipe, or the disk is full.
     """
     study = read_study(path)
-    outdated = _admit(study.members, force=force)
+    outdated = _check_can_open(study.members, force=force)
     results = [MemberResult.of(member) for member in study.members]
     for index, member in enumerate(study.members):
         logger.info("member %d of %d: %s", index + 1, len(study.members), member.title)
@@ -56,24 +56,24 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
             _write(StudyResult(study, tuple(results)))
         if results[index].state == "complete" and not study.file.keep_checkpoints:
             _delete_checkpoints(member.path)
-    result = _judged(StudyResult(study, tuple(results)))
+    result = _score_chosen(StudyResult(study, tuple(results)))
     warn_of_sizes({setting.setting.title: Run(setting.members[0].member.path) for setting in result.ranking})
     _write(result)
     _draw(result)
     return result
 
 
-def _admit(members: Sequence[Member], *, force: bool) -> list[Member]:
+def _check_can_open(members: Sequence[Member], *, force: bool) -> list[Member]:
     """The members whose folder holds another recipe's run; refused before anything trains unless it may be replaced."""
     outdated, changes = [], []
     for member in members:
-        give_back(member.path)
+        restore_replaced(member.path)
         run = Run(member.path)
         state = run.state
         if state == "running":
             raise RunError(
                 f"{member.title} is being trained right now: {member.path}.",
-                mend="Wait for that study, or stop it; the same command goes on where it was.",
+                hint="Wait for that study, or stop it; the same command goes on where it was.",
             )
         keys = changed_keys(run.recipe, member.recipe) if state != "new" else []
         if keys:
@@ -82,7 +82,7 @@ def _admit(members: Sequence[Member], *, force: bool) -> list[Member]:
     if changes and not force:
         raise RunError(
             "\n".join(changes),
-            mend="Put the old values back, rename step or study, or train these members anew with --force.",
+            hint="Put the old values back, rename step or study, or train these members anew with --force.",
         )
     return outdated
 
@@ -123,7 +123,7 @@ def _delete_checkpoints(path: Path) -> None:
                 shutil.rmtree(folder)
 
 
-def _judged(result: StudyResult) -> StudyResult:
+def _score_chosen(result: StudyResult) -> StudyResult:
     """Add what is known of the chosen setting alone: its test figures, and how it compares with the runner-up."""
     if result.chosen is None:
         return result

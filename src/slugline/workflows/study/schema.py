@@ -130,13 +130,13 @@ def read_file(path: Path) -> StudyFile:
         RecipeError: the file is missing, is no TOML, or holds keys or values that it may not; all of them at once.
     """
     if not path.is_file():
-        raise RecipeError(f"{path}: there is no such study.", mend="What a study says: docs/contracts.md, Studies")
+        raise RecipeError(f"{path}: there is no such study.", hint="What a study says: docs/contracts.md, Studies")
     values, _ = read_toml(path)
     try:
         return StudyFile.model_validate(values)
     except ValidationError as error:
         messages = list(dict.fromkeys(_explain(item, path, values) for item in error.errors()))
-        raise RecipeError("\n".join(messages), mend="All keys of a study: docs/contracts.md, Studies") from error
+        raise RecipeError("\n".join(messages), hint="All keys of a study: docs/contracts.md, Studies") from error
 
 
 def _explain(item: Any, path: Path, values: Mapping[str, Any]) -> str:

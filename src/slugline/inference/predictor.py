@@ -1,4 +1,4 @@
-"""`Scorer`: what differs between kinds of models, texts to logits; and the windows in which all of them take texts."""
+"""`Predictor`: what differs between kinds of models, texts to logits; and the windows in which all of them take texts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Texts that are held in memory, and sorted by length, together; memory is bounded by them.
-PREDICT_AT_ONCE = 4_096
+CHUNK_TEXTS = 4_096
 
 
-class Scorer(Protocol):
+class Predictor(Protocol):
     """Whatever turns texts into logits."""
 
     def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
@@ -22,7 +22,7 @@ class Scorer(Protocol):
 
 
 def windows(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists of `PREDICT_AT_ONCE`, read as they are needed."""
+    """The texts in lists of `CHUNK_TEXTS`, read as they are needed."""
     remaining = iter(texts)
-    while window := list(islice(remaining, PREDICT_AT_ONCE)):
+    while window := list(islice(remaining, CHUNK_TEXTS)):
         yield window
