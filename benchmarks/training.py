@@ -28,7 +28,7 @@ from transformers import (
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.models.pretrained import EMBEDDED, quietly, resolve_base
 from slugline.recipe.recipe import Recipe, read
-from slugline.run.run import Run
+from slugline.run.lifecycle import open_run
 from slugline.training.fit import fit
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "agnews-embedded.toml"
@@ -82,7 +82,7 @@ def tutorial(dataset: TextDataset, *, examples: int) -> float:
 
 def slugline(dataset: TextDataset, recipe: Recipe) -> float:
     """Examples per second of `fit`."""
-    with tempfile.TemporaryDirectory() as folder, Run.open(Path(folder) / "run", recipe) as run:
+    with tempfile.TemporaryDirectory() as folder, open_run(Path(folder) / "run", recipe) as run:
         run.write_json(run.layout.data, {})
         fit(recipe, dataset, run)
         speed: float = run.manifest["training"]["examples_per_second"]

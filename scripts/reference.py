@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from slugline.recipe.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
-from slugline.recipe.recipe import Recipe, meaning, sections, tables_in
-from slugline.recipe.sections import Section
+from slugline.recipe.document import describe_key
+from slugline.recipe.recipe import Recipe, sections
+from slugline.recipe.section import Section, tables_in
 from slugline.recipe.toml import to_toml
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -98,7 +99,7 @@ def _table(section: type[Section], keys: list[str]) -> str:
     for key in keys:
         field = section.model_fields[key]
         default = "required" if field.is_required() else "unset" if field.default is None else to_toml(field.default)
-        lines.append(f"| `{key}` | `{default}` | {meaning(section, key).replace('<name>', 'NAME')} |")
+        lines.append(f"| `{key}` | `{default}` | {describe_key(section, key).replace('<name>', 'NAME')} |")
     return "\n".join(lines)
 
 

@@ -34,6 +34,9 @@ from slugline.recipe.recipe import Recipe, validate
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
+#: Published figures of a classifier of 18 Reuters topics: class counts and weights, confusion matrix, metrics.
+GOLDEN = json.loads((Path(__file__).parent / "golden" / "reuters18.json").read_text(encoding="utf-8"))
+
 #: Words that tell the topics apart, and words that do not.
 TOPICS = {
     "business": "market shares profit bank oil prices economy stocks trade dollar".split(),
@@ -202,6 +205,15 @@ def family_base(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Ca
         return folder
 
     return base
+
+
+def torch_predictor(model: Any, tokenizer: Any, truncation: Any, limits: Any) -> Any:
+    """A predictor over a model in memory, in float32."""
+    from slugline.inference.transformer import TransformerPredictor
+    from slugline.models.forward import predict_logits
+
+    options = {"pad_id": int(tokenizer.pad_token_id), "precision": "fp32", "limits": limits}
+    return TransformerPredictor(tokenizer, truncation, lambda tokens: predict_logits(model, tokens, **options))
 
 
 def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:

@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from slugline.evaluation.compare import compare
     from slugline.evaluation.evaluate import evaluate
-    from slugline.inference.classifier import load
+    from slugline.inference.load import load
     from slugline.pipeline import train
     from slugline.recipe.recipe import Recipe
 
@@ -25,7 +25,7 @@ _PUBLIC = {
     "Recipe": "slugline.recipe.recipe",
     "compare": "slugline.evaluation.compare",
     "evaluate": "slugline.evaluation.evaluate",
-    "load": "slugline.inference.classifier",
+    "load": "slugline.inference.load",
     "train": "slugline.pipeline",
 }
 

@@ -7,7 +7,7 @@ import torch
 
 from slugline.core.errors import RecipeError
 from slugline.core.hardware import Hardware, choose_precision, choose_profile, detect
-from slugline.recipe.sections import TrainSection
+from slugline.recipe.train_section import TrainSection
 from slugline.training.runtime import hardware_for, prepare_runtime
 
 LAPTOP = Hardware("cpu", "an older laptop", cores=4, cpu_flags=frozenset({"avx2"}))

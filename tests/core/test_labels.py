@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Calibration, LabelSet, Predictions, probabilities
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration, Predictions, probabilities
 
 LABELS = LabelSet(("business", "sport", "tech"))
 

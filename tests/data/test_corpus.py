@@ -11,8 +11,8 @@ from conftest import articles, write_csv
 from slugline.core.errors import DataError
 from slugline.data.corpus import load_corpus
 from slugline.data.dataset import load_dataset
-from slugline.data.preparing.checks import same_text_key
-from slugline.recipe.sections import DataSection, SourceSection
+from slugline.data.preparing.duplicates import same_text_key
+from slugline.recipe.data_section import DataSection, SourceSection
 
 
 def folder_of(tmp_path: Path, **splits: list[dict[str, str]]) -> Path:
@@ -35,7 +35,7 @@ def test_texts_need_no_labels(tmp_path: Path) -> None:
     lines.write_text("one text\nanother text\n", encoding="utf-8")
     both = load_corpus([SourceSection(path=str(path)), SourceSection(path=str(lines))], None)
     assert both.texts[-2:] == ["one text", "another text"]
-    assert both.facts()["rows"] == {"train": 7}
+    assert both.to_manifest()["rows"] == {"train": 7}
     assert both.fingerprint != corpus.fingerprint
 
 

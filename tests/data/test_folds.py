@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from conftest import articles, write_csv
 from slugline.core.errors import DataError
 from slugline.data.dataset import load_dataset
-from slugline.data.folds import assign_folds, folds_of
-from slugline.recipe.sections import DataSection
+from slugline.data.folds import folds_of
+from slugline.data.preparing.assign_splits import assign_folds
+from slugline.recipe.data_section import DataSection
 
 
 def labelled(sizes: list[int]) -> tuple[list[str], list[str]]:

@@ -11,11 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, RecipeError
-from slugline.core.labels import LabelSet, Predictions
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Predictions
 from slugline.evaluation.compare import compare
-from slugline.evaluation.evaluate import confidence_intervals, evaluate_predictions
 from slugline.evaluation.intervals import mcnemar
 from slugline.evaluation.metrics import METRICS
+from slugline.evaluation.score import confidence_intervals, score
 
 LABELS = LabelSet(("business", "sport", "tech"))
 COUNT = 400
@@ -83,7 +84,7 @@ def test_p_values_are_corrected_for_the_number_of_pairs() -> None:
     among_three = next(pair for pair in found.pairs if {pair.a, pair.b} == {"a", "b"})
     assert alone.is_shown
     assert among_three.p_value == pytest.approx(3 * alone.p_value)
-    assert "3 pairs after Holm" in found.method
+    assert "3 pairs by Holm's method" in found.method
 
 
 def test_equals_are_not_told_apart() -> None:
@@ -113,8 +114,8 @@ def test_classes_are_matched_by_name_whatever_their_order() -> None:
 
 def test_figures_are_those_of_the_runs_own_metrics() -> None:
     own_order = shuffled(POOR)
-    found = compare({"good": GOOD, "poor": own_order}, resamples=200).contenders[1]
-    metrics = evaluate_predictions(own_order, bootstrap=200).metrics
+    found = compare({"good": GOOD, "poor": own_order}, resamples=200).runs[1]
+    metrics = score(own_order, bootstrap=200).metrics
     assert found.metrics == {name: metrics[name] for name in METRICS}
     assert found.confidence_intervals == confidence_intervals(own_order, resamples=200)
 
@@ -129,7 +130,7 @@ def test_any_metric_may_decide(metric: str) -> None:
     assert (pair.difference > 0) == METRICS[metric].greater_is_better
     assert pair.p_value == pytest.approx(1 / 401)
     assert METRICS[metric].title in pair.verdict
-    assert "random exchange" in found.method
+    assert "permutation test" in found.method
 
 
 def test_any_metric_may_leave_it_open() -> None:
@@ -158,12 +159,12 @@ def test_other_labels_are_not_comparable() -> None:
 
 def test_other_classes_are_not_comparable() -> None:
     other = replace(POOR, labels=LabelSet(("business", "sport", "science")))
-    with pytest.raises(DataError, match="2 classes are known to one of them only, such as 'science'"):
+    with pytest.raises(DataError, match="2 classes are in only one of the two label sets, such as 'science'"):
         compare({"a": GOOD, "b": other})
 
 
 def test_one_contender_is_no_comparison() -> None:
-    with pytest.raises(DataError, match="1 contender cannot be compared"):
+    with pytest.raises(DataError, match="1 run to compare"):
         compare([GOOD])
 
 
@@ -178,7 +179,7 @@ def test_a_comparison_repeats_and_is_plain_json() -> None:
     assert json.loads(json.dumps(plain)) == plain
     assert plain == compare({"good": GOOD, "poor": POOR}, resamples=100).to_dict()
     assert (plain["dataset"], plain["split"], plain["support"], plain["metric"]) == ("news", "test", 400, "accuracy")
-    assert plain["contenders"][0]["name"] == "good"
-    assert plain["contenders"][0]["accuracy"] == 390 / 400
-    assert len(plain["contenders"][0]["confidence_intervals"]["f1_macro"]) == 2
+    assert plain["runs"][0]["name"] == "good"
+    assert plain["runs"][0]["accuracy"] == 390 / 400
+    assert len(plain["runs"][0]["confidence_intervals"]["f1_macro"]) == 2
     assert plain["pairs"][0]["verdict"] == plain["summary"][0]

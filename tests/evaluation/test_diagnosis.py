@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conftest import FILLER, articles, write_csv
+from conftest import FILLER, ROOT, articles, write_csv
 from slugline import train
 from slugline.evaluation.diagnosis import EXPLAINED_BY, Diagnosis, diagnose, diagnose_folds
 from slugline.evaluation.metrics import accuracy, f1, macro, precision, recall
@@ -137,7 +137,7 @@ def test_the_same_gap_on_few_rows_may_be_chance() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"train__average": "ema"}, {"train__mixup": 0.2}, {"data__sampling": "balanced"}], ids=str
+    "change", [{"train__weight_averaging": "ema"}, {"train__mixup": 0.2}, {"data__sampling": "balanced"}], ids=str
 )
 def test_accuracy_on_changed_rows_is_not_compared(change: dict[str, Any]) -> None:
     history = history_of((0.6, 0.8, 0.6, 0.78), (0.1, 0.97, 0.6, 0.80), (0.01, 0.999, 0.62, 0.81))
@@ -245,9 +245,9 @@ def test_what_was_learned_and_lost_again() -> None:
 
 def test_rows_learned_by_heart_with_validation_at_chance() -> None:
     history = history_of((0.5, 0.8, 1.4, 0.25), (0.1, 0.99, 1.5, 0.25))
-    diagnosis = found(recipe_with(train__average="ema"), history, validation=COLLAPSED)["not_learned"]
+    diagnosis = found(recipe_with(train__weight_averaging="ema"), history, validation=COLLAPSED)["not_learned"]
     assert "learned all the same, to 99.0%" in diagnosis.message
-    assert diagnosis.settings == {"train.average": "none"}
+    assert diagnosis.settings == {"train.weight_averaging": "none"}
 
 
 def test_training_that_stopped_while_it_gained() -> None:
@@ -311,10 +311,10 @@ def tokens_with(share: float, length: int = 256, most: int = 400) -> dict[str, A
 
 def test_texts_that_are_cut() -> None:
     diagnosis = found(data=tokens_with(0.3))["truncation"]
-    assert "30% of the training texts are longer than what is read of them (256 tokens, data.long = head)" in (
+    assert "30% of the training texts are longer than what is read of them (256 tokens, data.long_texts = head)" in (
         diagnosis.message
     )
-    assert diagnosis.settings == {"data.max_length": 416, "data.long": "window"}
+    assert diagnosis.settings == {"data.max_length": 416, "data.long_texts": "window"}
     assert not diagnosis.is_warning
     assert found(data=tokens_with(0.6))["truncation"].is_warning
     assert "truncation" not in found(data=tokens_with(0.05))
@@ -322,13 +322,13 @@ def test_texts_that_are_cut() -> None:
 
 def test_advice_on_cut_texts_can_be_followed() -> None:
     """Where the model reads no more, where windows would never move on, where windows are read already."""
-    assert found(data=tokens_with(0.3, length=128))["truncation"].settings == {"data.long": "window"}
+    assert found(data=tokens_with(0.3, length=128))["truncation"].settings == {"data.long_texts": "window"}
     short = recipe_with(data__max_length=64)
     assert found(short, data=tokens_with(0.9, 64, 500))["truncation"].settings == {
         "data.max_length": 512,
-        "data.long": "head_tail",
+        "data.long_texts": "head_tail",
     }
-    windows = recipe_with(data__long="window")
+    windows = recipe_with(data__long_texts="window")
     assert found(windows, data=tokens_with(0.2))["truncation"].settings == {"data.max_windows": 16}
 
 
@@ -367,7 +367,7 @@ def test_a_kind_without_history_is_judged_by_what_it_has() -> None:
 def test_every_kind_that_is_said_by_another_is_one() -> None:
     source = "".join(
         path.read_text(encoding="utf-8")
-        for path in (Path(__file__).parents[1] / "src" / "slugline" / "diagnosis").glob("*.py")
+        for path in (ROOT / "src" / "slugline" / "evaluation" / "diagnosis").glob("*.py")
     )
     for kind in {*EXPLAINED_BY, *(better for others in EXPLAINED_BY.values() for better in others)}:
         assert source.count(f'"{kind}"') >= 2, kind

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from conftest import GOLDEN
 from slugline.core.errors import DataError
-from slugline.core.labels import Calibration, LabelSet, Predictions
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration, Predictions
 from slugline.evaluation.error_analysis import MAX_ENTRIES, TEXT_CHARACTERS, analyse_errors
-
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "reuters18.json").read_text(encoding="utf-8"))
 
 
 def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:

@@ -13,10 +13,13 @@ import pytest
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, RecipeError
-from slugline.core.labels import Calibration, LabelSet, Predictions, probabilities
-from slugline.evaluation.evaluate import calibrate, confidence_intervals, evaluate, evaluate_predictions, predict
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration, Predictions, probabilities
+from slugline.evaluation.calibration import calibrate
+from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.intervals import wilson_interval
 from slugline.evaluation.metrics import METRICS, expected_calibration_error, summary
+from slugline.evaluation.score import confidence_intervals, score
 
 LABELS = LabelSet(("business", "sport", "tech"))
 
@@ -110,7 +113,7 @@ def test_everything_but_timing_repeats_exactly() -> None:
 
 
 def test_without_bootstrap_there_are_no_intervals_and_without_a_clock_no_timing() -> None:
-    found = evaluate_predictions(predictions_of(20), bootstrap=0)
+    found = score(predictions_of(20), bootstrap=0)
     assert "confidence_intervals" not in found.metrics
     assert found.timing == {}
 

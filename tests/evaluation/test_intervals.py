@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from slugline.core.labels import probabilities
+from slugline.core.predictions import probabilities
 from slugline.evaluation import intervals as statistics
+from slugline.evaluation.calibration import TEMPERATURES, fit_temperature
 from slugline.evaluation.intervals import (
     NORMAL_QUANTILE,
-    TEMPERATURES,
     bootstrap,
-    fit_temperature,
     holm,
     mcnemar,
     percentile_interval,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, precision_recall_fscore_support
 
+from conftest import GOLDEN
 from slugline.core.errors import DataError, RecipeError
-from slugline.core.labels import Calibration, LabelSet, Predictions
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration, Predictions
 from slugline.evaluation import metrics
 from slugline.evaluation.metrics import METRICS, Outcomes, metric, summary
-
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "reuters18.json").read_text(encoding="utf-8"))
 
 
 def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from conftest import torch_predictor
 from slugline import load
 from slugline.core.errors import ModelError, RunError
-from slugline.core.labels import Calibration, LabelSet
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation
 from slugline.inference.classifier import Classifier
 from slugline.models.build import build_pretrained, pooling_of
-from slugline.models.forward import TransformerPredictor
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("short", "long"))
 
@@ -74,7 +76,7 @@ def test_a_single_string_is_not_read_letter_by_letter() -> None:
 
 def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
-    predictor = TransformerPredictor(model, load_tokenizer(str(tiny_base)), Truncation(16), rows=3, budget=40)
+    predictor = torch_predictor(model, load_tokenizer(str(tiny_base)), Truncation(16), BatchLimits(3, 40))
     texts = ["market", "the team won the match and the cup " * 5, "", "phone and chip"] * 3
     together = np.concatenate(list(predictor.logits(texts)))
     alone = np.concatenate([next(predictor.logits([text])) for text in texts])
@@ -151,7 +153,7 @@ def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path
 
 
 def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
-    from slugline.inference.linear import fit_linear_models
+    from slugline.training.linear import fit_linear_models
 
     targets = np.array([0, 1] * 5)
     predictor = next(fit_linear_models(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0], seed=0))
@@ -172,9 +174,9 @@ def test_a_pickle_is_never_read(tiny_base: Path, tmp_path: Path) -> None:
 
 def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
     from slugline.recipe.recipe import validate
-    from slugline.run.run import Run
+    from slugline.run.lifecycle import open_run
 
-    with Run.open(tmp_path, validate({"name": "x", "data": {"name": "bbc_news"}})):
+    with open_run(tmp_path, validate({"name": "x", "data": {"name": "bbc_news"}})):
         pass
     with pytest.raises(RunError, match="has no model"):
         load(tmp_path)

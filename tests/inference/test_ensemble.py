@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from slugline.core.labels import probabilities
-from slugline.inference.ensemble import EnsemblePredictor, average
+from slugline.core.predictions import probabilities
+from slugline.inference import predictor
+from slugline.inference.ensemble import EnsemblePredictor, average_logits
 
 
 @dataclass
@@ -44,8 +45,8 @@ def test_probabilities_are_averaged() -> None:
 
 def test_a_class_that_all_rule_out_stays_finite() -> None:
     sure = np.array([[0.0, -500.0]], dtype=np.float32)
-    assert np.isfinite(average([sure, sure], "probabilities")).all()
-    assert average([sure, sure], "probabilities").dtype == np.float32
+    assert np.isfinite(average_logits([sure, sure], "probabilities")).all()
+    assert average_logits([sure, sure], "probabilities").dtype == np.float32
 
 
 def test_texts_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

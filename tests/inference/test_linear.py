@@ -12,7 +12,8 @@ from sklearn.svm import LinearSVC
 from conftest import articles
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
-from slugline.inference.linear import LinearPredictor, fit_linear_models
+from slugline.inference.linear import LinearPredictor
+from slugline.training.linear import fit_linear_models
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(90)

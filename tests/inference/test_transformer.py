@@ -9,53 +9,57 @@ import numpy as np
 import pytest
 import torch
 
-from conftest import articles, with_changes
+from conftest import articles, torch_predictor, with_changes
 from slugline import load, train
 from slugline.core.labels import LabelSet
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.inference.transformer import TransformerPredictor
 from slugline.models.build import build_pretrained
-from slugline.models.forward import TransformerPredictor, forward, text_logits
+from slugline.models.forward import predict_logits, text_logits
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
+LIMITS = BatchLimits(64, 8_192)
 WINDOW = Truncation(12, "window", 3, 4)
 TEXTS = [row["text"] for row in articles(30)]
 
 
 @pytest.fixture
-def scorer_of(tiny_base: Path) -> Any:
+def predictor_of(tiny_base: Path) -> Any:
     """From a reading to a scorer; all of them share their weights."""
     torch.manual_seed(0)
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
     tokenizer = load_tokenizer(str(tiny_base))
-    return lambda truncation, **options: TransformerPredictor(model, tokenizer, truncation=truncation, **options)
+    return lambda truncation, limits=LIMITS: (torch_predictor(model, tokenizer, truncation, limits), model)
 
 
 def logits_of(predictor: TransformerPredictor, texts: list[str]) -> Any:
     return np.concatenate(list(predictor.logits(texts)))
 
 
-@pytest.mark.parametrize("passes", [{}, {"rows": 3}, {"budget": 30}])
-def test_a_text_is_the_mean_of_its_windows_asked_one_by_one(scorer_of: Any, passes: dict[str, int]) -> None:
-    predictor = scorer_of(WINDOW, **passes)
+@pytest.mark.parametrize("limits", [LIMITS, BatchLimits(3, 8_192), BatchLimits(64, 30)])
+def test_a_text_is_the_mean_of_its_windows_asked_one_by_one(predictor_of: Any, limits: BatchLimits) -> None:
+    predictor, model = predictor_of(WINDOW, limits)
     tokens = tokenise(TEXTS, predictor.tokenizer, WINDOW)
     assert {1, 2, 3, 4} <= set(tokens.pieces.tolist())
     found = logits_of(predictor, TEXTS)
     for index, row in enumerate(found):
         with torch.no_grad():
-            alone = [predictor.model(torch.tensor([piece])).logits[0].numpy() for piece in tokens[index]]
+            alone = [model(torch.tensor([piece])).logits[0].numpy() for piece in tokens[index]]
         assert len(alone) == tokens.pieces[index]
         np.testing.assert_allclose(row, np.mean(alone, axis=0), atol=1e-5)
 
 
-def test_short_texts_notice_no_windows(scorer_of: Any) -> None:
-    head = scorer_of(Truncation(12))
+def test_short_texts_notice_no_windows(predictor_of: Any) -> None:
+    head, _ = predictor_of(Truncation(12))
+    windows, _ = predictor_of(WINDOW)
     lengths = tokenise(TEXTS, head.tokenizer, WINDOW).full_lengths
     short = [text for text, length in zip(TEXTS, lengths, strict=True) if length <= 12]
     assert len(short) >= 3
-    np.testing.assert_array_equal(logits_of(scorer_of(WINDOW), short), logits_of(head, short))
-    np.testing.assert_allclose(logits_of(scorer_of(WINDOW), TEXTS)[lengths <= 12], logits_of(head, short), atol=1e-5)
+    np.testing.assert_array_equal(logits_of(windows, short), logits_of(head, short))
+    np.testing.assert_allclose(logits_of(windows, TEXTS)[lengths <= 12], logits_of(head, short), atol=1e-5)
 
 
 def test_means_over_windows_are_taken_in_single_precision() -> None:
@@ -70,17 +74,17 @@ def test_means_over_windows_are_taken_in_single_precision() -> None:
     assert text_logits(Halves(), batch, 2).tolist() == [[1.00390625], [1.0]]
 
 
-def test_the_model_is_left_in_the_mode_it_was_found_in(scorer_of: Any) -> None:
-    predictor = scorer_of(WINDOW)
+def test_the_model_is_left_in_the_mode_it_was_found_in(predictor_of: Any) -> None:
+    predictor, model = predictor_of(WINDOW)
     tokens = tokenise(TEXTS[:3], predictor.tokenizer, WINDOW)
     for is_training in (True, False):
-        predictor.model.train(is_training)
-        forward(predictor.model, tokens, pad_id=0, precision="fp32", rows=8, budget=100)
-        assert predictor.model.training == is_training
+        model.train(is_training)
+        predict_logits(model, tokens, pad_id=0, precision="fp32", limits=BatchLimits(8, 100))
+        assert model.training == is_training
 
 
 def test_what_is_trained_in_windows_is_asked_in_windows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    keys = {"max_length": 12, "long": "window", "stride": 3, "max_windows": 4}
+    keys = {"max_length": 12, "long_texts": "window", "stride": 3, "max_windows": 4}
     run = train(with_changes(recipe_values, data=keys, train={"epochs": 4}), run_dir=tmp_path / "run")
     assert run.data["tokens"]["train"]["mean_pieces"] > 1.5
     found = load(run.path, precision="fp32")

@@ -12,13 +12,14 @@ import torch
 from conftest import articles
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
-from slugline.models.forward import forward
+from slugline.models.forward import predict_logits
 from slugline.models.memory import retry_with_smaller_batches
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 TEXTS = [row["text"] for row in articles(40)]
 
@@ -46,9 +47,9 @@ def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.
     tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(32))
     large, small = model(tiny_base), model(tiny_base)
     Small(small, rows=4)
-    passes = {"pad_id": 0, "precision": "fp32", "rows": 32, "budget": 2**31}
-    expected = forward(large.train(), tokens, **passes)  # type: ignore[arg-type]
-    np.testing.assert_allclose(forward(small.train(), tokens, **passes), expected, atol=1e-5)  # type: ignore[arg-type]
+    passes = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(32, 2**31)}
+    expected = predict_logits(large.train(), tokens, **passes)  # type: ignore[arg-type]
+    np.testing.assert_allclose(predict_logits(small.train(), tokens, **passes), expected, atol=1e-5)  # type: ignore[arg-type]
     assert small.training
     assert "at most 4 texts" in caplog.text
 
@@ -56,7 +57,7 @@ def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.
 def test_features_are_those_of_larger_passes(tiny_base: Path) -> None:
     tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(32))
     frozen_base = FrozenBase(model(tiny_base).eval())
-    passes = {"pad_id": 0, "precision": "fp32", "rows": 32, "budget": 2**31}
+    passes = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(32, 2**31)}
     expected = frozen_base.encode(tokens, **passes)  # type: ignore[arg-type]
     Small(frozen_base.base, rows=4)
     found = frozen_base.encode(tokens, **passes)  # type: ignore[arg-type]
@@ -64,16 +65,16 @@ def test_features_are_those_of_larger_passes(tiny_base: Path) -> None:
 
 
 def test_a_text_that_does_not_fit_ends_with_a_remedy() -> None:
-    def ask(rows: int, budget: int) -> None:
+    def compute(limits: BatchLimits) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
     with pytest.raises(ModelError, match=r"does not fit(.|\n)*max_length"):
-        retry_with_smaller_batches(ask, rows=64, budget=2**31)
+        retry_with_smaller_batches(compute, limits=BatchLimits(64, 2**31))
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    def ask(rows: int, budget: int) -> None:
+    def compute(limits: BatchLimits) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     with pytest.raises(RuntimeError, match="mat1"):
-        retry_with_smaller_batches(ask, rows=64, budget=8)
+        retry_with_smaller_batches(compute, limits=BatchLimits(64, 8))

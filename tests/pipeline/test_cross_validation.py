@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import subprocess
-import sys
-import time
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from conftest import articles, everything, interrupted_after, linear, with_changes, write_csv
 from slugline import load, train
 from slugline.cli.app import run as command
 from slugline.core.errors import DataError, RunError
-from slugline.core.labels import probabilities
+from slugline.core.predictions import probabilities
 from slugline.pipeline import compare_runs, evaluate_on
 from slugline.pipeline import cross_validation as folds
-from slugline.pipeline.steps import dataset_of
+from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.recipe import Recipe, write
 from slugline.run.run import Run
 
@@ -98,7 +92,7 @@ def test_a_cross_validation_repeats_exactly_also_side_by_side(
     encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = train(encoder, run_dir=tmp_path / "one")
-    monkeypatch.setattr(folds, "folds_at_once", lambda _: 2)
+    monkeypatch.setattr(folds, "jobs_at_once", lambda _: 2)
     two = train(encoder, run_dir=tmp_path / "two")
     assert everything(two.path) == everything(one.path)
     processes = [fold.manifest["process"]["pid"] for fold in two.folds]
@@ -136,7 +130,7 @@ def test_a_killed_cross_validation_trains_no_complete_fold_again(
     after = [(fold.path / "manifest.json").read_text() for fold in run.folds]
     assert after[0] == before[0]
     assert json.loads(after[1])["created"] == json.loads(before[1])["created"]
-    assert "going on from checkpoint-2" in (run.path / "folds" / "2" / "log.txt").read_text()
+    assert "resuming from checkpoint-2" in (run.path / "folds" / "2" / "log.txt").read_text()
     assert everything(run.path) == everything(whole.path)
 
 
@@ -170,11 +164,11 @@ def test_an_interrupted_fold_never_holds_out_what_it_has_learnt_from(encoder: Re
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
         # Killed when the fold was set aside, and nothing was trained yet in its place.
         patched.setattr(folds, "fit_and_evaluate", interrupt)
-        patched.setattr("slugline.run.run.shutil.rmtree", interrupt)
+        patched.setattr("slugline.run.lifecycle.shutil.rmtree", interrupt)
         train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
     assert (tmp_path / "run" / "folds" / ".1.aside").exists()
     run = train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
-    assert "going on from" not in (run.path / "folds" / "1" / "log.txt").read_text()
+    assert "resuming from" not in (run.path / "folds" / "1" / "log.txt").read_text()
     assert everything(run.path) == everything(train(recipe, run_dir=tmp_path / "anew").path)
 
 
@@ -217,76 +211,3 @@ def test_the_command_line_cross_validates(
     assert compare_runs([Path("one"), Path("two")], split="out_of_fold").support == 120
     assert command(["train", "linear.toml", "--folds", "3", "--run-dir", "one", "--resume"]) == 1
     assert "is complete" in capsys.readouterr().err
-
-
-def make_folder(path: Path) -> None:
-    path.mkdir()
-    time.sleep(1)
-
-
-def test_after_an_error_no_further_fold_begins(tmp_path: Path) -> None:
-    """Jobs that make folders, and take their time over it: the first is there already."""
-    jobs = [(tmp_path,), *((tmp_path / name,) for name in "abcdefgh")]
-    with pytest.raises(FileExistsError):
-        folds._side_by_side(jobs, 2, work=make_folder)
-    assert len(list(tmp_path.iterdir())) < 8
-
-
-@pytest.mark.parametrize(
-    ("visible", "shares"),
-    [(None, ["0", "1"]), ("3,5", ["3", "5"]), ("", ["", ""]), ("GPU-a", ["GPU-a", "GPU-a"])],
-)
-def test_each_process_takes_its_share(monkeypatch: pytest.MonkeyPatch, visible: str | None, shares: list[str]) -> None:
-    given: list[list[int]] = []
-    monkeypatch.setattr(folds, "Thread", lambda **_: type("Idle", (), {"start": lambda self: None})())
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 6, 7}, raising=False)
-    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: given.append(cores), raising=False)
-    slots: SimpleQueue[int] = SimpleQueue()
-    for slot, share in enumerate(shares):
-        if visible is None:
-            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        else:
-            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        slots.put(slot)
-        folds._take_share(slots, 2)
-        assert os.environ["CUDA_VISIBLE_DEVICES"] == share
-    assert given == [[4, 7], [6]]
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4}, raising=False)
-    slots.put(1)
-    folds._take_share(slots, 2)
-    assert given[-1] == [4]  # more processes than cores: they share
-
-
-def test_folds_do_not_outlive_their_parent(tmp_path: Path) -> None:
-    begun = tmp_path / "begun"
-    work = f"open({str(begun)!r}, 'w').close(); import time; time.sleep(300)"
-    call = f"folds._side_by_side([({work!r},)], 1, work=exec)"
-    script = f"from slugline.pipeline import folds\nif __name__ == '__main__':\n    {call}\n"
-    (tmp_path / "parent.py").write_text(script)
-    parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")])
-    try:
-        wait_for(begun.exists)
-        children = psutil.Process(parent.pid).children(recursive=True)
-        assert children
-    finally:
-        parent.kill()
-        parent.wait()
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert not alive
-
-
-def wait_for(condition: Any, *, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
-def test_hardware_says_how_many_folds_fit() -> None:
-    from slugline.core.hardware import Hardware
-
-    assert folds.folds_at_once(Hardware("cpu", cores=2)) == 1
-    assert folds.folds_at_once(Hardware("cpu", cores=32)) == 4
-    assert folds.folds_at_once(Hardware("cuda", cores=32, devices=1)) == 1
-    assert folds.folds_at_once(Hardware("cuda", cores=2, devices=8)) == 8
-    assert multiprocessing.parent_process() is None  # which is how a fold's process is told from this one

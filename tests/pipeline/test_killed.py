@@ -57,7 +57,7 @@ def test_a_run_that_is_killed_five_times_ends_as_if_nothing_had_happened(
     recipe_values: dict[str, Any], tmp_path: Path
 ) -> None:
     data = {"path": str(write_csv(tmp_path / "news.csv", articles(300)))}
-    keys = {"epochs": 8, "average": "ema", "save_every": 4, "keep_checkpoints": 2, "logging_steps": 1}
+    keys = {"epochs": 8, "weight_averaging": "ema", "save_every": 4, "keep_checkpoints": 2, "logging_steps": 1}
     recipe = with_changes(recipe_values, data=data, train=keys)
     whole = train(recipe, run_dir=tmp_path / "whole")
     (tmp_path / "recipe.toml").write_text(write(recipe))

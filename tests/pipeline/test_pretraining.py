@@ -19,14 +19,16 @@ from slugline import load, train
 from slugline.cli.app import run as command_line
 from slugline.core.errors import DataError, ModelError, RecipeError, RunError, TrainingError
 from slugline.data.batching import packing
-from slugline.data.batching.batches import split
+from slugline.data.batching.loaders import split_update
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.dataset import load_dataset
 from slugline.models.architectures.language_model import PositionLogits, build_language_model
 from slugline.models.build import build_pretrained
 from slugline.models.tokenizers import load_tokenizer
 from slugline.pipeline import evaluate_on, pretrain
-from slugline.recipe.recipe import Recipe, commented, read, validate, write
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.document import commented
+from slugline.recipe.model_section import ModelSection
+from slugline.recipe.recipe import Recipe, read, validate, write
 from slugline.run.run import Run
 from slugline.training import pretrain as pretraining
 from slugline.training.loop.checkpoints import checkpoints_in, step_of
@@ -100,7 +102,7 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
     values: dict[str, Any], tmp_path: Path, after: int, average: str
 ) -> None:
     """A checkpoint every three updates: stops before the first, between checkpoints, within epochs."""
-    keys = {"save_every": 3, "logging_steps": 3, "keep_checkpoints": 0, "average": average}
+    keys = {"save_every": 3, "logging_steps": 3, "keep_checkpoints": 0, "weight_averaging": average}
     recipe = with_changes(values, train=keys)
     whole = pretrain(recipe, run_dir=tmp_path / "whole")
     with interrupted_after(after):
@@ -157,12 +159,12 @@ def test_a_shorter_sequence_has_a_pass_of_its_own(masked_base: Path) -> None:
     asked = SimpleNamespace(logits=PositionLogits(model))
     ids, mask = torch.randint(5, 40, (2, 12)), torch.ones(2, 12, dtype=torch.int64)
     mask[1, 4:] = 0
-    labels = torch.where((ids % 2 == 0) & (mask == 1), ids, packing.NOTHING)
+    labels = torch.where((ids % 2 == 0) & (mask == 1), ids, packing.IGNORED)
     update = {"input_ids": ids, "attention_mask": mask, "labels": labels}
-    whole = pretraining.Parts.answer(asked, model, update)  # type: ignore[arg-type]
-    parts = split(update, rows=1, tokens=2**31, overhead=0)
+    whole = pretraining.PretrainSession.forward(asked, model, update)  # type: ignore[arg-type]
+    parts = split_update(update, limits=BatchLimits(1, 2**31), overhead=0)
     assert [part["input_ids"].shape[1] for part in parts] == [12, 4]
-    cut = [pretraining.Parts.answer(asked, model, part) for part in parts]  # type: ignore[arg-type]
+    cut = [pretraining.PretrainSession.forward(asked, model, part) for part in parts]  # type: ignore[arg-type]
     for found, pieces in zip(whole, zip(*cut, strict=True), strict=True):
         torch.testing.assert_close(torch.cat(pieces), found)
 
@@ -249,7 +251,7 @@ def test_train_and_pretrain_refuse_each_others_recipes(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"pretrain": {"sequence_length": 65}}, ModelError, r"model reads 64 tokens(.|\n)*between 3 and 64"),
+        ({"pretrain": {"sequence_length": 65}}, ModelError, r"model reads at most 64 tokens(.|\n)*between 3 and 64"),
         ({"pretrain": {"sequence_length": 2}}, ModelError, r"2 of them special(.|\n)*between 3 and 64"),
         ({"train": {"select_by": "f1_macro"}}, RecipeError, r"no classes to score"),
         ({"train": {"mixup": 0.2}}, RecipeError, r"train\.mixup has no meaning in pre-training"),
@@ -298,7 +300,7 @@ def test_texts_that_changed_are_not_gone_on_with(values: dict[str, Any], tmp_pat
 def test_exhausted_memory_halves_the_passes(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = pretraining.Parts.answer
+    answer = pretraining.PretrainSession.forward
 
     def small_only(self: Any, model: Any, batch: Any) -> Any:
         if len(batch["labels"]) > 9:
@@ -309,7 +311,7 @@ def test_exhausted_memory_halves_the_passes(
     keys = {"micro_batch_size": 16, "logging_steps": 1, "eval_batch_size": 8}
     recipe = with_changes(values, model=still, train=keys)
     whole = pretrain(recipe, run_dir=tmp_path / "whole")
-    monkeypatch.setattr(pretraining.Parts, "answer", small_only)
+    monkeypatch.setattr(pretraining.PretrainSession, "forward", small_only)
     halved = pretrain(recipe, run_dir=tmp_path / "halved")
     for key in ("loss", "accuracy"):
         lines = [[line[key] for line in run.history if key in line] for run in (whole, halved)]

@@ -249,14 +249,14 @@ def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
     write_csv(path, articles(150, seed=7))
     with pytest.raises(RunError, match="data has changed"):
         train(recipe, run_dir=tmp_path / "stopped", resume=True)
-    with pytest.raises(DataError, match="has changed since it was trained"):
+    with pytest.raises(DataError, match="has changed since its training"):
         evaluate_on(str(finished.path))
 
 
 def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
     other = checkpoints_in(run.layout.checkpoints)[-1]
-    with pytest.raises(RunError, match="no checkpoint of"):
+    with pytest.raises(RunError, match="not a checkpoint of"):
         train(validate(recipe_values), run_dir=tmp_path / "another", resume=other)
     assert other.exists()
 
@@ -390,15 +390,15 @@ def test_a_split_is_scored_once_and_only_on_the_data_of_a_complete_run(
     run = train(linear(values), run_dir=tmp_path / "run")
     rows = path.read_text()
     write_csv(path, articles(150, seed=7))
-    with pytest.raises(DataError, match="has changed since it was trained"):
+    with pytest.raises(DataError, match="has changed since its training"):
         score_split(run.path, "test")
     assert "test" not in run.metrics
     path.write_text(rows)
     figures = score_split(run.path, "test")
     with monkeypatch.context() as patched:
-        patched.setattr("slugline.pipeline.reading_runs.load", None)
+        patched.setattr("slugline.pipeline.evaluate_model.load", None)
         assert score_split(run.path, "test") == figures
-    run.record({"state": "failed"})
+    run.update_manifest({"state": "failed"})
     with pytest.raises(RunError, match="only a complete run"):
         score_split(run.path, "test")
 
@@ -430,7 +430,7 @@ def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_p
     one = train(linear(recipe_values), run_dir=tmp_path / "linear")
     two = train(validate(recipe_values), run_dir=tmp_path / "encoder")
     comparison = compare_runs([one.path, two.path])
-    assert [contender.name for contender in comparison.contenders] == ["linear", "encoder"]
+    assert [contender.name for contender in comparison.runs] == ["linear", "encoder"]
     assert comparison.support == 30
     other = train(
         validate(

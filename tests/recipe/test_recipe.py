@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import ROOT
 from slugline.core.errors import RecipeError
-from slugline.recipe.recipe import Recipe, changed_keys, commented, read, validate, write
+from slugline.recipe.changes import changed_keys
+from slugline.recipe.document import commented
+from slugline.recipe.recipe import Recipe, read, validate, write
 
-ROOT = Path(__file__).parents[1]
 THREE_LINES = 'name = "agnews"\n[data]\nname = "ag_news"\n'
 
 
@@ -61,11 +63,11 @@ label_map = { sport = "Sports", "sci tech" = "Sci/Tech" }
 
 def test_several_sources_are_read_and_written(tmp_path: Path) -> None:
     recipe = read(written(tmp_path, SEVERAL))
-    assert [place.name or place.path for place in recipe.data.places()] == ["ag_news", "bbc.csv"]
-    assert list(recipe.data.places()[1].label_map) == ["sport", "sci tech"]
+    assert [place.name or place.path for place in recipe.data.all_sources()] == ["ag_news", "bbc.csv"]
+    assert list(recipe.data.all_sources()[1].label_map) == ["sport", "sci tech"]
     for text in (write(recipe), commented(recipe)):
         assert read(written(tmp_path, text)) == recipe
-    assert [place.name for place in read(written(tmp_path, THREE_LINES)).data.places()] == ["ag_news"]
+    assert [place.name for place in read(written(tmp_path, THREE_LINES)).data.all_sources()] == ["ag_news"]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_several_sources_are_read_and_written(tmp_path: Path) -> None:
     ],
 )
 def test_sources_speak_for_themselves(tmp_path: Path, line: str, found: str) -> None:
-    with pytest.raises(RecipeError, match=rf"data: {found} cannot stand beside sources; name, path, hub, text"):
+    with pytest.raises(RecipeError, match=rf"data: {found} cannot be used with sources; put name, path, hub, text"):
         read(written(tmp_path, SEVERAL.replace("[data]", f"[data]\n{line}")))
 
 

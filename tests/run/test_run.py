@@ -18,8 +18,10 @@ import pytest
 
 from conftest import with_changes
 from slugline.core.errors import DataError, RunError, TrainingError
-from slugline.core.labels import Calibration, LabelSet, Predictions
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration, Predictions
 from slugline.recipe.recipe import Recipe, validate, write
+from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 
 
@@ -28,13 +30,13 @@ def recipe(**train: Any) -> Recipe:
 
 
 def complete(path: Path) -> Run:
-    with Run.open(path, recipe()) as run:
+    with open_run(path, recipe()) as run:
         pass
     return run
 
 
 def interrupted(path: Path) -> Run:
-    with pytest.raises(KeyboardInterrupt), Run.open(path, recipe()):
+    with pytest.raises(KeyboardInterrupt), open_run(path, recipe()):
         raise KeyboardInterrupt
     return Run(path)
 
@@ -42,7 +44,7 @@ def interrupted(path: Path) -> Run:
 def test_a_run_goes_from_new_through_running_to_complete(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert Run(path).state == "new"
-    with Run.open(path, recipe(epochs=2)) as run:
+    with open_run(path, recipe(epochs=2)) as run:
         assert run.state == "running"
     assert run.state == "complete"
     assert run.recipe == recipe(epochs=2)
@@ -51,7 +53,7 @@ def test_a_run_goes_from_new_through_running_to_complete(tmp_path: Path) -> None
 
 def test_a_resumed_run_has_the_recipe_that_it_is_resumed_with(tmp_path: Path) -> None:
     interrupted(tmp_path)
-    with Run.open(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
+    with open_run(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
         assert run.recipe == recipe(epochs=9)
 
 
@@ -68,29 +70,29 @@ def test_no_checkpoint_follows_another_model_or_choice(tmp_path: Path, changes: 
     run = interrupted(tmp_path)
     other = with_changes(run.recipe.model_dump(exclude_none=True), **changes)
     with (
-        pytest.raises(RunError, match=r"begun with another(.|\n)*--force"),
-        Run.open(tmp_path, other, resume=True, accept_changes=True),
+        pytest.raises(RunError, match=r"started with another(.|\n)*--force"),
+        open_run(tmp_path, other, resume=True, accept_changes=True),
     ):
         pass
     assert Run(tmp_path).recipe == run.recipe
 
 
 def test_what_goes_wrong_is_recorded(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError), Run.open(tmp_path / "run", recipe()) as run:
+    with pytest.raises(TrainingError), open_run(tmp_path / "run", recipe()) as run:
         raise TrainingError("the loss is nan")
     assert run.state == "failed"
     assert "the loss is nan" in run.manifest["error"]
 
 
 def test_a_mistake_in_the_input_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(DataError), Run.open(tmp_path / "run", recipe()):
+    with pytest.raises(DataError), open_run(tmp_path / "run", recipe()):
         raise DataError("no such column")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_mistake_while_resuming_leaves_everything(tmp_path: Path) -> None:
     interrupted(tmp_path)
-    with pytest.raises(DataError), Run.open(tmp_path, recipe(), resume=True):
+    with pytest.raises(DataError), open_run(tmp_path, recipe(), resume=True):
         raise DataError("the file is gone")
     assert Run(tmp_path).state == "failed"
 
@@ -98,10 +100,10 @@ def test_a_mistake_while_resuming_leaves_everything(tmp_path: Path) -> None:
 def test_a_complete_run_is_refused_unless_forced(tmp_path: Path) -> None:
     complete(tmp_path)
     for resume in (False, True):
-        with pytest.raises(RunError, match="is complete"), Run.open(tmp_path, recipe(), resume=resume):
+        with pytest.raises(RunError, match="is complete"), open_run(tmp_path, recipe(), resume=resume):
             pass
     (tmp_path / "old").touch()
-    with Run.open(tmp_path, recipe(), force=True):
+    with open_run(tmp_path, recipe(), force=True):
         assert not (tmp_path / "old").exists()
 
 
@@ -110,11 +112,11 @@ def test_what_stood_there_comes_back_if_nothing_was_trained(tmp_path: Path, erro
     path = tmp_path / "run"
     complete(path)
     before = {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
-    with pytest.raises(type(error)), Run.open(path, recipe(), force=True):
+    with pytest.raises(type(error)), open_run(path, recipe(), force=True):
         raise error
     assert {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()} == before
     assert [each.name for each in tmp_path.iterdir()] == ["run"]
-    with pytest.raises(type(error)), Run.open(path, recipe(), force=True) as run:
+    with pytest.raises(type(error)), open_run(path, recipe(), force=True) as run:
         run.append_history({"step": 1})
         raise error
     assert run.state in ("failed", "interrupted")
@@ -124,17 +126,17 @@ def test_what_stood_there_comes_back_if_nothing_was_trained(tmp_path: Path, erro
 def test_an_interrupted_run_wants_to_be_told_what_to_do(tmp_path: Path) -> None:
     run = interrupted(tmp_path)
     assert run.state == "interrupted"
-    with pytest.raises(RunError, match="--resume"), Run.open(tmp_path, recipe()):
+    with pytest.raises(RunError, match="--resume"), open_run(tmp_path, recipe()):
         pass
-    with Run.open(tmp_path, recipe(), resume=True):
+    with open_run(tmp_path, recipe(), resume=True):
         pass
     assert run.state == "complete"
 
 
 def test_durations_add_up_over_a_resume(tmp_path: Path) -> None:
     run = interrupted(tmp_path)
-    run.record({"seconds": 100.0})
-    with Run.open(tmp_path, recipe(), resume=True):
+    run.update_manifest({"seconds": 100.0})
+    with open_run(tmp_path, recipe(), resume=True):
         pass
     assert run.manifest["seconds"] >= 100
 
@@ -143,17 +145,17 @@ def test_a_resume_with_a_changed_recipe_names_the_keys(tmp_path: Path) -> None:
     interrupted(tmp_path)
     with (
         pytest.raises(RunError, match=r"train\.epochs: 3\.0 -> 9\.0"),
-        Run.open(tmp_path, recipe(epochs=9), resume=True),
+        open_run(tmp_path, recipe(epochs=9), resume=True),
     ):
         pass
-    with Run.open(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
+    with open_run(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
         assert Run(run.path).recipe.train.epochs == 9
 
 
 def test_a_run_whose_process_lives_is_left_alone(tmp_path: Path) -> None:
-    with Run.open(tmp_path, recipe()):
+    with open_run(tmp_path, recipe()):
         for options in ({}, {"resume": True}, {"force": True}):
-            with pytest.raises(RunError, match="right now"), Run.open(tmp_path, recipe(), **options):
+            with pytest.raises(RunError, match="right now"), open_run(tmp_path, recipe(), **options):
                 pass
 
 
@@ -163,8 +165,8 @@ def test_a_killed_run_counts_as_interrupted(tmp_path: Path) -> None:
         import os, signal
         from pathlib import Path
         from slugline.recipe.recipe import validate
-        from slugline.run.run import Run
-        with Run.open(Path({str(tmp_path)!r}), validate({{"name": "x", "data": {{"name": "bbc_news"}}}})) as run:
+        from slugline.run.lifecycle import open_run
+        with open_run(Path({str(tmp_path)!r}), validate({{"name": "x", "data": {{"name": "bbc_news"}}}})) as run:
             os.kill(os.getpid(), signal.SIGKILL)
         """
     )
@@ -186,7 +188,7 @@ def test_a_run_set_aside_by_a_process_that_was_killed_is_not_lost(tmp_path: Path
         interrupted(path).append_history({"step": 1})
     complete(backup)
     (backup / "mine").touch()
-    with pytest.raises(RunError, match="interrupted" if begun else "complete"), Run.open(path, recipe()):
+    with pytest.raises(RunError, match="interrupted" if begun else "complete"), open_run(path, recipe()):
         pass
     assert (path / "mine").exists() == (not begun)
     assert not backup.exists()
@@ -194,7 +196,7 @@ def test_a_run_set_aside_by_a_process_that_was_killed_is_not_lost(tmp_path: Path
 
 def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(RunError, match="is not a run"), Run.open(tmp_path, recipe(), force=True):
+    with pytest.raises(RunError, match="is not a run"), open_run(tmp_path, recipe(), force=True):
         pass
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -202,20 +204,20 @@ def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:
 def test_a_run_that_was_killed_in_its_first_moment_is_begun_again(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(write(recipe()))
     (tmp_path / ".manifest.77.partial.json").touch()
-    with Run.open(tmp_path, recipe()) as run:
+    with open_run(tmp_path, recipe()) as run:
         pass
     assert run.state == "complete"
 
 
 def test_a_users_own_recipe_is_neither_replaced_nor_deleted(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("# my own, with comments")
-    with pytest.raises(RunError, match="is not a run"), Run.open(tmp_path, recipe()):
+    with pytest.raises(RunError, match="is not a run"), open_run(tmp_path, recipe()):
         pass
     assert (tmp_path / "recipe.toml").read_text() == "# my own, with comments"
 
 
 def test_an_error_after_training_deletes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(DataError), Run.open(tmp_path / "run", recipe()) as run:
+    with pytest.raises(DataError), open_run(tmp_path / "run", recipe()) as run:
         run.layout.model.mkdir()
         raise DataError("the test split has no rows")
     assert Run(tmp_path / "run").state == "failed"
@@ -224,7 +226,7 @@ def test_an_error_after_training_deletes_nothing(tmp_path: Path) -> None:
 def test_somebody_elses_manifest_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "a web extension"}')
     (tmp_path / "recipe.toml").touch()
-    with pytest.raises(RunError, match="somebody else"), Run.open(tmp_path, recipe(), force=True):
+    with pytest.raises(RunError, match="something else"), open_run(tmp_path, recipe(), force=True):
         pass
     assert (tmp_path / "manifest.json").exists()
 
@@ -235,7 +237,7 @@ def test_a_half_written_line_of_history_is_passed_over(tmp_path: Path) -> None:
     with run.layout.history.open("a") as file:
         file.write('{"step": 4, "lo')
     assert [line["step"] for line in run.history] == [2]
-    run.cut_history(2)
+    run.truncate_history(2)
     run.append_history({"step": 4, "loss": 0.5})
     assert [line["step"] for line in run.history] == [2, 4]
 
@@ -249,7 +251,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Path, "replace", crash)
     with pytest.raises(RuntimeError, match="power loss"):
-        run.record({"half": "written"})
+        run.update_manifest({"half": "written"})
     assert run.layout.manifest.read_text() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "manifest.json", "recipe.toml"]
 
@@ -294,12 +296,12 @@ def test_history_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     run = complete(tmp_path)
     for step in (2, 4, 6):
         run.append_history({"step": step, "loss": 1.0})
-    run.cut_history(4)
+    run.truncate_history(4)
     assert [line["step"] for line in run.history] == [2, 4]
 
 
 def test_the_log_of_the_run_is_kept(tmp_path: Path) -> None:
-    with Run.open(tmp_path, recipe()) as run:
+    with open_run(tmp_path, recipe()) as run:
         logging.getLogger("slugline").info("precision bf16: because")
     assert "precision bf16: because" in run.layout.log.read_text()
 
@@ -322,7 +324,7 @@ def test_what_a_run_lacks_is_named(tmp_path: Path, ask: Callable[[Run], object])
 
 def test_a_newer_format_and_a_damaged_file_are_refused(tmp_path: Path) -> None:
     run = complete(tmp_path)
-    run.record({"format": 99})
+    run.update_manifest({"format": 99})
     with pytest.raises(RunError, match="newer Slugline"):
         _ = run.manifest
     run.layout.manifest.write_text("{")

@@ -20,8 +20,8 @@ from slugline.models.adaptation.frozen_features import Features, FrozenBase
 from slugline.models.build import pooling_of
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain
+from slugline.recipe.model_section import ModelSection
 from slugline.recipe.recipe import Recipe, validate
-from slugline.recipe.sections import ModelSection
 from slugline.training.loop.callbacks import HistoryWriter
 
 TEXTS = ["market shares profit", "the team won the match", "software and chip"]
@@ -62,7 +62,7 @@ def test_a_cut_off_training_goes_on_to_the_same_weights(
     tiny_base: Path, news_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """With averaged weights, for whose sake a checkpoint must know all that is ever trained."""
-    asked = recipe(news_csv, ways(tiny_base)[name], average="ema", ema_decay=0.9, save_every=3)
+    asked = recipe(news_csv, ways(tiny_base)[name], weight_averaging="ema", ema_decay=0.9, save_every=3)
     whole = train(asked, run_dir=tmp_path / "whole")
     step_end = HistoryWriter.on_step_end
 
@@ -100,7 +100,7 @@ def test_the_best_checkpoint_and_the_run_answer_alike(
 def test_the_head_of_features_is_the_head_of_texts(tiny_base: Path, news_csv: Path, tmp_path: Path, long: str) -> None:
     """The last evaluation, made of features, has the figures of the saved model's answers to the texts themselves."""
     asked = recipe(news_csv, ways(tiny_base)["frozen"], epochs=5)
-    data = asked.data.model_copy(update={"long": long, "max_length": 10, "stride": 2})
+    data = asked.data.model_copy(update={"long_texts": long, "max_length": 10, "stride": 2})
     run = train(asked.model_copy(update={"data": data}), run_dir=tmp_path / "run")
     assert (run.data["tokens"]["train"]["mean_pieces"] > 1) == (long == "window")
     step = run.manifest["chosen"]["step"]
@@ -192,10 +192,10 @@ def test_what_is_no_small_decoder_is_not_gone_on_from(tiny_base: Path, news_csv:
     [
         ({"kind": "scratch", "heads": 5}, "heads is 5, which does not divide width = 192"),
         ({"kind": "scratch", "width": 12, "heads": 4, "positions": "rotary"}, "rotary positions need heads of even"),
-        ({"kind": "scratch", "tokenizer": "base"}, 'tokenizer is "base", but there is none'),
+        ({"kind": "scratch", "tokenizer": "base"}, 'tokenizer is "base", but there is no base'),
         ({"kind": "scratch", "base": "embedded"}, 'base is "embedded", an encoder'),
         ({"kind": "scratch", "base": "runs/x/model", "tokenizer": "bpe"}, "a pre-trained base has its own"),
-        ({"kind": "scratch", "adapt": "lora"}, "random weights have to be trained all"),
+        ({"kind": "scratch", "adapt": "lora"}, "all weights have to be trained"),
         ({"layers": 2, "size": "tiny"}, "size and layers cannot be set for 'encoder'"),
         ({"tokenizer": "bpe"}, "tokenizer cannot be set for 'encoder'"),
         ({"kind": "linear", "adapt": "frozen"}, "a linear model has no base to adapt"),
@@ -203,9 +203,9 @@ def test_what_is_no_small_decoder_is_not_gone_on_from(tiny_base: Path, news_csv:
         ({"adapt": "lora", "lora": {"rank": 4}}, "model.lora.rank is not a key"),
         ({"adapt": "lora", "lora": {"variant": "qlora"}}, "model.lora.variant is 'qlora'"),
         ({"adapt": "laura"}, "model.adapt is 'laura'"),
-        ({"pooling": "native", "head": "mlp"}, "pooling is 'native', which brings its own head"),
-        ({"pooling": "mean", "head": "native"}, 'head is "native", which belongs to pooling = "native"'),
-        ({"adapt": "adapter", "pooling": "native"}, "which no native head knows"),
+        ({"pooling": "native", "head": "mlp"}, "pooling = 'native' has its own head"),
+        ({"pooling": "mean", "head": "native"}, 'head is "native", which needs pooling = "native"'),
+        ({"adapt": "adapter", "pooling": "native"}, "which native heads do not support"),
         ({"kind": "scratch", "pooling": "native"}, "the small decoder has no head of its own"),
     ],
 )
@@ -217,7 +217,7 @@ def test_keys_that_do_not_fit_are_refused(model: dict[str, Any], message: str) -
 
 @pytest.mark.parametrize("key", ["token_dropout", "mixup", "cutmix"])
 def test_a_frozen_base_reads_each_text_once_so_nothing_is_hidden_or_mixed(key: str) -> None:
-    with pytest.raises(RecipeError, match="reads only once"):
+    with pytest.raises(RecipeError, match="runs the base only once"):
         validate({"name": "a", "data": {"name": "ag_news"}, "model": {"adapt": "frozen"}, "train": {key: 0.2}})
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from conftest import articles, write_csv
 from slugline.core.errors import DataError, RecipeError
-from slugline.recipe.recipe import commented, validate
+from slugline.recipe.document import commented
+from slugline.recipe.recipe import validate
 from slugline.workflows.first_recipe import data_section, first_recipe, inspect_data
 
 

@@ -84,7 +84,7 @@ def print_comparison(comparison: Comparison) -> None:
         ["contender", *SHOWN],
         [
             [contender["name"], *(with_interval(contender, name) for name in SHOWN)]
-            for contender in comparison.to_dict()["contenders"]
+            for contender in comparison.to_dict()["runs"]
         ],
     )
     for sentence in comparison.summary:

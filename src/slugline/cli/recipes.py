@@ -18,7 +18,7 @@ def new(
     overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, any number.")] = None,
 ) -> None:
     """A commented recipe for a file or set, on stdout."""
-    from slugline.recipe.recipe import commented
+    from slugline.recipe.document import commented
     from slugline.workflows.first_recipe import first_recipe
 
     typer.echo(commented(first_recipe(source, overrides or [])), nl=False)

@@ -1,8 +1,4 @@
-"""What is asked and what is answered: `LabelSet`, `Calibration`, and `Predictions`, the narrow waist of the house.
-
-Trainer and evaluation produce `Predictions`; metrics, intervals, tests, plots, comparison and reports take them and
-nothing else. Only numpy is needed here.
-"""
+"""`LabelSet`: the class names of a data set, in order, and how labels are encoded. Only numpy is needed here."""
 
 from __future__ import annotations
 
@@ -22,13 +18,13 @@ Kind = Literal["single", "multi", "hierarchical"]
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The ordered class names; a label's index is its position.
+    """The ordered class names; the index of a label is its position.
 
     Args:
-        names: K distinct names. Hierarchical sets name their leaves by path: ``"sport/tennis"``.
-        kind: one label a text (``single``), any number (``multi``), or one leaf of a tree (``hierarchical``).
+        names: K distinct names; of a hierarchical set the paths of its leaves: ``"sport/tennis"``.
+        kind: one label per text (``single``), any number (``multi``), or one leaf of a tree (``hierarchical``).
         levels: names of the levels of a hierarchy, top first.
-        descriptions: one sentence per name, or none at all.
+        descriptions: one sentence per name, or empty.
     """
 
     names: tuple[str, ...]
@@ -51,7 +47,7 @@ class LabelSet:
         return {name: index for index, name in enumerate(self.names)}
 
     def index(self, name: str) -> int:
-        """Position of ``name``.
+        """Return the index of a name.
 
         Args:
             name: one of the class names.
@@ -69,7 +65,7 @@ class LabelSet:
         return self._index[name]
 
     def encode(self, names: Sequence[str] | Sequence[Sequence[str]]) -> NDArray[np.int64] | NDArray[np.float32]:
-        """Names to numbers.
+        """Encode names as numbers.
 
         Args:
             names: (N,) names, or for ``multi`` N lists of names.
@@ -86,100 +82,5 @@ class LabelSet:
         return encoded
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Indices to names."""
+        """Return the names of indices."""
         return [self.names[index] for index in ids]
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How logits become honest probabilities; fitted on validation predictions only.
-
-    Args:
-        temperature: logits are divided by it (Guo et al. 2017); 1 leaves them alone.
-        fitted_on: what it was fitted on, in words: ``"validation"``.
-    """
-
-    temperature: float = 1.0
-    fitted_on: str = ""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What one model said about one split, with what was true.
-
-    Args:
-        ids: (N,) row ids, unique.
-        targets: (N,) int64 class indices, or (N, K) bool for multi-label.
-        logits: (N, K) float32, up to a constant per row; for multi-label exact log-odds.
-        labels: the K classes.
-        split: name of the split.
-        dataset: name of the data set.
-        calibration: applied by `probabilities`, or None.
-
-    Raises:
-        DataError: shapes disagree, a target is out of range, an id repeats, or a logit is not finite.
-    """
-
-    ids: NDArray[np.str_]
-    targets: NDArray[np.int64] | NDArray[np.bool_]
-    logits: NDArray[np.float32]
-    labels: LabelSet
-    split: str
-    dataset: str = ""
-    calibration: Calibration | None = None
-
-    def __post_init__(self) -> None:
-        count, width = len(self.ids), len(self.labels)
-        if self.logits.shape != (count, width):
-            raise DataError(f"logits of shape {self.logits.shape} for {count} rows and {width} labels.")
-        if self.targets.shape != ((count, width) if self.labels.kind == "multi" else (count,)):
-            raise DataError(f"targets of shape {self.targets.shape} for {count} rows and {width} labels.")
-        if not np.isfinite(self.logits).all():
-            row = int(np.argmin(np.isfinite(self.logits).all(axis=1)))
-            raise DataError(f"logits of row {self.ids[row]} are not finite.")
-        if len(set(self.ids.tolist())) != count:
-            raise DataError("row ids repeat.")
-        if self.labels.kind != "multi" and count and not (self.targets.min() >= 0 and self.targets.max() < width):
-            raise DataError(f"targets reach from {self.targets.min()} to {self.targets.max()} for {width} labels.")
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @cached_property
-    def probabilities(self) -> NDArray[np.float64]:
-        """(N, K): softmax of the tempered logits, sigmoid for multi-label."""
-        temperature = self.calibration.temperature if self.calibration else 1.0
-        return probabilities(self.logits, kind=self.labels.kind, temperature=temperature)
-
-    @cached_property
-    def predicted(self) -> NDArray[np.int64] | NDArray[np.bool_]:
-        """(N,) most probable class; for multi-label (N, K), probability at least one half."""
-        if self.labels.kind == "multi":
-            return np.asarray(self.logits >= 0)
-        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
-
-    @cached_property
-    def confidence(self) -> NDArray[np.float64]:
-        """(N,) probability of the most probable class."""
-        return np.asarray(self.probabilities.max(axis=1))
-
-
-def probabilities(
-    logits: NDArray[np.float32], *, kind: Kind = "single", temperature: float = 1.0
-) -> NDArray[np.float64]:
-    """Logits to probabilities in double precision, without overflow.
-
-    Args:
-        logits: (N, K).
-        kind: ``multi`` takes the sigmoid of each label, the others the softmax over labels.
-        temperature: > 0, divides the logits.
-
-    Returns:
-        (N, K), rows sum to one unless ``multi``.
-    """
-    scaled = logits.astype(np.float64) / temperature
-    if kind == "multi":
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * scaled)))
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
-    exponentials = np.exp(scaled)
-    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))

@@ -106,3 +106,8 @@ def _full(path: Path) -> RunError:
     return RunError(
         f"{path}: the disk is full.", hint="Free some space and go on with --resume: what was complete is intact."
     )
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the size of all files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

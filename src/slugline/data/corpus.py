@@ -17,15 +17,15 @@ from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.core.progress import track
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.data.preparing import checks
-from slugline.data.preparing.checks import Finding
-from slugline.data.preparing.splits import row_ids
+from slugline.data.findings import Finding
+from slugline.data.preparing import cleaning, duplicates, statistics
+from slugline.data.preparing.row_ids import row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import LOOK_AT_ROWS, choose_text_columns, join_text
-from slugline.data.reading.paths import RawData, SourceInfo
-from slugline.recipe.sections import DataSection, SourceSection
+from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.recipe.data_section import DataSection, SourceSection
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: Splits whose texts a model is judged on.
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
@@ -59,7 +59,7 @@ class Corpus:
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return digest.hexdigest()
 
-    def facts(self) -> dict[str, Any]:
+    def to_manifest(self) -> dict[str, Any]:
         """What a manifest must hold to say which texts these were."""
         return {
             "name": " + ".join(source.name for source in self.sources),
@@ -70,10 +70,10 @@ class Corpus:
         }
 
     def describe(self) -> dict[str, Any]:
-        """The texts in figures: `facts`, lengths, findings, a few examples; for ``data.json``."""
+        """The texts in figures: `to_manifest`, lengths, findings, a few examples; for ``data.json``."""
         return {
-            **self.facts(),
-            "lengths": {"train": checks.length_quantiles(self.texts)},
+            **self.to_manifest(),
+            "lengths": {"train": statistics.length_quantiles(self.texts)},
             "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
             "examples": [text[:SHOWN_CHARACTERS] for text in self.texts[:SHOWN_TEXTS]],
         }
@@ -137,7 +137,7 @@ def _ids_held_out(
 
 
 def _is_part_of(place: SourceSection, data: DataSection) -> bool:
-    return any((place.name, place.path, place.hub) == (one.name, one.path, one.hub) for one in data.places())
+    return any((place.name, place.path, place.hub) == (one.name, one.path, one.hub) for one in data.all_sources())
 
 
 def _read_texts(
@@ -156,7 +156,7 @@ def _read_texts(
     with track("cleaning", sum(map(len, raw.rows.values())), unit="texts") as advance:
         for split, rows in raw.rows.items():
             for row, is_judged_by in zip(rows, judged_by.get(split, [False] * len(rows)), strict=True):
-                text = checks.clean(join_text(row, columns), steps)
+                text = cleaning.clean(join_text(row, columns), steps)
                 (held_out if split in HELD_OUT or is_judged_by else learnt).append(text)
                 advance(1)
     return learnt, held_out
@@ -164,11 +164,11 @@ def _read_texts(
 
 def _check_can_open(texts: Sequence[str], held_out: Collection[str]) -> tuple[list[str], list[Finding]]:
     """Texts that may be learnt, each once, and findings about the others."""
-    forbidden = {checks.same_text_key(text) for text in held_out}
+    forbidden = {duplicates.same_text_key(text) for text in held_out}
     admitted: dict[str, str] = {}
     empty = leaked = 0
     for text in texts:
-        key = checks.same_text_key(text)
+        key = duplicates.same_text_key(text)
         if not key:
             empty += 1
         elif key in forbidden:

@@ -1,7 +1,7 @@
 """`TextDataset`: texts with labels in splits, and everything a run must know about where they came from.
 
 `load_dataset` is the story: read the sources, filter classes, check, let rows go, split, take a part. A data section
-goes in; `facts` go into a run's manifest.json, `describe` into its data.json.
+goes in; `to_manifest` go into a run's manifest.json, `describe` into its data.json.
 """
 
 from __future__ import annotations
@@ -17,20 +17,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, nearest
-from slugline.core.labels import LabelSet, Predictions, Split
+from slugline.core.labels import LabelSet, Split
+from slugline.core.predictions import Predictions
+from slugline.data.findings import Finding
 from slugline.data.preparing import apply_splits as cutting
-from slugline.data.preparing import checks, examples
-from slugline.data.preparing.checks import Finding
+from slugline.data.preparing import filters, statistics
 from slugline.data.preparing.examples import Examples
 from slugline.data.preparing.loading import JoinedSources, read_examples
-from slugline.data.preparing.splits import fingerprint
-from slugline.data.reading.paths import SourceInfo
-from slugline.recipe.sections import DataSection
+from slugline.data.preparing.row_ids import fingerprint
+from slugline.data.reading.raw_data import SourceInfo
+from slugline.recipe.data_section import DataSection
 
 if TYPE_CHECKING:
     import datasets
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: Rows of each split in `describe`, and how much of their texts.
 SHOWN_ROWS = 3
@@ -74,7 +75,7 @@ class TextDataset:
             )
         return self.splits[split]  # type: ignore[index]  # str is what callers have; membership was checked
 
-    def facts(self) -> dict[str, Any]:
+    def to_manifest(self) -> dict[str, Any]:
         """What a manifest must hold to say which data this was."""
         return {
             "name": self.source.name,
@@ -102,13 +103,13 @@ class TextDataset:
         return predictions_on(self[split], logits, self.labels, split=split, dataset=self.source.name)
 
     def describe(self) -> dict[str, Any]:
-        """The data in figures: `facts`, counts by split and class, imbalance, lengths, findings, a few rows."""
+        """The data in figures: `to_manifest`, counts by split and class, imbalance, lengths, findings, a few rows."""
         return {
-            **self.facts(),
+            **self.to_manifest(),
             "classes": {split: self.class_counts(split) for split in self.splits},
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
-            "imbalance": round(checks.imbalance(self._names("train")), 3),
-            "lengths": {split: checks.length_quantiles(part["text"][:]) for split, part in self.splits.items()},
+            "imbalance": round(statistics.imbalance(self._names("train")), 3),
+            "lengths": {split: statistics.length_quantiles(part["text"][:]) for split, part in self.splits.items()},
             "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }
@@ -154,7 +155,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         return step[0]
 
     parts = noting(
-        examples.filter_classes(
+        filters.filter_classes(
             parts,
             joined.order,
             smallest=section.min_class_examples,
@@ -162,15 +163,15 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
             drop=section.drop_classes,
         )
     )
-    parts = noting(examples.drop_untrained_classes(parts, is_known=joined.is_known))
-    parts = noting(examples.drop_empty(parts))
-    parts = noting(examples.drop_short(parts, smallest=section.min_tokens))
-    parts = noting(examples.handle_leaks(parts, policy=section.leaks))
-    findings += examples.report_conflicts(parts)
+    parts = noting(filters.drop_untrained_classes(parts, is_known=joined.is_known))
+    parts = noting(filters.drop_empty(parts))
+    parts = noting(filters.drop_short(parts, smallest=section.min_words))
+    parts = noting(filters.handle_leaks(parts, policy=section.leaks))
+    findings += filters.report_conflicts(parts)
     fractions = _own_fractions(joined, section)
     if any(fractions):
-        parts = noting(examples.drop_repetitions(parts))
-    clusters, together, near = examples.find_near_duplicates(parts)
+        parts = noting(filters.drop_repetitions(parts))
+    clusters, together, near = filters.find_near_duplicates(parts)
     findings += near
     let_go = len(parts["train"]) < len(joined.parts["train"])
     if any(fractions):

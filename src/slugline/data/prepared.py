@@ -11,7 +11,8 @@ from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
-from slugline.data.reading.paths import METADATA, SPLIT_NAMES, class_files, read_metadata
+from slugline.data.reading.paths import METADATA, class_files, read_metadata
+from slugline.data.reading.raw_data import SPLIT_NAMES
 
 
 def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl", "parquet"] = "jsonl") -> list[Path]:
@@ -70,19 +71,19 @@ def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> 
 
 
 def _metadata(dataset: TextDataset) -> dict[str, Any]:
-    facts = dataset.facts()
+    values = dataset.to_manifest()
     return {
-        "name": facts["name"],
+        "name": values["name"],
         "task": "single-label",
-        "classes": facts["labels"],
-        "splits": facts["rows"],
+        "classes": values["labels"],
+        "splits": values["rows"],
         "label_distribution": {split: dataset.class_counts(split) for split in dataset.splits},
         "columns": {"id": "id", "text": ["text"], "label": "label"},
-        "source": facts["url"],
-        "url": facts["url"],
-        "revision": facts["revision"],
-        "licence": facts["licence"],
-        "fingerprint": facts["fingerprint"],
-        "clean": facts["clean"],
+        "source": values["url"],
+        "url": values["url"],
+        "revision": values["revision"],
+        "licence": values["licence"],
+        "fingerprint": values["fingerprint"],
+        "clean": values["clean"],
         "notes": [finding.message for finding in dataset.findings],
     }

@@ -1,13 +1,14 @@
-"""Which contender is better, and is that shown? `compare`: predictions of several runs on the same rows to a judgement.
+"""Comparison of runs on the same rows: intervals, paired tests, and a verdict for every pair.
 
-Pure: takes `Predictions`, not paths, and renders nothing. "Better" is said only where two things agree: the confidence
-interval of the paired difference excludes 0, and the p-value of a paired test stays below 0.05 after correction for
-all pairs. Everything else is "no difference is shown", which is not the same as "equal".
+`Predictions` of several runs go in, a `Comparison` comes out; nothing is read or printed here. A verdict says "better"
+only if two conditions hold: the confidence interval of the paired difference excludes 0, and the p-value of a paired
+test, corrected for the number of pairs, is below 0.05. Otherwise no difference is shown, which does not mean that the
+runs are equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -15,19 +16,19 @@ from typing import Any
 import numpy as np
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Predictions
-from slugline.evaluation.evaluate import confidence_intervals
+from slugline.core.predictions import Predictions
 from slugline.evaluation.intervals import Interval, bootstrap, holm, mcnemar, percentile_interval, permutation_test
 from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes
 from slugline.evaluation.metrics import metric as find_metric
+from slugline.evaluation.score import confidence_intervals
 
-#: A p-value below it counts as evidence.
+#: A p-value below this level is significant.
 SIGNIFICANCE = 0.05
 
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One line of the table.
+    """One run in a comparison: its metrics and their intervals.
 
     Args:
         name: of the run.
@@ -42,16 +43,16 @@ class ComparedRun:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two contenders on the same rows; ``a`` is the one that scored better.
+    """The difference between two runs on the same rows; ``a`` is the run with the better value.
 
     Args:
-        a: name of the better scored contender.
-        b: name of the other.
-        difference: the metric of ``a`` minus that of ``b``, not in points but in the metric's own unit.
+        a: name of the run with the better value.
+        b: name of the other run.
+        difference: metric of ``a`` minus metric of ``b``, as a fraction and not in percentage points.
         interval: 95%, of the difference.
         p_value: of a paired test, corrected for the number of pairs.
-        is_shown: whether interval and test both say that the difference is no accident.
-        verdict: all of this as a sentence.
+        is_shown: True if the interval excludes 0 and the p-value is below `SIGNIFICANCE`.
+        verdict: the result as a sentence.
     """
 
     a: str
@@ -65,16 +66,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is known about several contenders on the same rows.
+    """The result of comparing runs on the same rows.
 
     Args:
-        metric: that the pairs are compared by.
+        metric: name of the metric that the pairs are compared by.
         dataset: name of the data set.
         split: name of the split.
         support: number of rows.
         runs: in the order given.
         pairs: every two of them.
-        method: how intervals and p-values were made, as a sentence.
+        method: the kind of intervals and tests, as a sentence.
     """
 
     metric: str
@@ -87,14 +88,14 @@ class Comparison:
 
     @property
     def summary(self) -> list[str]:
-        """The verdicts, a sentence for each pair."""
+        """The verdicts, one sentence for each pair."""
         return [pair.verdict for pair in self.pairs]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; contenders hold their metrics as ``metrics.json`` does."""
+        """Return plain values for JSON; the metrics of a run have the keys of ``metrics.json``."""
         return {
             **asdict(self),
-            "contenders": [
+            "runs": [
                 {
                     "name": run.name,
                     **run.metrics,
@@ -114,22 +115,19 @@ def compare(
     resamples: int = 1000,
     seed: int = 13,
 ) -> Comparison:
-    """Compare contenders that answered the same rows.
-
-    Accuracies are tested by the exact McNemar test, other metrics by random exchange of answers; p-values are
-    corrected after Holm.
+    """Compare runs that were evaluated on the same rows.
 
     Args:
-        predictions: by the contender's name, or unnamed; rows in any order.
-        metric: that decides.
-        resamples: of the bootstrap; at least as many random exchanges.
+        predictions: by name of the run, or unnamed; rows in any order.
+        metric: to compare by; it also names the paired test (`Metric.paired_test`).
+        resamples: of the bootstrap; also the minimum number of permutations.
         seed: of the draws.
 
     Returns:
-        Table, pairs, verdicts.
+        Metrics of all runs, differences of all pairs, verdicts. P-values are corrected by Holm's method.
 
     Raises:
-        DataError: fewer than two contenders, or they did not answer the same rows with the same labels.
+        DataError: there are fewer than two runs, or their rows or labels differ.
         RecipeError: the metric is unknown.
     """
     named = _named(predictions)
@@ -138,14 +136,15 @@ def compare(
     values = [float(chosen.of(each)) for each in outcomes]
 
     def score(rows: Ints) -> Floats:
-        """(b, N) row numbers to (b, contenders). All see the same rows: that makes differences paired."""
+        """(b, N) row numbers to (b, runs). All runs are scored on the same rows, so that differences are paired."""
         return np.stack([chosen.of(each.take(rows)) for each in outcomes], axis=-1)
 
     samples = bootstrap(outcomes[0].targets, score, resamples=resamples, seed=seed)
     pairs = [_better_first(pair, values, chosen) for pair in combinations(range(len(named)), 2)]
-    # Enough exchanges for the least possible p-value to stay small after correction.
+    # Enough permutations that the smallest possible p-value stays significant after correction.
     permutations = max(resamples, 40 * len(pairs))
-    p_values = holm([_p_value(outcomes[i], outcomes[j], chosen, permutations, seed) for i, j in pairs])
+    test = PAIRED_TESTS[chosen.paired_test]
+    p_values = holm([test.p_value(outcomes[i], outcomes[j], chosen, permutations, seed) for i, j in pairs])
     first, names = next(iter(named.values())), list(named)
     return Comparison(
         metric=metric,
@@ -169,12 +168,12 @@ def _named(predictions: Mapping[str, Predictions] | Sequence[Predictions]) -> di
     else:
         named = {f"run {number}": each for number, each in enumerate(predictions, start=1)}
     if len(named) < 2:
-        raise DataError(f"{len(named)} contender cannot be compared; it takes two or more.")
+        raise DataError(f"there is {len(named)} run to compare; a comparison needs two or more.")
     return named
 
 
 def _aligned(named: dict[str, Predictions]) -> list[Predictions]:
-    """Everyone's predictions, with rows and classes in the order of the first; refuses what does not match."""
+    """Predictions with rows and classes in the order of the first run; refuses runs that do not match it."""
     (first_name, first), *others = named.items()
     true_class = dict(zip(first.ids.tolist(), first.labels.decode(first.targets.tolist()), strict=True))
     aligned = [first]
@@ -198,12 +197,12 @@ def _aligned(named: dict[str, Predictions]) -> list[Predictions]:
 def _check_comparable(
     first_name: str, first: Predictions, name: str, other: Predictions, true_class: dict[str, str]
 ) -> None:
-    """Refuse what would compare apples with pears, and say how many."""
+    """Refuse runs with other classes, rows or labels, and name how many differ."""
     refused = f"{first_name!r} and {name!r} are not comparable"
     if set(first.labels.names) != set(other.labels.names):
         odd = sorted(set(first.labels.names) ^ set(other.labels.names))
         raise DataError(
-            f"{refused}: {len(odd)} classes are known to one of them only, such as {odd[0]!r}.",
+            f"{refused}: {len(odd)} classes are in only one of the two label sets, such as {odd[0]!r}.",
             hint="Train and evaluate both on one data set with the same classes.",
         )
     others = dict(zip(other.ids.tolist(), other.labels.decode(other.targets.tolist()), strict=True))
@@ -219,24 +218,44 @@ def _check_comparable(
 
 def _better_first(pair: tuple[int, int], values: list[float], chosen: Metric) -> tuple[int, int]:
     first, second = pair
-    gain = values[second] - values[first] if chosen.greater_is_better else values[first] - values[second]
-    return (second, first) if gain > 0 else (first, second)
+    return (second, first) if chosen.is_better(values[second], values[first]) else (first, second)
 
 
-def _p_value(a: Outcomes, b: Outcomes, chosen: Metric, permutations: int, seed: int) -> float:
-    """Uncorrected p-value of a paired test."""
-    if chosen.name == "accuracy":
-        return mcnemar(a.correct, b.correct)
-    both, n_rows = a.followed_by(b), len(a.cells)
+def _mcnemar(a: Outcomes, b: Outcomes, *_: Any) -> float:
+    return mcnemar(a.correct, b.correct)
+
+
+def _permutation(a: Outcomes, b: Outcomes, metric: Metric, permutations: int, seed: int) -> float:
+    both, n_rows = a.followed_by(b), a.n_rows
 
     def difference(rows: Ints) -> Floats:
-        return chosen.of(both.take(rows[:, :n_rows])) - chosen.of(both.take(rows[:, n_rows:]))
+        return metric.of(both.take(rows[:, :n_rows])) - metric.of(both.take(rows[:, n_rows:]))
 
     return permutation_test(difference, n_rows, permutations=permutations, seed=seed)
 
 
+@dataclass(frozen=True)
+class PairedTest:
+    """A test of the difference between two runs on the same rows.
+
+    Args:
+        title: as in sentences.
+        p_value: two outcomes, the metric, the number of permutations and a seed to the uncorrected p-value.
+    """
+
+    title: str
+    p_value: Callable[[Outcomes, Outcomes, Metric, int, int], float]
+
+
+#: `Metric.paired_test` -> the test.
+PAIRED_TESTS = {
+    "mcnemar": PairedTest("the exact McNemar test", _mcnemar),
+    "permutation": PairedTest("a permutation test on paired predictions", _permutation),
+}
+
+
 def _compared_run(name: str, predictions: Predictions, resamples: int, seed: int) -> ComparedRun:
-    # From the rows in their own order: the same draws, and so the same figures, as in the run's metrics.json.
+    # In the rows' own order: the same draws give the same intervals as in the run's metrics.json.
     outcomes = Outcomes.of(predictions)
     return ComparedRun(
         name,
@@ -262,14 +281,14 @@ def _pair(
 
 
 def _difference_text(difference: float, interval: Interval, chosen: Metric) -> str:
-    """``+1.2 points of accuracy [0.3, 2.1]``: shares in percentage points, the loss as it is."""
-    scale, digits, unit = (1, 4, "of") if chosen.name == "loss" else (100, 1, "points of")
+    """``+1.2 points of accuracy [0.3, 2.1]``."""
+    scale, digits, unit = (100, 1, "points of") if chosen.unit == "points" else (1, 4, "of")
     # Adding 0.0 turns -0.0 into 0.0.
     value, low, high = (round(scale * each, digits) + 0.0 for each in (difference, *interval))
     return f"{value:+.{digits}f} {unit} {chosen.title} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _method(chosen: Metric, n_pairs: int) -> str:
-    test = "the exact McNemar test" if chosen.name == "accuracy" else "random exchange of paired answers"
-    corrected = f", corrected for {n_pairs} pairs after Holm" if n_pairs > 1 else ""
-    return f"Intervals are 95%, of paired bootstrap differences; p-values are of {test}{corrected}."
+    test = PAIRED_TESTS[chosen.paired_test].title
+    corrected = f", corrected for {n_pairs} pairs by Holm's method" if n_pairs > 1 else ""
+    return f"Intervals are 95% bootstrap intervals of paired differences; p-values are from {test}{corrected}."

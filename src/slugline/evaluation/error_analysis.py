@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Predictions
+from slugline.core.predictions import Predictions
 from slugline.evaluation.metrics import Ints, Outcomes
 
 #: Entries of each list at most, and characters of a text.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +25,6 @@ LEVEL = 0.95
 #: 97.5% quantile of the normal distribution, for `LEVEL`.
 NORMAL_QUANTILE = 1.959963984540054
 
-#: A temperature beyond these is a broken model's.
-TEMPERATURES = (0.01, 100.0)
 
 #: Resamples that are held together, and entries of their row numbers: some tens of megabytes in all.
 RESAMPLES_AT_ONCE, ENTRIES_AT_ONCE = 50, 2_000_000
@@ -180,40 +177,6 @@ def holm(p_values: list[float]) -> list[float]:
         highest = max(highest, (len(p_values) - rank) * p_values[index])
         adjusted[index] = min(1.0, highest)
     return adjusted
-
-
-def fit_temperature(logits: NDArray[np.floating[Any]], targets: Ints) -> float:
-    """The temperature that makes probabilities honest (Guo et al. 2017): it minimises the negative log-likelihood.
-
-    One pseudo-row, spread evenly over the classes, is added to the N rows (in the manner of Platt 1999). Without it a
-    model that makes no mistake on its validation rows would be given the lowest temperature there is, and be sure of
-    everything; with it, N right answers mean a confidence of about 1 - 1/N. Where there are mistakes it hardly counts.
-
-    Args:
-        logits: (N, K).
-        targets: (N,), true classes.
-
-    Returns:
-        The temperature, within `TEMPERATURES`; 1 where the logits say nothing.
-    """
-    scaled = logits.astype(np.float64)
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
-    share = 1 / (len(targets) + 1)
-    aims = (1 - share) * scaled[np.arange(len(targets)), targets] + share * scaled.mean(axis=1)
-
-    def slope(inverse: float) -> float:
-        """Derivative of the loss by 1 / temperature; the loss is convex in it, so this rises."""
-        weights = np.exp(scaled * inverse)
-        expected = (weights * scaled).sum(axis=1) / weights.sum(axis=1)
-        return float((expected - aims).sum())
-
-    if not scaled.any():
-        return 1.0
-    low, high = math.log(1 / TEMPERATURES[1]), math.log(1 / TEMPERATURES[0])
-    for _ in range(50):  # halvings: beyond double precision
-        middle = (low + high) / 2
-        low, high = (low, middle) if slope(math.exp(middle)) > 0 else (middle, high)
-    return math.exp(-(low + high) / 2)
 
 
 def _chunks(total: int, width: int) -> Iterator[int]:

@@ -1,10 +1,10 @@
-"""Every figure of a classification: `METRICS` by name, and `summary`, what ``metrics.json`` says of one split.
+"""Metrics of a classification: `METRICS` by name, and `summary`, which ``metrics.json`` holds for one split.
 
-`Predictions` go in, numbers come out. In between stand `Outcomes`: the three facts about each row that metrics look at.
-They may have leading axes, one entry for each resample, so that a bootstrap scores a thousand samples with the same
-code that scores one. Only numpy is needed here.
+`Predictions` are first turned into `Outcomes`: three arrays with one entry for each row. Outcomes may have leading
+axes, one entry for each resample, so that the same code scores one sample and a thousand bootstrap samples. Only numpy
+is needed here.
 
-Averages run over all K classes of the label set, also those that no row has or that nobody predicted; 0/0 counts as 0
+Averages run over all K classes of the label set, including classes without rows or predictions; 0/0 counts as 0
 (scikit-learn's ``labels=range(K), zero_division=0``).
 """
 
@@ -13,27 +13,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, RecipeError, nearest
-from slugline.core.labels import Predictions
+from slugline.core.predictions import Predictions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-#: Equal-width bins of confidence behind the expected calibration error (Guo et al. 2017, section 2).
+#: Bins of equal width for the expected calibration error (Guo et al. 2017, section 2).
 CALIBRATION_BINS = 15
 
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What metrics look at, row by row; leading axes hold resamples.
+    """The outcome of each row: confusion cell, loss and confidence. Leading axes hold resamples.
 
     Args:
-        cells: (..., N) int64, the row's cell in the flattened confusion matrix: ``target * K + predicted``.
+        cells: (..., N) int64, index into the flattened confusion matrix: ``target * K + predicted``.
         losses: (..., N), negative log-likelihood of the true class, before calibration.
         confidence: (..., N), probability of the predicted class, calibrated.
         n_classes: K.
@@ -46,7 +46,7 @@ class Outcomes:
 
     @classmethod
     def of(cls, predictions: Predictions) -> Outcomes:
-        """What happened in each row.
+        """Return the outcomes of predictions.
 
         Args:
             predictions: N rows with one label each.
@@ -55,7 +55,7 @@ class Outcomes:
             Arrays of shape (N,).
 
         Raises:
-            DataError: there are no rows, or texts have several labels.
+            DataError: there are no rows, or the predictions are multi-label.
         """
         if predictions.labels.kind == "multi":
             raise DataError(
@@ -73,7 +73,7 @@ class Outcomes:
         )
 
     def take(self, rows: Ints) -> Outcomes:
-        """The rows of one or many resamples.
+        """Select rows, for one resample or for many.
 
         Args:
             rows: (..., M), row numbers below N.
@@ -84,7 +84,7 @@ class Outcomes:
         return replace(self, cells=self.cells[rows], losses=self.losses[rows], confidence=self.confidence[rows])
 
     def followed_by(self, other: Outcomes) -> Outcomes:
-        """These rows and then those of another, along the last axis."""
+        """Concatenate with other outcomes along the last axis."""
         return replace(
             self,
             cells=np.concatenate([self.cells, other.cells], axis=-1),
@@ -93,14 +93,19 @@ class Outcomes:
         )
 
     @property
+    def n_rows(self) -> int:
+        """N."""
+        return int(self.cells.shape[-1])
+
+    @property
     def targets(self) -> Ints:
         """(..., N), the true classes."""
         return self.cells // self.n_classes
 
     @property
     def correct(self) -> NDArray[np.bool_]:
-        """(..., N), whether the predicted class is the true one."""
-        # Cells of the diagonal lie K + 1 apart.
+        """(..., N), True where the predicted class is the true class."""
+        # Diagonal cells are multiples of K + 1.
         return np.asarray(self.cells % (self.n_classes + 1) == 0)
 
     @cached_property
@@ -111,7 +116,7 @@ class Outcomes:
 
 
 def confusion_matrix(targets: Ints, predicted: Ints, n_classes: int) -> Ints:
-    """Count how often each class was taken for each.
+    """Return the confusion matrix.
 
     Args:
         targets: (N,), true classes below K.
@@ -126,36 +131,36 @@ def confusion_matrix(targets: Ints, predicted: Ints, n_classes: int) -> Ints:
 
 
 def accuracy(confusion: Ints) -> Floats:
-    """Share of rows on the diagonal: (..., K, K) to (...)."""
+    """Accuracy: (..., K, K) to (...)."""
     return _ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-2, -1)))
 
 
 def precision(confusion: Ints) -> Floats:
-    """Share of right answers among what was predicted as each class: (..., K, K) to (..., K)."""
+    """Precision of each class: (..., K, K) to (..., K)."""
     return _ratio(_hits(confusion), confusion.sum(axis=-2))
 
 
 def recall(confusion: Ints) -> Floats:
-    """Share of each class that was found: (..., K, K) to (..., K)."""
+    """Recall of each class: (..., K, K) to (..., K)."""
     return _ratio(_hits(confusion), confusion.sum(axis=-1))
 
 
 def f1(confusion: Ints) -> Floats:
-    """Harmonic mean of precision and recall of each class: (..., K, K) to (..., K)."""
+    """F1 of each class: (..., K, K) to (..., K)."""
     return _ratio(2 * _hits(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
 
 
 def macro(per_class: Floats) -> Floats:
-    """Mean over classes, all alike: (..., K) to (...)."""
+    """Unweighted mean over classes: (..., K) to (...)."""
     return np.asarray(per_class.mean(axis=-1))
 
 
 def weighted(per_class: Floats, confusion: Ints) -> Floats:
-    """Mean over classes, each weighted by its number of rows.
+    """Mean over classes, weighted by their number of rows.
 
     Args:
         per_class: (..., K).
-        confusion: (..., K, K), whose rows sum to the weights.
+        confusion: (..., K, K); its row sums are the weights.
 
     Returns:
         (...).
@@ -165,14 +170,14 @@ def weighted(per_class: Floats, confusion: Ints) -> Floats:
 
 
 def negative_log_likelihood(logits: NDArray[np.floating[Any]], targets: Ints) -> Floats:
-    """Loss of each row, in double precision and without overflow.
+    """Return the negative log-likelihood of each row, in double precision and without overflow.
 
     Args:
         logits: (N, K), up to a constant per row.
         targets: (N,), true classes.
 
     Returns:
-        (N,), minus the natural logarithm of the true class's probability.
+        (N,), minus the natural logarithm of the probability of the true class.
     """
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True)
@@ -182,40 +187,51 @@ def negative_log_likelihood(logits: NDArray[np.floating[Any]], targets: Ints) ->
 def expected_calibration_error(
     confidence: Floats, correct: NDArray[np.bool_], *, bins: int = CALIBRATION_BINS
 ) -> Floats:
-    """How far confidence is from accuracy, on average (Guo et al. 2017, eq. 3).
+    """Return the expected calibration error (Guo et al. 2017, eq. 3).
 
     Args:
         confidence: (..., N), probability of the predicted class.
-        correct: (..., N), whether it is the true one.
+        correct: (..., N), True where the predicted class is the true class.
         bins: number of bins of equal width over [0, 1], closed on the right.
 
     Returns:
-        (...), the mean of ``|accuracy - confidence|`` over bins, each weighted by its rows.
+        (...), the mean of ``|accuracy - confidence|`` over bins, weighted by their number of rows.
     """
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    # The rows of a bin times the gap of its means is the gap of its sums.
+    # Number of rows times the difference of means equals the difference of sums.
     gaps = _grouped(index, bins, weights=confidence - correct)
     return np.asarray(np.abs(gaps).sum(axis=-1) / confidence.shape[-1])
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One figure of a classification.
+    """One metric, and how to compare and report it.
 
     Args:
         name: as in ``metrics.json``.
-        title: as in sentences and axes.
+        title: as in sentences and on axes.
         of: outcomes (..., N) to values (...).
-        greater_is_better: its direction; whoever selects by it need not guess.
+        greater_is_better: direction of improvement.
+        interval: kind of confidence interval: Wilson's score interval for proportions of rows, the reflected bootstrap
+            interval for statistics that noise can only increase, else the bootstrap's percentile interval.
+        paired_test: of the difference between two runs on the same rows.
+        unit: ``points`` for shares, which are shown in percentage points; empty for other numbers.
     """
 
     name: str
     title: str
     of: Callable[[Outcomes], Floats]
     greater_is_better: bool = True
+    interval: Literal["percentile", "reflected", "wilson"] = "percentile"
+    paired_test: Literal["permutation", "mcnemar"] = "permutation"
+    unit: Literal["points", ""] = "points"
+
+    def is_better(self, value: float, other: float) -> bool:
+        """True if ``value`` is better than ``other``."""
+        return value > other if self.greater_is_better else value < other
 
     def function(self, predictions: Predictions) -> float:
-        """Value for predictions.
+        """Return the value for predictions.
 
         Args:
             predictions: N rows with one label each.
@@ -224,7 +240,7 @@ class Metric:
             The value.
 
         Raises:
-            DataError: there are no rows, or texts have several labels.
+            DataError: there are no rows, or the predictions are multi-label.
         """
         return float(self.of(Outcomes.of(predictions)))
 
@@ -241,35 +257,45 @@ def _weighted(per_class: Callable[[Ints], Floats]) -> Callable[[Outcomes], Float
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "accuracy", lambda outcomes: accuracy(outcomes.confusion)),
+        Metric(
+            "accuracy",
+            "accuracy",
+            lambda outcomes: accuracy(outcomes.confusion),
+            interval="wilson",
+            paired_test="mcnemar",
+        ),
         Metric("precision_macro", "macro precision", _macro(precision)),
         Metric("recall_macro", "macro recall", _macro(recall)),
         Metric("f1_macro", "macro F1", _macro(f1)),
         Metric("precision_weighted", "weighted precision", _weighted(precision)),
-        Metric("recall_weighted", "weighted recall", _weighted(recall)),
+        # Recall weighted by support equals accuracy, hence the same interval.
+        Metric("recall_weighted", "weighted recall", _weighted(recall), interval="wilson"),
         Metric("f1_weighted", "weighted F1", _weighted(f1)),
-        Metric("loss", "loss", lambda outcomes: np.asarray(outcomes.losses.mean(axis=-1)), greater_is_better=False),
+        Metric(
+            "loss", "loss", lambda outcomes: np.asarray(outcomes.losses.mean(axis=-1)), greater_is_better=False, unit=""
+        ),
         Metric(
             "ece",
             "calibration error",
             lambda outcomes: expected_calibration_error(outcomes.confidence, outcomes.correct),
             greater_is_better=False,
+            interval="reflected",
         ),
     )
 }
 
 
 def metric(name: str) -> Metric:
-    """The metric of this name.
+    """Return the metric of this name.
 
     Args:
         name: one of `METRICS`.
 
     Returns:
-        The metric, which knows its direction.
+        The metric.
 
     Raises:
-        RecipeError: there is none of this name.
+        RecipeError: the name is unknown.
     """
     if name not in METRICS:
         raise RecipeError(
@@ -279,7 +305,7 @@ def metric(name: str) -> Metric:
 
 
 def summary(predictions: Predictions) -> dict[str, Any]:
-    """All that ``metrics.json`` says of one split, but for the confidence intervals.
+    """Return what ``metrics.json`` holds for one split, without the confidence intervals.
 
     Args:
         predictions: N rows with one label each.
@@ -289,7 +315,7 @@ def summary(predictions: Predictions) -> dict[str, Any]:
         ``confusion_matrix`` with true classes in rows.
 
     Raises:
-        DataError: there are no rows, or texts have several labels.
+        DataError: there are no rows, or the predictions are multi-label.
     """
     outcomes = Outcomes.of(predictions)
     uncalibrated = replace(predictions, calibration=None)
@@ -318,7 +344,7 @@ def _hits(confusion: Ints) -> Ints:
 
 
 def _ratio(numerator: NDArray[Any], denominator: NDArray[Any]) -> Floats:
-    """Quotient in which 0/0 is 0."""
+    """Quotient; 0/0 is 0."""
     return np.asarray(numerator / np.where(denominator == 0, 1, denominator), dtype=np.float64)
 
 

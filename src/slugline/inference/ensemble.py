@@ -1,4 +1,4 @@
-"""Several models that answer as one."""
+"""Ensembles: several models with the same labels, averaged."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.core.labels import probabilities
-from slugline.inference.predictor import Predictor, windows
+from slugline.core.predictions import probabilities
+from slugline.inference.predictor import Predictor, text_chunks
 
-#: Below it a probability's logarithm would not be finite in float32.
+#: Smaller probabilities are raised to it, so that their logarithm is finite in float32.
 SMALLEST_PROBABILITY = 1e-30
+
+Method = Literal["logits", "probabilities"]
 
 
 @dataclass(frozen=True)
@@ -22,35 +24,32 @@ class EnsemblePredictor:
 
     Args:
         predictors: the models.
-        method: ``logits`` averages what they say, ``probabilities`` how probable they hold each class.
+        method: average ``logits`` or ``probabilities``.
     """
 
     predictors: Sequence[Predictor]
-    method: Literal["logits", "probabilities"] = "logits"
+    method: Method = "logits"
 
     def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-        """Logits in the order of the texts, a window at a time.
+        """Averaged logits in the order of the texts.
 
         Args:
             texts: cleaned; any number, read as they are needed.
 
         Yields:
-            (b, K) for the next b texts; with ``probabilities`` the logarithm of their mean.
+            (b, K) for the next b texts.
         """
-        for window in windows(texts):
-            yield average(
-                [np.concatenate(list(predictor.logits(window))) for predictor in self.predictors], self.method
-            )
+        for chunk in text_chunks(texts):
+            members = [np.concatenate(list(predictor.logits(chunk))) for predictor in self.predictors]
+            yield average_logits(members, self.method)
 
 
-def average(
-    members: Sequence[NDArray[np.float32]], method: Literal["logits", "probabilities"] = "logits"
-) -> NDArray[np.float32]:
-    """What an ensemble says.
+def average_logits(members: Sequence[NDArray[np.float32]], method: Method = "logits") -> NDArray[np.float32]:
+    """Average the logits of several models.
 
     Args:
-        members: (N, K) logits of each model, about the same rows.
-        method: ``logits`` or ``probabilities``.
+        members: (N, K) logits of each model, of the same rows.
+        method: ``logits``, or ``probabilities``, which returns the logarithms of the mean probabilities.
 
     Returns:
         (N, K) logits.

@@ -1,4 +1,4 @@
-"""`Predictor`: what differs between kinds of models, texts to logits; and the windows in which all of them take texts."""
+"""`Predictor`: texts to logits, the part of a classifier that differs between kinds of models."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-#: Texts that are held in memory, and sorted by length, together; memory is bounded by them.
+#: Texts that are held in memory, and sorted by length, together.
 CHUNK_TEXTS = 4_096
 
 
 class Predictor(Protocol):
-    """Whatever turns texts into logits."""
+    """Anything that computes logits of texts."""
 
     def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-        """Logits (b, K) for the next b texts, in order, in constant memory."""
+        """Yield logits (b, K) of the next b texts, in order and in constant memory."""
         ...
 
 
-def windows(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in lists of `CHUNK_TEXTS`, read as they are needed."""
+def text_chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the texts in lists of `CHUNK_TEXTS`, read as they are needed."""
     remaining = iter(texts)
-    while window := list(islice(remaining, CHUNK_TEXTS)):
-        yield window
+    while chunk := list(islice(remaining, CHUNK_TEXTS)):
+        yield chunk

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from slugline.core.errors import ModelError
@@ -11,15 +10,15 @@ from slugline.core.hardware import Device
 from slugline.core.labels import LabelSet
 from slugline.models.pretrained import from_pretrained, load_config, resolve_base, sentence_pooling
 from slugline.models.saving import size_of
-from slugline.recipe.sections import Dimensions
+from slugline.recipe.model_section import Dimensions
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from slugline.models.architectures.pooled import Pooling
-    from slugline.recipe.sections import ModelSection
+    from slugline.recipe.model_section import ModelSection
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: Keys of a sentence-transformers pooling configuration -> our names.
 SENTENCE_POOLING = {
@@ -66,14 +65,14 @@ def pooling_of(section: ModelSection) -> str:
         return section.pooling
     if section.head == "native":
         return "native"
-    if section.kind == "scratch":
-        return "mean"
+    if section.capabilities.default_pooling != "native":
+        return section.capabilities.default_pooling
     stated = sentence_pooling(resolve_base(section.base))
     known = next((ours for key, ours in SENTENCE_POOLING.items() if stated.get(key)), None)
     if known:
         return known
     if section.adapt == "adapter" or section.head in ("linear", "mlp"):
-        return "last" if section.kind == "decoder" else "mean"
+        return "last" if section.capabilities.is_causal else "mean"
     return "native"
 
 
@@ -99,7 +98,7 @@ def build_pretrained(
 
     place, pooling = resolve_base(section.base), pooling_of(section)
     config = load_config(section.base)
-    if section.kind == "decoder":
+    if section.capabilities.is_causal:
         require_causal(config, section.base)
     set_dropout(config, section)
     options = load_options(device)
@@ -168,14 +167,6 @@ def load_options(device: Device) -> dict[str, Any]:
         # tokens, 20 against 24 at 256 (22.7M parameters, bfloat16, two cores). For prediction it is the faster one.
         options["attn_implementation"] = "eager"
     return options
-
-
-#: Kinds whose models are networks -> builder. The linear kind has no model before it is fitted.
-BUILD: dict[str, Callable[[ModelSection, LabelSet, Device, PreTrainedTokenizerBase], PreTrainedModel]] = {
-    "encoder": build_pretrained,
-    "decoder": build_pretrained,
-    "scratch": build_scratch,
-}
 
 
 def scratch_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:

@@ -1,13 +1,12 @@
-"""A trained transformer that answers with logits: tokens in, float32 out, in constant memory.
+"""Forward passes of torch classifiers: tokens in, float32 logits out.
 
-The trainer's evaluation and every prediction go through `forward`, so that both mean the same.
+Evaluation during training and prediction with a trained model both call `predict_logits`, so that they agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,36 +15,54 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slugline.core.hardware import Precision
-from slugline.data.batching.batches import batches_by_length, collate
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise
-from slugline.inference.predictor import windows
+from slugline.data.batching.planning import BatchForward, BatchLimits, batched_logits
+from slugline.data.batching.tokens import Tokens
 from slugline.models.memory import retry_with_smaller_batches
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedModel
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Matrix products in ``precision``, everything delicate in float32."""
+    """Matrix products in ``precision``, numerically sensitive operations in float32."""
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=DTYPES[precision])
 
 
-def forward(
-    model: PreTrainedModel, tokens: Tokens, *, pad_id: int, precision: Precision, rows: int, budget: int
-) -> NDArray[np.float32]:
-    """Logits of tokenised texts.
+@contextmanager
+def evaluation_mode(model: PreTrainedModel, precision: Precision) -> Iterator[None]:
+    """Evaluation mode without gradients inside; afterwards the model's previous mode.
 
     Args:
-        model: any sequence classifier; put into evaluation mode and left as it was found.
+        model: changed and restored.
+        precision: of the matrix products.
+
+    Yields:
+        Nothing.
+    """
+    was_training = model.training
+    model.train(False)
+    try:
+        with torch.inference_mode(), autocast(model.device, precision):
+            yield
+    finally:
+        model.train(was_training)
+
+
+def predict_logits(
+    model: PreTrainedModel, tokens: Tokens, *, pad_id: int, precision: Precision, limits: BatchLimits
+) -> NDArray[np.float32]:
+    """Return the logits of tokenised texts.
+
+    Args:
+        model: any sequence classifier.
         tokens: N texts.
         pad_id: id of the padding token.
         precision: of the matrix products.
-        rows: most pieces in a forward pass.
-        budget: most padded tokens in a forward pass.
+        limits: of a forward pass.
 
     Returns:
         (N, K) in the order of the texts.
@@ -53,30 +70,29 @@ def forward(
     Raises:
         ModelError: a single text does not fit into memory.
     """
-    device, was_training = model.device, model.training
-    logits = np.zeros((len(tokens), model.config.num_labels or 0), dtype=np.float32)
 
-    def fill(rows: int, budget: int) -> None:
-        for indices in batches_by_length(tokens, rows=rows, budget=budget):
-            batch = collate([tokens[index] for index in indices], pad_id=pad_id)
-            some = text_logits(model, {key: value.to(device) for key, value in batch.items()}, len(indices))
-            logits[indices] = some.float().cpu().numpy()
+    def compute(limits: BatchLimits) -> NDArray[np.float32]:
+        n_labels = model.config.num_labels or 0
+        return batched_logits(_batch_forward(model), tokens, n_labels=n_labels, pad_id=pad_id, limits=limits)
 
-    model.train(False)
-    try:
-        with torch.inference_mode(), autocast(device, precision):
-            retry_with_smaller_batches(fill, rows=rows, budget=budget)
-    finally:
-        model.train(was_training)
-    return logits
+    with evaluation_mode(model, precision):
+        return retry_with_smaller_batches(compute, limits=limits)
+
+
+def _batch_forward(model: PreTrainedModel) -> BatchForward:
+    def forward(batch: Mapping[str, NDArray[np.int64]], count: int) -> NDArray[np.float32]:
+        tensors = {name: torch.from_numpy(array).to(model.device) for name, array in batch.items()}
+        return text_logits(model, tensors, count).float().cpu().numpy()
+
+    return forward
 
 
 def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int) -> Tensor:
-    """What a model says of texts: of each the mean over its pieces.
+    """Return the logits of texts: of each text the mean over its pieces.
 
     Args:
         model: any sequence classifier.
-        batch: as `slugline.data.batching.batches.collate` gives it, without labels.
+        batch: what `slugline.data.batching.planning.pad` returns, as tensors.
         count: B, the number of texts.
 
     Returns:
@@ -87,7 +103,7 @@ def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int)
     logits: Tensor = model(**inputs).logits
     if window_of is None:
         return logits
-    logits = logits.float()  # of eight windows in bfloat16 the mean would lose what tells close classes apart
+    logits = logits.float()  # the mean of eight windows in bfloat16 loses differences between close classes
     sums = logits.new_zeros(count, logits.shape[1]).index_add(0, window_of, logits)
     return sums / window_of.bincount(minlength=count).unsqueeze(1)
 
@@ -95,56 +111,15 @@ def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int)
 def cast_linear_weights(model: PreTrainedModel, precision: Precision) -> None:
     """Store the weights of linear layers in ``precision``.
 
-    ``autocast`` would convert them again for every forward pass, which for a single short text takes longer than the
-    pass itself; the products are the same to the bit. For prediction only: such weights cannot be trained well.
+    ``autocast`` would convert them in every forward pass, which takes longer than the pass itself for a single short
+    text; the products are bitwise the same. For prediction only: such weights cannot be trained well.
 
     Args:
         model: changed in place.
-        precision: as used with `forward`.
+        precision: as used with `predict_logits`.
     """
     if precision == "fp32":
         return
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
             module.to(DTYPES[precision])
-
-
-@dataclass(frozen=True)
-class TransformerPredictor:
-    """Texts to logits through a transformer.
-
-    Args:
-        model: in evaluation mode, on its device.
-        tokenizer: the model's.
-        truncation: what of a long text is read.
-        precision: of the matrix products.
-        rows: most texts in a forward pass.
-        budget: most padded tokens in a forward pass.
-    """
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-    truncation: Truncation
-    precision: Precision = "fp32"
-    rows: int = 64
-    budget: int = 8_192
-
-    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-        """Logits in the order of the texts, a window at a time.
-
-        Args:
-            texts: cleaned; any number, read as they are needed.
-
-        Yields:
-            (b, K) for the next b texts.
-        """
-        for window in windows(texts):
-            tokens = tokenise(window, self.tokenizer, self.truncation)
-            yield forward(
-                self.model,
-                tokens,
-                pad_id=int(self.tokenizer.pad_token_id),
-                precision=self.precision,
-                rows=self.rows,
-                budget=self.budget,
-            )

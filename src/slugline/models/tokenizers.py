@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: Files of which a folder with a tokenizer holds at least one.
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")

@@ -1,7 +1,19 @@
-"""The whole way: a recipe goes in, a run comes out, and everything else reads runs."""
+"""From one recipe to one run, and what is done with runs.
 
+```text
+training.py           train: recipe in, run out
+pretraining.py        pretrain: texts in, backbone out
+cross_validation.py   one run per fold, and their ensemble
+steps.py              fit, calibrate, score, write the results
+run_data.py           the data set of a run, checked for changes
+evaluate_model.py     evaluate_on, score_split: score models on more data
+compare_runs.py       compare_runs: compare run folders
+```
+"""
+
+from slugline.pipeline.compare_runs import compare_runs, warn_of_sizes
+from slugline.pipeline.evaluate_model import evaluate_on, score_split
 from slugline.pipeline.pretraining import pretrain
-from slugline.pipeline.reading_runs import compare_runs, evaluate_on, score_split, warn_of_sizes
 from slugline.pipeline.training import train
 
 __all__ = ["compare_runs", "evaluate_on", "pretrain", "score_split", "train", "warn_of_sizes"]

@@ -1,4 +1,4 @@
-"""Defaults that depend on what a recipe says elsewhere: on the model, and on whether it is a pre-training."""
+"""Defaults that depend on other keys: on the model, and on whether the recipe is a pre-training."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from slugline.core.layouts import RunLayout
-from slugline.recipe.sections import DataSection, ModelSection
+from slugline.recipe.data_section import DataSection
+from slugline.recipe.kinds import KINDS
+from slugline.recipe.model_section import ModelSection
 
-#: Stands for [data] where a pre-training names texts of its own; never written.
+#: Placeholder for [data] in a pre-training with texts of its own; never written.
 NO_DATA = DataSection.model_construct()
 
 #: Keys of [model] that other defaults depend on.
 CONDITIONS = ("kind", "base", "adapt")
 
-#: Defaults that depend on the model: where all conditions of a row hold, its values stand in for what is not given.
-#: ``origin`` is the base that pre-training began with, where ``base`` is what it left. Earlier rows come first.
+#: Conditions on the model, and the defaults that apply if all of them hold. If several rows set a key, the first one
+#: applies. ``origin`` is the base that pre-training started from, if ``base`` is a pre-trained model.
 MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
-    # The head alone is convex and its features are computed once: many cheap epochs at a high rate.
+    # Training a head is a convex problem and the features are computed once: many cheap epochs at a high rate.
     ({"adapt": "frozen"}, {"train": {"learning_rate": 3e-3, "head_learning_rate": 0.0, "epochs": 30}}),
-    # What is added begins at nothing and takes higher rates than weights that know something.
+    # Added weights start at zero and need higher rates than pre-trained weights.
     ({"adapt": "lora"}, {"train": {"learning_rate": 5e-4}}),
     ({"adapt": "adapter"}, {"train": {"learning_rate": 5e-4}}),
     (
         {"kind": "encoder", "origin": "embedded"},
         {
-            # Small and trained with mean pooling: it takes higher rates than the BERT family's 2e-5. Its random
-            # numbers for attention dropout cost a quarter of the time on a CPU and change no result that we measured.
+            # Small and trained with mean pooling: higher rates than the 2e-5 of the BERT family give better results.
+            # The random numbers of attention dropout take a quarter of the time on a CPU and changed no result.
             "model": {"attention_dropout": 0.0},
             "train": {"learning_rate": 1e-4, "head_learning_rate": 1e-3},
         },
@@ -50,30 +52,30 @@ MODEL_DEFAULTS: tuple[tuple[dict[str, str], dict[str, dict[str, Any]]], ...] = (
     ),
 )
 
-#: Defaults of a recipe with [pretrain]: there are no classes to score.
+#: Defaults of a recipe with [pretrain], which has no classes to score.
 PRETRAIN_DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_by": "loss"}}
 
 
 def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values of a recipe with what depends on others filled in.
+    """Fill in the defaults that depend on other keys.
 
     Args:
-        values: nested tables, as TOML gives them; of wrong kinds perhaps, which are left as they are.
+        values: nested tables, as TOML gives them; values of a wrong type are left unchanged.
 
     Returns:
-        The same, and defaults for what is not given.
+        The same, with defaults for keys that are not given.
     """
     return _with_pretrain_defaults(_with_model_defaults(values))
 
 
 def defaults_beside(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What stands in for keys that are not given, beside the model and the pre-training that a recipe names.
+    """Return the defaults that depend on the model and the pre-training of a recipe.
 
     Args:
-        values: complete, as `Recipe.model_dump` gives them.
+        values: complete, from `Recipe.model_dump`.
 
     Returns:
-        By section and key; the schema's own defaults are not among them.
+        Defaults by section and key, without those of the schema.
     """
     named = {"model": {key: values["model"][key] for key in CONDITIONS}}
     named |= {key: values[key] for key in ("pretrain",) if key in values}
@@ -89,8 +91,9 @@ def _with_model_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(model, Mapping):
         return dict(values)
     known = {key: model.get(key, ModelSection.model_fields[key].default) for key in CONDITIONS}
-    if known["kind"] == "scratch":
-        known["base"] = model.get("base", "")
+    kind = KINDS.get(known["kind"]) if isinstance(known["kind"], str) else None
+    if kind:
+        known["base"] = model.get("base", kind.default_base)
     known["origin"] = _origin_of(known["base"])
     resolved = dict(values)
     for conditions, defaults in MODEL_DEFAULTS:
@@ -110,7 +113,7 @@ def _with_pretrain_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _filled(values: Mapping[str, Any], defaults: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Values with defaults in place of what is not given."""
+    """Values, and defaults for the keys that are not given."""
     filled = dict(values)
     for section, keys in defaults.items():
         given = filled.get(section, {})
@@ -120,9 +123,9 @@ def _filled(values: Mapping[str, Any], defaults: Mapping[str, dict[str, Any]]) -
 
 
 def _origin_of(base: Any) -> Any:
-    """The base that a pre-training began with, where ``base`` is the ``model`` folder it left; else ``base``.
+    """The base that pre-training started from, if ``base`` is a model of `slugline pretrain`; else ``base``.
 
-    What suits the embedded encoder suits it after further pre-training too.
+    The defaults of the embedded encoder also suit it after further pre-training.
     """
     seen: list[str] = []
     while isinstance(base, str) and Path(base).name == "model" and base not in seen:

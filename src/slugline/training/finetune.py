@@ -1,68 +1,69 @@
-"""Training of a transformer as a classifier, from tokens to the best weights on validation.
+"""Fine-tuning of a transformer as a classifier, from a data set to the best weights on validation.
 
-`fit_transformer` is the story; the steps below it hand single values to the rooms that do the work. What it has in
-common with other trainings is in `slugline.training.loop.session`.
+`fit_transformer` is the outline. What fine-tuning has in common with pre-training is in `slugline.training.loop.session`.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import set_seed
 
 from slugline.core.errors import TrainingError
 from slugline.core.storage import replacing_folder
-from slugline.data.batching.batches import UpdateLoader, UpdateSampler
-from slugline.data.batching.tokens import Tokens, tokenise, truncation_of
+from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
+from slugline.data.batching.planning import BatchLimits
+from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import METRICS, summary
-from slugline.inference.classifier import Classifier, load
+from slugline.inference.load import load
 from slugline.models.adaptation.adapt import Adapted, adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
-from slugline.models.build import BUILD
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save, size_of
+from slugline.recipe.kinds import resolve
 from slugline.recipe.recipe import Recipe
-from slugline.recipe.sections import TrainSection
+from slugline.recipe.train_section import TrainSection
 from slugline.run.run import Run
 from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
 from slugline.training.loop.checkpoints import Progress
+from slugline.training.loop.method import Method
+from slugline.training.loop.resuming import load_progress, resume_point
 from slugline.training.loop.session import (
     TrainingSession,
-    chosen,
     enable_activation_checkpointing,
-    load_progress,
-    resume_point,
+    prepare,
     run_training,
+    selected_checkpoint,
     training_timing,
 )
-from slugline.training.loop.trainer import Method, RunningConfusion
+from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.methods.losses import Loss, build_loss, class_weights, logit_adjustment
 from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
-from slugline.training.runtime import Runtime, prepare_runtime
-from slugline.training.tokenizer import resolve_tokenizer
+from slugline.training.result import FitResult
+from slugline.training.runtime import Runtime
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class FinetuneSession(TrainingSession):
-    """Everything that the training of one classifier is made of.
+    """Everything that the training of a classifier needs.
 
     Args:
         dataset: with rows in train and validation.
-        adapted: the model, of which only some weights may be trained.
-        inputs: the rows as the model reads them.
+        adapted: the model with the weights that are trained.
+        inputs: the rows in the form that the model reads.
     """
 
     dataset: TextDataset
@@ -80,50 +81,18 @@ class FinetuneSession(TrainingSession):
         return np.bincount(self.targets, minlength=len(self.dataset.labels))
 
 
-def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> Classifier:
-    """Train a transformer and keep the best weights on validation.
-
-    Args:
-        recipe: complete.
-        dataset: with rows in train and validation.
-        run: open for writing; whole checkpoints in it are gone on from.
-        checkpoint: go on from this one instead of the latest.
-
-    Returns:
-        The classifier, loaded from what was saved.
-
-    Raises:
-        TrainingError: training cannot go on.
-        RunError: the disk is full, or ``checkpoint`` is not whole.
-    """
-    session = _prepare(recipe, dataset, run, resume_point(run, checkpoint))
-    size = size_of(session.model)
-    _log_size(size)
-    run_training(
-        session,
-        _method(session),
-        loader=lambda rank, world: _loader(session, rank=rank, world=world),
-        score=lambda model: _score(session, model),
-        callbacks=_callbacks(session),
-    )
-    _save(session)
-    run.record({"size": size, "training": training_timing(session), "chosen": chosen(session)})
-    return load(run.path, precision=session.runtime.precision.precision, device=session.runtime.hardware.device)
-
-
-def _prepare(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None) -> FinetuneSession:
-    runtime = prepare_runtime(recipe.train)
-    run.record(runtime.facts())
-    tokenizer = resolve_tokenizer(recipe.model, lambda: dataset["train"]["text"][:], run)
-    # Before the model is built: the seed decides the weights of its head.
-    set_seed(recipe.seed)
-    model = BUILD[recipe.model.kind](recipe.model, dataset.labels, runtime.hardware.device, tokenizer)
+def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
+    """Train a transformer and keep the best weights on validation; see `slugline.training.fit.fit`."""
+    start = resume_point(run, checkpoint)
+    runtime, tokenizer = prepare(recipe, run, lambda: dataset["train"]["text"][:])
+    model = resolve(recipe.model.capabilities.build)(recipe.model, dataset.labels, runtime.hardware.device, tokenizer)
     adapted = adapt(model, recipe.model)
     if recipe.model.gradient_checkpointing:
         enable_activation_checkpointing(model)
+    truncation = _truncation(recipe, model, tokenizer)
+    tokens = _tokenise(dataset, tokenizer, truncation)
     progress = load_progress(start, recipe.train, runtime)
-    tokens = _tokenise(recipe, dataset, run, model, tokenizer)
-    return FinetuneSession(
+    session = FinetuneSession(
         recipe=recipe,
         run=run,
         runtime=runtime,
@@ -136,20 +105,49 @@ def _prepare(recipe: Recipe, dataset: TextDataset, run: Run, start: Path | None)
         start=start,
         dataset=dataset,
         adapted=adapted,
-        inputs=_training_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
+        inputs=_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
+    )
+    size = size_of(model)
+    _log_size(size)
+    run_training(
+        session,
+        _method(session),
+        loader=lambda rank, world: _loader(session, rank=rank, world=world),
+        score=lambda model: _score(session, model),
+        callbacks=_callbacks(session),
+    )
+    _save(session)
+    return FitResult(
+        load(run.path, precision=runtime.precision.precision, device=runtime.hardware.device),
+        timing=training_timing(session),
+        size=size,
+        selected=selected_checkpoint(session),
+        data={"tokens": _token_statistics(truncation, tokens)},
     )
 
 
-def _log_size(size: dict[str, int]) -> None:
-    session = [size["embedding_parameters"], size["head_parameters"]]
-    logger.info(
-        "%s parameters: %s embeddings + %s blocks + %s head; %s are trained",
-        *(f"{count:,}" for count in (size["parameters"], session[0], size["parameters"] - sum(session), session[1])),
-        f"{size['trainable_parameters']:,}",
-    )
+def _truncation(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Truncation:
+    longest = longest_input(model.config, tokenizer)
+    truncation = truncation_of(recipe.data, longest)
+    if truncation.max_length < recipe.data.max_length:
+        logger.warning("data.max_length is %d, but the model reads at most %d tokens.", recipe.data.max_length, longest)
+    return truncation
 
 
-def _training_inputs(
+def _tokenise(dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> dict[str, Tokens]:
+    """Tokens of train and validation."""
+    return {
+        split: tokenise(dataset[split]["text"][:], tokenizer, truncation, fingerprint=f"{dataset.fingerprint}/{split}")
+        for split in ("train", "validation")
+    }
+
+
+def _token_statistics(truncation: Truncation, tokens: Mapping[str, Tokens]) -> dict[str, Any]:
+    lengths = {split: some.length_statistics() for split, some in tokens.items()}
+    return {"max_length": truncation.max_length, **lengths}
+
+
+def _inputs(
     recipe: Recipe,
     runtime: Runtime,
     model: PreTrainedModel,
@@ -158,28 +156,32 @@ def _training_inputs(
     *,
     pad_id: int,
 ) -> TrainingInputs:
-    """Tokens, or where the base is frozen what it says of them: to ask it is part of the training's time."""
+    """Tokens, or the features of a frozen base; the time to compute features belongs to the training."""
     if recipe.model.adapt != "frozen":
         return TokenInputs(tokens, pad_id)
     model.to(runtime.hardware.device)  # type: ignore[arg-type]
     try:
         frozen_base = FrozenBase(model)
     except ValueError as error:
-        logger.info("the frozen base is asked again in every epoch: %s.", error)
+        logger.info("the frozen base runs again in every epoch: %s.", error)
         return TokenInputs(tokens, pad_id)
-    profile, precision, began = runtime.profile, runtime.precision.precision, time.monotonic()
+    limits = BatchLimits(recipe.train.eval_batch_size, runtime.profile.micro_batch_tokens)
+    precision, started = runtime.precision.precision, time.monotonic()
     features = {
-        split: frozen_base.encode(
-            some,
-            pad_id=pad_id,
-            precision=precision,
-            rows=recipe.train.eval_batch_size,
-            budget=profile.micro_batch_tokens,
-        )
+        split: frozen_base.encode(some, pad_id=pad_id, precision=precision, limits=limits)
         for split, some in tokens.items()
     }
-    progress.train_seconds += time.monotonic() - began
+    progress.train_seconds += time.monotonic() - started
     return FeatureInputs(frozen_base, features)
+
+
+def _log_size(size: dict[str, int]) -> None:
+    parts = [size["embedding_parameters"], size["head_parameters"]]
+    logger.info(
+        "%s parameters: %s embeddings + %s blocks + %s head; %s are trained",
+        *(f"{count:,}" for count in (size["parameters"], parts[0], size["parameters"] - sum(parts), parts[1])),
+        f"{size['trainable_parameters']:,}",
+    )
 
 
 def _callbacks(session: FinetuneSession) -> list[TrainerCallback]:
@@ -190,7 +192,7 @@ def _callbacks(session: FinetuneSession) -> list[TrainerCallback]:
 
 
 def _save(session: FinetuneSession) -> None:
-    """Write the model; what PEFT learnt is kept beside it, and merged into it."""
+    """Save the model; PEFT's weights are also saved separately, and merged into the model."""
     layout = session.run.layout
     if session.adapted.peft is not None:
         with replacing_folder(layout.adapter) as folder:
@@ -199,31 +201,14 @@ def _save(session: FinetuneSession) -> None:
         save(session.adapted.merged(), session.tokenizer, folder)
 
 
-def _tokenise(
-    recipe: Recipe, dataset: TextDataset, run: Run, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> dict[str, Tokens]:
-    """Tokens of train and validation; what was seen of their lengths goes into ``data.json``."""
-    longest = longest_input(model.config, tokenizer)
-    truncation = truncation_of(recipe.data, longest)
-    if truncation.max_length < recipe.data.max_length:
-        logger.warning("data.max_length = %d, but the model reads %d tokens.", recipe.data.max_length, longest)
-    tokens, facts = {}, {}
-    for split in ("train", "validation"):
-        texts = dataset[split]["text"][:]
-        key = f"{dataset.fingerprint}/{split}"
-        tokens[split] = tokenise(texts, tokenizer, truncation, fingerprint=key)
-        facts[split] = tokens[split].facts()
-    run.write_json(run.layout.data, run.data | {"tokens": {"max_length": truncation.max_length, **facts}})
-    return tokens
-
-
 def _loader(session: FinetuneSession, *, rank: int, world: int) -> UpdateLoader:
     recipe = session.recipe
+    is_balanced = recipe.data.sampling == "balanced"
     sampler = UpdateSampler(
         session.inputs.lengths,
         size=recipe.train.batch_size,
         seed=recipe.seed,
-        weights=1 / session.class_counts[session.targets] if recipe.data.sampling == "balanced" else None,
+        weights=1 / session.class_counts[session.targets] if is_balanced else None,
         rank=rank,
         world=world,
     )
@@ -262,17 +247,16 @@ def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ..
 
 
 def _score(session: FinetuneSession, model: PreTrainedModel) -> dict[str, float]:
-    """Every metric of a model on validation."""
+    """All metrics on validation."""
     logits = session.inputs.validation_logits(
         model,
         precision=session.runtime.precision.precision,
-        rows=session.recipe.train.eval_batch_size,
-        budget=session.progress.tokens,
+        limits=BatchLimits(session.recipe.train.eval_batch_size, session.progress.limits.max_tokens),
     )
     if not np.isfinite(logits).all():
         raise TrainingError(
-            "the model's validation logits are not finite; the last checkpoint is intact.",
-            hint="Most likely the learning rate is too high: try train.learning_rate 3 times lower.",
+            "the validation logits are not finite; the last checkpoint is intact.",
+            hint="Most likely the learning rate is too high: try a train.learning_rate 3 times lower.",
         )
     scored = summary(session.dataset.predictions("validation", logits))
     return {name: scored[name] for name in METRICS}

@@ -1,6 +1,6 @@
-"""`fit`: a recipe and a data set to a trained classifier, saved in the run. `FIT` names a function for each kind.
+"""`fit` trains a classifier, `fit_backbone` pre-trains a backbone; both save the model in the run.
 
-`fit_texts`: a recipe and a corpus to a backbone, likewise.
+Checks that need no data are made before any data is read.
 """
 
 from __future__ import annotations
@@ -14,30 +14,24 @@ from slugline.core.errors import RecipeError
 from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
-from slugline.inference.classifier import Classifier
+from slugline.recipe.kinds import KINDS, resolve
 from slugline.recipe.recipe import Recipe
-from slugline.recipe.sections import Tracker, TrainSection
+from slugline.recipe.train_section import Tracker, TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import check_arguments
+from slugline.training.result import FitResult, PretrainResult
 from slugline.training.tracking.environment import check_trackers, tracking
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
-Fit = Callable[[Recipe, TextDataset, Run, Path | None], Classifier]
+#: Trains a kind (`Kind.fit`): recipe, data set, run, and the checkpoint to resume from, or None for the latest.
+Fit = Callable[[Recipe, TextDataset, Run, Path | None], FitResult]
 
-#: Kind -> module and function that train it; torch is imported only for those that need it.
-FIT = {
-    "encoder": "slugline.training.finetune:fit_transformer",
-    "decoder": "slugline.training.finetune:fit_transformer",
-    "scratch": "slugline.training.finetune:fit_transformer",
-    "linear": "slugline.training.linear:fit_linear",
-}
-
-#: Module that pre-trains; it needs torch, too.
+#: Module that pre-trains; imported only when needed, since it needs torch.
 PRETRAINING = "slugline.training.pretrain"
 
-#: Keys of [train] that speak of classes.
-OF_CLASSES = (
+#: Keys of [train] that apply to classes.
+CLASS_KEYS = (
     "loss",
     "class_weights",
     "label_smoothing",
@@ -50,15 +44,15 @@ OF_CLASSES = (
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse what could only fail after the data has been read.
+    """Refuse a recipe whose training could only fail after the data has been read.
 
     Args:
         recipe: about to be executed.
 
     Raises:
-        RecipeError: the recipe is one of pre-training, ``train.select_by`` is no metric, or ``[train.arguments]`` names
-            what does not exist or what the recipe owns.
-        MissingExtra: a tracker of ``train.track`` is not installed.
+        RecipeError: the recipe is a pre-training, ``train.select_by`` is not a metric, or ``[train.arguments]`` has an
+            argument that does not exist or that another key sets.
+        MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
     if recipe.pretrain:
         raise RecipeError(
@@ -71,90 +65,91 @@ def check(recipe: Recipe) -> None:
 
 
 def check_pretraining(recipe: Recipe) -> None:
-    """Refuse what could only fail after texts have been read, and keys that pre-training would pass over.
+    """Refuse a recipe whose pre-training could only fail after the texts have been read, or that has unused keys.
 
     Args:
         recipe: about to be executed.
 
     Raises:
-        RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]``
-            names what does not exist or what the recipe owns.
-        ModelError: the base cannot be pre-trained as the recipe wants.
-        MissingExtra: a tracker of ``train.track`` is not installed.
+        RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]`` has
+            an argument that does not exist or that another key sets.
+        ModelError: the base cannot be pre-trained as the recipe asks.
+        MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
+    model, train = recipe.model, recipe.train
     if not recipe.pretrain:
         raise RecipeError(
             f"{recipe.name}: there is no [pretrain] section.",
             hint="Add one, or train a classifier with: slugline train RECIPE",
         )
-    if recipe.model.kind == "linear":
+    if not model.capabilities.objective:
+        possible = " or ".join(f'"{name}"' for name, kind in KINDS.items() if kind.objective)
         raise RecipeError(
-            'model.kind is "linear", which cannot be pre-trained.', hint='Choose model.kind = "encoder" or "scratch".'
+            f'model.kind is "{model.kind}", which cannot be pre-trained.', hint=f"Choose model.kind = {possible}."
         )
-    if recipe.model.adapt != "full":
+    if model.adapt != "full":
         raise RecipeError(
-            f"model.adapt is {recipe.model.adapt!r}, but pre-training changes the whole base.",
+            f"model.adapt is {model.adapt!r}, but pre-training changes all weights of the base.",
             hint="Leave it out here; adapt when fine-tuning.",
         )
-    if recipe.train.select_by != "loss":
+    if train.select_by != "loss":
         raise RecipeError(
-            f"train.select_by is {recipe.train.select_by!r}, but there are no classes to score.",
+            f"train.select_by is {train.select_by!r}, but pre-training has no classes to score.",
             hint='Leave it out: pre-training selects by "loss".',
         )
-    for key in OF_CLASSES:
-        if getattr(recipe.train, key) != TrainSection.model_fields[key].default:
+    for key in CLASS_KEYS:
+        if getattr(train, key) != TrainSection.model_fields[key].default:
             raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
-    check_arguments(recipe.train.arguments)
+    check_arguments(train.arguments)
     check_trackers(_trackers(recipe))
     import_module(PRETRAINING).check_base(recipe)
 
 
-def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> Classifier:
-    """Train, and leave model, history and checkpoints in the run.
+def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> FitResult:
+    """Train a classifier; model, history and checkpoints are saved in the run.
 
     Args:
         recipe: complete.
         dataset: with rows in train and validation.
-        run: open for writing; whole checkpoints in it are gone on from.
-        checkpoint: go on from this one instead of the latest.
+        run: open for writing; training resumes from its last complete checkpoint, if it has one.
+        checkpoint: to resume from instead of the last one.
 
     Returns:
-        The classifier, loaded from what was saved.
+        The classifier, loaded from the saved model, and the facts about its training.
 
     Raises:
-        TrainingError: training cannot go on.
-        RunError: the disk is full, or ``checkpoint`` is not whole.
+        TrainingError: training cannot continue.
+        RunError: the disk is full, or ``checkpoint`` is incomplete.
     """
-    module, _, name = FIT[recipe.model.kind].partition(":")
-    fit_kind: Fit = getattr(import_module(module), name)
+    fit_kind: Fit = resolve(recipe.model.capabilities.fit)
     trackers = _trackers(recipe)
-    if len(trackers) < len(recipe.train.track):
-        logger.info("train.track is left alone: the %s kind trains in one go.", recipe.model.kind)
+    if len(trackers) < len(recipe.train.report_to):
+        logger.info("train.report_to is ignored: the %s kind has no updates to report.", recipe.model.kind)
     with tracking(run, trackers):
         return fit_kind(recipe, dataset, run, checkpoint)
 
 
-def fit_texts(recipe: Recipe, corpus: Corpus, run: Run) -> dict[str, float]:
-    """Pre-train the recipe's base, and leave backbone, history and checkpoints in the run.
+def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
+    """Pre-train the base of a recipe; backbone, history and checkpoints are saved in the run.
 
     Args:
         recipe: complete, with [pretrain].
         corpus: texts to learn from.
-        run: open for writing; whole checkpoints in it are gone on from.
+        run: open for writing; training resumes from its last complete checkpoint, if it has one.
 
     Returns:
-        ``loss``, ``perplexity`` and ``accuracy`` of the tokens that were to be found, on validation.
+        Scores on the validation sequences, and the facts about the training.
 
     Raises:
         DataError: there are too few texts.
-        TrainingError: training cannot go on.
+        TrainingError: training cannot continue.
         RunError: the disk is full.
     """
     with tracking(run, _trackers(recipe)):
-        measured: dict[str, float] = import_module(PRETRAINING).fit_backbone(recipe, corpus, run)
-    return measured
+        result: PretrainResult = import_module(PRETRAINING).fit_backbone(recipe, corpus, run)
+    return result
 
 
 def _trackers(recipe: Recipe) -> list[Tracker]:
-    """Those that there is something to tell: the linear kind has no updates."""
-    return [] if recipe.model.kind == "linear" else list(dict.fromkeys(recipe.train.track))
+    """The trackers of a recipe; none for kinds without updates."""
+    return list(dict.fromkeys(recipe.train.report_to)) if recipe.model.capabilities.has_updates else []

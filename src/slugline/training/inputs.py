@@ -1,6 +1,6 @@
-"""What a classifier learns from: the tokens of texts, or what a frozen base once said of them.
+"""Inputs of fine-tuning: the tokens of texts, or the cached features of a frozen base.
 
-Both give updates to the trainer and logits on validation; nobody else needs to know which of them it is.
+Both provide updates for the trainer and logits on validation behind one protocol, `TrainingInputs`.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from slugline.core.hardware import Precision
-from slugline.data.batching.batches import UpdateLoader, UpdateSampler, update_loader
+from slugline.data.batching.loaders import UpdateLoader, UpdateSampler, build_loader, update_loader
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Tokens
 from slugline.models.adaptation.frozen_features import Features, FrozenBase
-from slugline.models.forward import autocast, forward, text_logits
-from slugline.training.loop.trainer import ForwardFunction, forward_texts
+from slugline.models.forward import evaluation_mode, predict_logits, text_logits
+from slugline.training.loop.method import ForwardFunction, forward_texts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
 class TrainingInputs(Protocol):
-    """Training and validation rows as the model reads them."""
+    """Training and validation rows in the form that the model reads."""
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -35,30 +36,29 @@ class TrainingInputs(Protocol):
 
     @property
     def forward(self) -> ForwardFunction:
-        """How the model is asked about a batch."""
+        """Computes logits and targets of a batch."""
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Updates of the training rows.
+        """Build the loader of the training rows.
 
         Args:
             targets: (N,) class indices.
             sampler: over the same N rows.
-            workers: processes that prepare batches, where there is something to prepare.
+            workers: processes that prepare batches.
 
         Returns:
             The loader.
         """
 
     def validation_logits(
-        self, model: PreTrainedModel, *, precision: Precision, rows: int, budget: int
+        self, model: PreTrainedModel, *, precision: Precision, limits: BatchLimits
     ) -> NDArray[np.float32]:
-        """What the model says of the validation rows.
+        """Compute the logits of the validation rows.
 
         Args:
             model: that is trained.
             precision: of the matrix products.
-            rows: most pieces in a forward pass.
-            budget: most padded tokens in a forward pass.
+            limits: of a forward pass.
 
         Returns:
             (N, K).
@@ -67,7 +67,7 @@ class TrainingInputs(Protocol):
 
 @dataclass(frozen=True)
 class TokenInputs:
-    """Tokens, read anew in every pass.
+    """Tokens, which go through the whole model in every epoch.
 
     Args:
         tokens: of train and validation.
@@ -79,29 +79,28 @@ class TokenInputs:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(N,) tokens of each training row, those of all its pieces together."""
+        """(N,) tokens of each training row, summed over its pieces."""
         return self.tokens["train"].lengths * self.tokens["train"].pieces
 
     @property
     def forward(self) -> ForwardFunction:
-        """What the model says of texts."""
+        """Logits and labels of texts."""
         return forward_texts
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Updates of the training rows."""
+        """Loader of the training rows."""
         return update_loader(self.tokens["train"], targets, sampler=sampler, pad_id=self.pad_id, workers=workers)
 
     def validation_logits(
-        self, model: PreTrainedModel, *, precision: Precision, rows: int, budget: int
+        self, model: PreTrainedModel, *, precision: Precision, limits: BatchLimits
     ) -> NDArray[np.float32]:
-        """(N, K) what the model says of the validation rows."""
-        tokens = self.tokens["validation"]
-        return forward(model, tokens, pad_id=self.pad_id, precision=precision, rows=rows, budget=budget)
+        """(N, K) logits of the validation rows."""
+        return predict_logits(model, self.tokens["validation"], pad_id=self.pad_id, precision=precision, limits=limits)
 
 
 @dataclass(frozen=True)
 class FeatureInputs:
-    """What a frozen base says of texts, computed once: an epoch costs the head alone.
+    """Features of a frozen base, computed once; an epoch runs only the head.
 
     Args:
         frozen_base: of the model.
@@ -118,42 +117,34 @@ class FeatureInputs:
 
     @property
     def forward(self) -> ForwardFunction:
-        """What the head says of features."""
+        """Logits and labels of features."""
         return self._forward
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Updates of the training rows."""
-        return UpdateLoader(
-            _Rows(self.features["train"], targets),
-            batch_sampler=sampler,
-            collate_fn=self._collate,
-            # Its own generator: the global random state belongs to dropout, and to exact resumption.
-            generator=torch.Generator(),
-        )
+        """Loader of the training rows; features need no preparation, hence no workers."""
+        return build_loader(_Rows(self.features["train"], targets), sampler, self._collate)
 
     def validation_logits(
-        self, model: PreTrainedModel, *, precision: Precision, rows: int, budget: int
+        self, model: PreTrainedModel, *, precision: Precision, limits: BatchLimits
     ) -> NDArray[np.float32]:
-        """(N, K) what the model says of the validation rows."""
-        features, was_training = self.features["validation"], model.training
-        model.train(False)
+        """(N, K) logits of the validation rows."""
+        features, rows = self.features["validation"], limits.max_pieces
         logits: list[NDArray[np.float32]] = []
-        with torch.inference_mode(), autocast(model.device, precision):
+        with evaluation_mode(model, precision):
             for start in range(0, len(features), rows):
                 some = [(features[index], 0) for index in range(start, min(start + rows, len(features)))]
                 batch = {key: value.to(model.device) for key, value in self._collate(some).items()}
                 logits.append(self._forward(model, batch)[0].float().cpu().numpy())
-        model.train(was_training)
         return np.concatenate(logits)
 
     def _forward(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         inputs = dict(batch)
         labels = inputs.pop("labels")
-        with self.frozen_base.of(inputs.pop("features")):
+        with self.frozen_base.returning(inputs.pop("features")):
             return text_logits(model, inputs, len(labels)), labels
 
     def _collate(self, rows: Sequence[tuple[NDArray[np.float32], int]]) -> dict[str, Tensor]:
-        """Rows to what `FrozenBase.batch` gives, ``features`` (P, 1, H), ``labels`` and, if need be, ``window_of`` (P,)."""
+        """``FrozenBase.batch``, ``features`` (P, 1, H), ``labels``, and ``window_of`` (P,) if there are windows."""
         vectors = torch.from_numpy(np.concatenate([pieces for pieces, _ in rows]))
         batch = self.frozen_base.batch(len(vectors)) | {"features": vectors.unsqueeze(1)}
         if len(vectors) > len(rows):

@@ -1,41 +1,49 @@
-"""Training of the linear kind: a few values of C, the best on validation."""
+"""Training of the linear kind: one model for each of several values of C, the best one on validation (Joachims 1998)."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from slugline.core.errors import TrainingError
+from slugline.core.labels import LabelSet
 from slugline.core.storage import replacing_folder
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
-from slugline.inference.classifier import Classifier, load
-from slugline.inference.linear import LinearPredictor, fit_linear_models
+from slugline.inference.linear import SETTINGS, LinearPredictor, build_vectorizer
+from slugline.inference.load import load
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
+from slugline.training.result import FitResult
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
-#: Values of the SVM's C from which validation chooses.
+#: Values of the SVM's C; validation chooses one.
 LINEAR_COSTS = (0.1, 0.3, 1.0, 3.0, 10.0)
 
 
-def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> Classifier:
-    """Fit the linear kind for several C and keep the best on validation.
+def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
+    """Fit the linear kind for several values of C and keep the best model on validation.
 
     Args:
         recipe: complete.
         dataset: with rows in train and validation.
-        run: open for writing.
-        checkpoint: unused; it trains in seconds.
+        run: open for writing; the model is saved in it.
+        checkpoint: unused; training takes seconds.
 
     Returns:
-        The classifier, loaded from what was saved.
+        The classifier, loaded from the run, and the facts about its training.
+
+    Raises:
+        TrainingError: the texts contain no words, or only one class.
     """
-    chosen_by = metric(recipe.train.select_by)
-    sign = 1 if chosen_by.greater_is_better else -1
+    selected_by = metric(recipe.train.select_by)
     validation = dataset["validation"]
     best: tuple[float, LinearPredictor] | None = None
     started = time.monotonic()
@@ -48,25 +56,71 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     )
     for predictor in predictors:
         logits = np.concatenate(list(predictor.logits(validation["text"][:])))
-        value = chosen_by.function(dataset.predictions("validation", logits))
-        logger.info("C = %g: validation %s %.4f", predictor.settings["C"], chosen_by.name, value)
-        if best is None or sign * value > sign * best[0]:
+        value = selected_by.function(dataset.predictions("validation", logits))
+        logger.info("C = %g: validation %s %.4f", predictor.settings["C"], selected_by.name, value)
+        if best is None or selected_by.is_better(value, best[0]):
             best = (value, predictor)
     assert best is not None
     seconds = time.monotonic() - started
     with replacing_folder(run.layout.model) as folder:
         best[1].save(folder)
-    examples = len(dataset["train"])
-    run.record(
-        {
-            "size": best[1].size,
-            "training": {
-                "train_seconds": seconds,
-                "seconds_per_epoch": seconds / len(LINEAR_COSTS),
-                "examples_per_second": examples * len(LINEAR_COSTS) / seconds,
-                "padding_share": 0.0,
-            },
-            "chosen": {"C": best[1].settings["C"]},
-        }
+    return FitResult(
+        load(run.path),
+        timing={
+            "train_seconds": seconds,
+            "seconds_per_epoch": seconds / len(LINEAR_COSTS),
+            "examples_per_second": len(dataset["train"]) * len(LINEAR_COSTS) / seconds,
+            "padding_share": 0.0,
+        },
+        size=best[1].size,
+        selected={"C": best[1].settings["C"]},
     )
-    return load(run.path)
+
+
+def fit_linear_models(
+    texts: Sequence[str], targets: NDArray[np.int64], *, labels: LabelSet, costs: Sequence[float], seed: int
+) -> Iterator[LinearPredictor]:
+    """Fit one model for each cost; the TF-IDF vectors are computed once.
+
+    Args:
+        texts: N cleaned texts.
+        targets: (N,) class indices.
+        labels: the K classes; a class without a text gets a margin that is never the largest.
+        costs: values of the SVM's C.
+        seed: of the solver.
+
+    Yields:
+        A predictor for each cost, in order.
+
+    Raises:
+        TrainingError: the texts contain no words, or only one class.
+    """
+    from sklearn.svm import LinearSVC
+
+    if len(np.unique(targets)) < 2:
+        raise TrainingError("the training rows have only one class.", hint="Check data.label and the class filters.")
+    vectorizer = build_vectorizer(SETTINGS)
+    try:
+        vectors = vectorizer.fit_transform(texts)
+    except ValueError as error:
+        raise TrainingError(f"the training texts contain no words: {error}.", hint="Check data.text.") from error
+    vocabulary = tuple(vectorizer.get_feature_names_out().tolist())
+    for cost in costs:
+        model = LinearSVC(C=cost, random_state=seed).fit(vectors, targets)
+        weights, bias = _all_classes(model, len(labels))
+        yield LinearPredictor(labels, vocabulary, vectorizer.idf_, weights, bias, SETTINGS | {"C": cost})
+
+
+def _all_classes(model: Any, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Weights (V, K) and bias (K,) for all classes of the label set, from one-vs-rest or binary coefficients."""
+    coefficients, intercepts = model.coef_, model.intercept_
+    if len(model.classes_) == 2:
+        # One margin m for two classes becomes -m/2 and m/2, whose difference is m.
+        coefficients = np.concatenate([-coefficients, coefficients]) / 2
+        intercepts = np.concatenate([-intercepts, intercepts]) / 2
+    weights = np.zeros((coefficients.shape[1], width), dtype=np.float32)
+    # Margins of absent classes: smaller than any margin of a present class, yet finite.
+    bias = np.full(width, -10.0, dtype=np.float32)
+    weights[:, model.classes_] = coefficients.T
+    bias[model.classes_] = intercepts
+    return weights, bias

@@ -1,4 +1,4 @@
-"""The machine as one training uses it: hardware, profile, precision, threads; chosen, logged, recorded."""
+"""The hardware as one training uses it: device, profile, precision and threads; and the environment of a run."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from importlib.metadata import version
 from typing import Any
 
 from slugline.core.hardware import Hardware, PrecisionChoice, Profile, choose_precision, choose_profile, detect
-from slugline.recipe.sections import TrainSection
+from slugline.recipe.train_section import TrainSection
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
-#: Whose versions decide what comes out.
+#: Packages whose versions affect the results.
 PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The hardware, and what was chosen for it."""
+    """The hardware, and the settings chosen for it."""
 
     hardware: Hardware
     profile: Profile
     precision: PrecisionChoice
     threads: int
 
-    def facts(self) -> dict[str, Any]:
-        """For the manifest."""
+    def to_manifest(self) -> dict[str, Any]:
+        """Return plain values for ``manifest.json``."""
         return {"profile": self.profile.name, "precision": self.precision.precision, "threads": self.threads}
 
 
 def hardware_for(section: TrainSection) -> Hardware:
-    """This machine, as far as a recipe uses it.
+    """Return this machine, with the device that a recipe uses.
 
     Args:
-        section: of the recipe; its ``device`` counts more than that of its ``profile``.
+        section: of the recipe; its ``device`` takes precedence over its ``profile``.
 
     Returns:
         The hardware.
 
     Raises:
-        RecipeError: there is no such device.
+        RecipeError: the device is not available.
     """
     return detect("cpu" if section.device == "auto" and section.profile == "cpu" else section.device)
 
 
 def environment(section: TrainSection) -> dict[str, Any]:
-    """What a run was made with, for its manifest: hardware, versions, and the commit of the working folder."""
+    """Return hardware, versions and the git commit of the working folder, for ``manifest.json``."""
     hardware = hardware_for(section)
     return {
         "hardware": {
@@ -64,7 +64,7 @@ def environment(section: TrainSection) -> dict[str, Any]:
 
 
 def _git_commit() -> str:
-    """Commit of the repository in which the command runs; empty where there is none."""
+    """Commit of the repository in which the command runs; empty if there is none."""
     git = shutil.which("git")
     if git is None:
         return ""
@@ -73,16 +73,16 @@ def _git_commit() -> str:
 
 
 def prepare_runtime(section: TrainSection) -> Runtime:
-    """Choose precision and profile, say why, and set the number of threads.
+    """Choose precision and profile, log the reasons, and set the number of threads.
 
     Args:
         section: of the recipe.
 
     Returns:
-        The machine as it will be used.
+        The hardware with its settings.
 
     Raises:
-        RecipeError: ``train.device`` is not here.
+        RecipeError: ``train.device`` is not available.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The tokenizer of one training: the base's own, another's, or one that is trained on the training texts."""
+"""The tokenizer of one training: that of the base, another one, or one that is trained on the training texts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slugline.core.storage import replacing_folder
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
-from slugline.recipe.sections import TRAINED_TOKENIZERS, ModelSection
+from slugline.recipe.model_section import TRAINED_TOKENIZERS, ModelSection
 from slugline.run.run import Run
 
 if TYPE_CHECKING:
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def resolve_tokenizer(section: ModelSection, texts: Callable[[], Sequence[str]], run: Run) -> PreTrainedTokenizerBase:
-    """The tokenizer that a recipe means; one that is to be trained is trained once, whatever is resumed.
+    """Return the tokenizer of a recipe. A tokenizer that has to be trained is trained once and kept in the run.
 
     Args:
         section: of the recipe.
-        texts: gives the training texts, and no others, where they are needed.
-        run: open for writing; a trained tokenizer is kept in it.
+        texts: returns the training texts; called only if a tokenizer is trained.
+        run: open for writing.
 
     Returns:
         The tokenizer, with a padding token.
 
     Raises:
-        ModelError: it cannot be had, or cannot be trained on these texts.
+        ModelError: it cannot be loaded, or cannot be trained on these texts.
     """
     if section.tokenizer not in TRAINED_TOKENIZERS:
         return pretrained_tokenizer(section)
@@ -38,15 +38,15 @@ def resolve_tokenizer(section: ModelSection, texts: Callable[[], Sequence[str]],
 
 
 def pretrained_tokenizer(section: ModelSection) -> PreTrainedTokenizerBase:
-    """A tokenizer that need not be trained.
+    """Load a tokenizer that does not have to be trained.
 
     Args:
-        section: of the recipe; its ``tokenizer`` is none of those that are trained.
+        section: of the recipe; its ``tokenizer`` is not one of `TRAINED_TOKENIZERS`.
 
     Returns:
         The tokenizer, with a padding token.
 
     Raises:
-        ModelError: it cannot be had.
+        ModelError: it cannot be loaded.
     """
     return load_tokenizer(section.base if section.tokenizer == "base" else section.tokenizer)

@@ -14,12 +14,12 @@ from typing import Any
 
 from slugline.core.hardware import choose_precision, choose_profile, detect
 from slugline.evaluation.compare import Comparison, compare
-from slugline.inference.classifier import load
+from slugline.inference.load import load
 from slugline.pipeline import train
 from slugline.recipe.recipe import Recipe, validate
 from slugline.run.run import Run
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 SENTENCE = "Oil prices dropped significantly today as the stock market crashed."
 DATA = "bbc_news"
@@ -197,7 +197,7 @@ def _seconds_per_example(rows: int = 16) -> float:
     from slugline.core.labels import LabelSet
     from slugline.models.build import build_pretrained
     from slugline.models.forward import autocast
-    from slugline.recipe.sections import ModelSection
+    from slugline.recipe.model_section import ModelSection
 
     hardware = detect()
     precision = choose_precision(hardware, autocast=choose_profile(hardware).autocast).precision

@@ -12,8 +12,8 @@ from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
+from slugline.recipe.data_section import DataSection
 from slugline.recipe.recipe import Recipe, section_of, validate
-from slugline.recipe.sections import DataSection
 from slugline.recipe.toml import override
 
 
@@ -58,7 +58,9 @@ def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
     lengths: dict[str, Any] = {"tokenizer": "all-MiniLM-L6-v2", "max_length": max_length}
     for split, rows in dataset.splits.items():
         key = f"{dataset.fingerprint}/{split}"
-        lengths[split] = tokenise(rows["text"][:], tokenizer, Truncation(max_length), fingerprint=key).facts()
+        lengths[split] = tokenise(
+            rows["text"][:], tokenizer, Truncation(max_length), fingerprint=key
+        ).length_statistics()
     return lengths
 
 

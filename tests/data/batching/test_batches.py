@@ -12,15 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import articles
-from slugline.data.batching.batches import (
-    UpdateSampler,
-    batches_by_length,
-    cheapest_batches,
-    collate,
-    cut,
-    split,
-    update_loader,
-)
+from slugline.data.batching.loaders import UpdateSampler, collate, split_update, update_loader
+from slugline.data.batching.planning import BatchLimits, batches_by_length, cheapest_batches, greedy_batches
 from slugline.data.batching.tokens import Tokens, Truncation, tokenise
 from slugline.models.tokenizers import load_tokenizer
 
@@ -33,7 +26,7 @@ lengths_strategy = st.lists(st.integers(1, 60), min_size=1, max_size=200)
 @given(texts_strategy, st.integers(1, 20), st.integers(1, 300))
 def test_passes_cover_all_rows_within_their_budget(texts: list[tuple[int, int]], rows: int, tokens: int) -> None:
     lengths, pieces = map(list, zip(*texts, strict=True))
-    parts = cut(lengths, pieces, rows=rows, tokens=tokens)
+    parts = greedy_batches(lengths, pieces, limits=BatchLimits(rows, tokens))
     assert [parts[0].start, parts[-1].stop] == [0, len(lengths)]
     assert all(before.stop == after.start for before, after in pairwise(parts))
     for part in parts:
@@ -61,7 +54,7 @@ def test_the_cheapest_cut_is_the_cheapest(texts: list[tuple[int, int]], rows: in
         for size in range(len(lengths))
         for cuts in combinations(inner, size)
     )
-    found = cheapest_batches(lengths, pieces, rows=rows, tokens=tokens, overhead=overhead)
+    found = cheapest_batches(lengths, pieces, limits=BatchLimits(rows, tokens), overhead=overhead)
     assert cost(found) == min(map(cost, every))
     assert [index for part in found for index in range(part.start, part.stop)] == list(range(len(lengths)))
 
@@ -69,7 +62,7 @@ def test_the_cheapest_cut_is_the_cheapest(texts: list[tuple[int, int]], rows: in
 @given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
 def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, budget: int) -> None:
     tokens = Tokens(np.zeros(sum(lengths), np.int32), np.cumsum([0, *lengths]), (), (), Truncation(64))
-    passes = batches_by_length(tokens, rows=rows, budget=budget)
+    passes = batches_by_length(tokens, limits=BatchLimits(rows, budget))
     assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
     assert lengths[passes[0][0]] == max(lengths)
 
@@ -130,14 +123,14 @@ def test_grouping_by_length_keeps_padding_low() -> None:
     assert 1 - lengths.sum() / padded < 0.08
 
 
-@pytest.mark.parametrize("reading", [Truncation(32), Truncation(8, "window", 2, 3)])
+@pytest.mark.parametrize("truncation", [Truncation(32), Truncation(8, "window", 2, 3)])
 def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path, truncation: Truncation) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
     tokens = tokenise(TEXTS, tokenizer, truncation)
     sampler = UpdateSampler(tokens.lengths * tokens.pieces, size=16, seed=0)
     loader = update_loader(tokens, np.arange(len(TEXTS)), sampler=sampler, pad_id=0)
     for batch, rows in zip(loader, sampler, strict=True):
-        parts = split(batch, rows=5, tokens=60, overhead=20)
+        parts = split_update(batch, limits=BatchLimits(5, 60), overhead=20)
         assert torch.cat([part["labels"] for part in parts]).tolist() == rows
         found = [text for part in parts for text in _texts(part)]
         assert found == [tokens[row] for row in rows]

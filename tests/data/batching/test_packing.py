@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from conftest import articles
 from slugline.data.batching.packing import (
-    NOTHING,
+    IGNORED,
     EpochSampler,
     Packed,
     Sequences,
@@ -82,7 +82,7 @@ def test_equal_sequences_stay_on_one_side() -> None:
 
 def remember(ids: NDArray[np.int64], key: object) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """An exercise that tells its key: the second token is to be found, the first says the epoch."""
-    labels = np.full_like(ids, NOTHING)
+    labels = np.full_like(ids, IGNORED)
     labels[1] = ids[1]
     read = ids.copy()
     read[0] = tuple(key)[-2]  # type: ignore[call-overload]
@@ -110,4 +110,4 @@ def test_labels_are_padded_with_nothing() -> None:
     )
     update = next(iter(loader))
     assert update["input_ids"][update["attention_mask"] == 0].tolist() == [9, 9, 9]
-    assert (update["labels"] != NOTHING).sum().item() == 2
+    assert (update["labels"] != IGNORED).sum().item() == 2

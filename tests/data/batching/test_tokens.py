@@ -93,7 +93,7 @@ def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, st
 
 
 @pytest.mark.parametrize(
-    "reading",
+    "truncation",
     [
         Truncation(9),
         Truncation(9, "tail"),

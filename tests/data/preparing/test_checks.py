@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slugline.data.preparing import checks
-from slugline.data.preparing.checks import Finding, clean, same_text_key
+from slugline.data import findings
+from slugline.data.findings import Finding
+from slugline.data.preparing import duplicates, statistics
+from slugline.data.preparing.cleaning import clean
+from slugline.data.preparing.duplicates import same_text_key
 
 STEPS = ["encoding", "whitespace", "lowercase", "artefacts"]
 LETTERS = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("&;<>#3amplt9 \t\n\r\x1b[£Ã©â€™“”ﬁİßＡ")))
@@ -100,15 +103,15 @@ def test_same_text_is_blind_to_case_composition_and_white_space() -> None:
 
 
 def test_repetitions_need_the_same_text_and_label() -> None:
-    assert checks.repetitions(["a", "a", "a", "b"], ["x", "y", "x", "x"]) == [[0, 2]]
+    assert duplicates.repetitions(["a", "a", "a", "b"], ["x", "y", "x", "x"]) == [[0, 2]]
 
 
 def test_conflicts_are_texts_with_several_labels() -> None:
-    assert checks.conflicts(["a", "a", "b", "b"], ["x", "y", "x", "x"]) == [[0, 1]]
+    assert duplicates.conflicts(["a", "a", "b", "b"], ["x", "y", "x", "x"]) == [[0, 1]]
 
 
 def test_leaks_are_rows_of_train() -> None:
-    assert checks.leaks({"train": ["a", "b", "c"], "validation": ["b"], "test": ["c", "d"]}) == [1, 2]
+    assert duplicates.leaks({"train": ["a", "b", "c"], "validation": ["b"], "test": ["c", "d"]}) == [1, 2]
 
 
 WORDS = [f"word{number}" for number in range(500)]
@@ -122,7 +125,7 @@ def test_near_duplicates_are_found_and_distant_texts_are_not() -> None:
     first, second = story(1), story(2)
     changed = [*first[:-1], "ending"]
     texts = [" ".join(words) for words in (first, second, changed, story(3), second)]
-    assert checks.near_duplicates(texts) == [[0, 2], [1, 4]]
+    assert duplicates.near_duplicates(texts) == [[0, 2], [1, 4]]
 
 
 def test_near_duplicates_agree_with_exact_jaccard() -> None:
@@ -135,9 +138,9 @@ def test_near_duplicates_agree_with_exact_jaccard() -> None:
         for place in generator.sample(range(100), generator.choice([1, 20])):
             words[place] = "changed"
         texts.append(" ".join(words))
-    together = {(a, b) for cluster in checks.near_duplicates(texts) for a in cluster for b in cluster if a < b}
+    together = {(a, b) for cluster in duplicates.near_duplicates(texts) for a in cluster for b in cluster if a < b}
     for one in range(0, len(texts), 2):
-        a, b = set(checks._shingles(texts[one])), set(checks._shingles(texts[one + 1]))
+        a, b = set(duplicates._shingles(texts[one])), set(duplicates._shingles(texts[one + 1]))
         similarity = len(a & b) / len(a | b)
         if similarity > 0.9 or similarity < 0.6:
             assert ((one, one + 1) in together) == (similarity > 0.9)
@@ -147,23 +150,23 @@ def test_near_duplicates_agree_with_exact_jaccard() -> None:
 def test_clusters_do_not_depend_on_the_order_of_texts() -> None:
     texts = [" ".join([*story(seed // 3), str(seed)]) for seed in range(60)]
     shuffled = random.Random(0).sample(texts, k=len(texts))
-    found = {frozenset(texts[index] for index in cluster) for cluster in checks.near_duplicates(texts)}
-    again = {frozenset(shuffled[index] for index in cluster) for cluster in checks.near_duplicates(shuffled)}
+    found = {frozenset(texts[index] for index in cluster) for cluster in duplicates.near_duplicates(texts)}
+    again = {frozenset(shuffled[index] for index in cluster) for cluster in duplicates.near_duplicates(shuffled)}
     assert found == again
     assert len(found) == 20
 
 
 def test_empty_texts_are_no_duplicates_of_each_other() -> None:
-    assert checks.near_duplicates(["", "", "a b c d"]) == []
+    assert duplicates.near_duplicates(["", "", "a b c d"]) == []
 
 
 def test_clusters_are_remembered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
-    monkeypatch.setattr(checks, "WORTH_CACHING", 2)
+    monkeypatch.setattr(duplicates, "WORTH_CACHING", 2)
     texts = [" ".join(story(1)), " ".join([*story(1), "more"]), "another text"]
-    first = checks.near_duplicates(texts)
-    monkeypatch.setattr(checks, "_clusters", lambda _: pytest.fail("searched again"))
-    assert checks.near_duplicates(texts) == first == [[0, 1]]
+    first = duplicates.near_duplicates(texts)
+    monkeypatch.setattr(duplicates, "_clusters", lambda _: pytest.fail("searched again"))
+    assert duplicates.near_duplicates(texts) == first == [[0, 1]]
     assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
@@ -172,37 +175,37 @@ def test_a_cache_that_cannot_be_used_stops_nothing(
 ) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr(checks, "WORTH_CACHING", 2)
+    monkeypatch.setattr(duplicates, "WORTH_CACHING", 2)
     texts = [" ".join(story(1)), " ".join([*story(1), "more"]), "another text"]
     with caplog.at_level(logging.WARNING, logger="slugline"):
-        assert checks.near_duplicates(texts) == [[0, 1]]
+        assert duplicates.near_duplicates(texts) == [[0, 1]]
     assert [record.message.partition(":")[0] for record in caplog.records] == ["near duplicates are not remembered"]
 
 
 def test_a_broken_cache_is_mended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
-    monkeypatch.setattr(checks, "WORTH_CACHING", 2)
+    monkeypatch.setattr(duplicates, "WORTH_CACHING", 2)
     texts = [" ".join(story(1)), " ".join([*story(1), "more"]), "another text"]
-    checks.near_duplicates(texts)
+    duplicates.near_duplicates(texts)
     (file,) = tmp_path.rglob("*.json")
     whole = file.read_text()
     file.write_text(whole[:3])
-    assert checks.near_duplicates(texts) == [[0, 1]]
+    assert duplicates.near_duplicates(texts) == [[0, 1]]
     assert file.read_text() == whole
 
 
 def test_findings_name_a_few_only() -> None:
     finding = Finding.of("leak", [str(number) for number in range(2000)], "rows: {count}")
     assert (finding.count, finding.message) == (2000, "rows: 2,000")
-    assert len(finding.examples) == checks.EXAMPLES
+    assert len(finding.examples) == findings.MAX_EXAMPLES
 
 
 def test_length_quantiles() -> None:
-    lengths = checks.length_quantiles(["one", "one two", "one two three"])
+    lengths = statistics.length_quantiles(["one", "one two", "one two three"])
     assert lengths["words"]["p50"] == lengths["words"]["mean"] == 2
     assert lengths["characters"]["p100"] == 13
-    assert checks.length_quantiles([]) == {}
+    assert statistics.length_quantiles([]) == {}
 
 
 def test_imbalance() -> None:
-    assert checks.imbalance(["a", "a", "a", "b"]) == 3
+    assert statistics.imbalance(["a", "a", "a", "b"]) == 3

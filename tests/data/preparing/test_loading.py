@@ -15,8 +15,8 @@ from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.prepared import write_dataset
 from slugline.data.preparing.loading import read_examples
 from slugline.data.reading import sources
-from slugline.data.reading.paths import RawData
-from slugline.recipe.sections import DataSection, SourceSection
+from slugline.data.reading.raw_data import RawData
+from slugline.recipe.data_section import DataSection, SourceSection
 
 MAP = {"business": "Business", "sport": "Sports", "tech": "Sci/Tech"}
 
@@ -85,11 +85,11 @@ def test_the_order_of_sources_orders_classes_and_moves_no_row(with_test: Path, w
 
 def test_what_sources_say_of_themselves_is_kept(with_test: Path, without_splits: Path) -> None:
     places = {"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}
-    facts = load_dataset(section(*places)).facts()
+    facts = load_dataset(section(*places)).to_manifest()
     assert facts["name"] == "capitals + headlines"
     assert facts["licence"] == "capitals: CC0; all of it; headlines: not stated"
     assert facts["revision"] == "capitals: v1; headlines: not stated"
-    assert load_dataset(section(places[1], places[1])).facts()["licence"] == ""
+    assert load_dataset(section(places[1], places[1])).to_manifest()["licence"] == ""
 
 
 def test_the_same_row_in_two_sources_has_two_ids_whatever_their_order(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import logging
 import pytest
 
 from slugline.core.errors import DataError
-from slugline.data.reading.columns import choose_columns, choose_text_columns, join_text, name_labels
+from slugline.data.reading.columns import choose_columns, choose_text_columns, join_text
 from slugline.data.reading.formats import Row
-from slugline.data.reading.paths import Place, RawData, SourceInfo
+from slugline.data.reading.labels import name_labels
+from slugline.data.reading.raw_data import Place, RawData, SourceInfo
 
 
 def raw(rows: list[Row], *, test: list[Row] | None = None, classes: tuple[str, ...] = (), task: str = "") -> RawData:

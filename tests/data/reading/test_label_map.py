@@ -6,7 +6,7 @@ import pytest
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
-from slugline.data.reading.label_map import join_orders, map_labels
+from slugline.data.reading.labels import join_orders, map_labels
 
 LABELS: dict[Split, list[str]] = {"train": ["tech", "sport", "politics"], "test": ["sport"]}
 ORDER = ("politics", "sport", "tech", "weather")

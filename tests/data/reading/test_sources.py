@@ -15,8 +15,8 @@ import pytest
 
 from slugline.core.errors import DataError, MissingExtra
 from slugline.data.reading import hub, sources
-from slugline.data.reading.paths import RawData, SourceInfo
-from slugline.recipe.sections import DataSection
+from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.recipe.data_section import DataSection
 
 
 def fill(root: Path, files: Mapping[str, str | bytes]) -> Path:

@@ -18,7 +18,7 @@ from slugline.models.architectures.blocks import base_of
 from slugline.models.build import build_pretrained
 from slugline.models.saving import save, size_of
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 IDS = torch.arange(4, 16).reshape(2, 6)

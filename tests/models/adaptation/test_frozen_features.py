@@ -11,16 +11,17 @@ import pytest
 import torch
 
 from slugline.core.labels import LabelSet
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
-from slugline.models.forward import forward, text_logits
+from slugline.models.forward import predict_logits, text_logits
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 TEXTS = ["market shares profit", "the team", "", "software phone internet computer users online chip network " * 3]
-WAYS: dict[str, Any] = {"pad_id": 0, "precision": "fp32", "rows": 2, "budget": 64}
+WAYS: dict[str, Any] = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(2, 64)}
 
 
 def built(base: Path, **keys: Any) -> Any:
@@ -34,7 +35,7 @@ def replayed(frozen_base: FrozenBase, features: Any) -> np.ndarray[Any, Any]:
     for index in range(len(features)):
         vectors = torch.from_numpy(features[index]).unsqueeze(1)
         batch = frozen_base.batch(len(vectors)) | {"window_of": torch.zeros(len(vectors), dtype=torch.int64)}
-        with torch.inference_mode(), frozen_base.of(vectors):
+        with torch.inference_mode(), frozen_base.returning(vectors):
             found.append(text_logits(frozen_base.model, batch, 1).numpy())
     return np.concatenate(found)
 
@@ -47,11 +48,11 @@ def test_the_head_says_the_same_of_features_as_of_texts(
     base = family_base(family)
     model = built(base, pooling=pooling)
     tokens = tokenise(TEXTS, load_tokenizer(str(base)), Truncation(16))
-    expected = forward(model, tokens, **WAYS)
+    expected = predict_logits(model, tokens, **WAYS)
     frozen_base = FrozenBase(model)
     found = replayed(frozen_base, frozen_base.encode(tokens, **WAYS))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(forward(model, tokens, **WAYS), expected, atol=0)  # the model is as it was
+    np.testing.assert_allclose(predict_logits(model, tokens, **WAYS), expected, atol=0)  # the model is as it was
 
 
 def test_windows_have_features_of_their_own(tiny_base: Path) -> None:
@@ -61,7 +62,7 @@ def test_windows_have_features_of_their_own(tiny_base: Path) -> None:
     features = frozen_base.encode(tokens, **WAYS)
     assert features.pieces.tolist() == tokens.pieces.tolist()
     assert max(features.pieces) > 1
-    np.testing.assert_allclose(replayed(frozen_base, features), forward(model, tokens, **WAYS), atol=1e-5)
+    np.testing.assert_allclose(replayed(frozen_base, features), predict_logits(model, tokens, **WAYS), atol=1e-5)
 
 
 def test_a_head_that_looks_at_all_tokens_has_no_features(tiny_base: Path) -> None:

@@ -15,18 +15,19 @@ from transformers import (
     GPT2ForSequenceClassification,
 )
 
-from conftest import DECODERS
+from conftest import DECODERS, torch_predictor
 from slugline import load
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
-from slugline.models.forward import TransformerPredictor, forward
+from slugline.models.forward import predict_logits
 from slugline.models.saving import save
 from slugline.models.tokenizers import END, load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 TEXTS = ["market shares profit", "the team", "", f"match goal {END}", "software phone internet computer users"]
@@ -46,7 +47,7 @@ def test_padding_changes_nothing_in_any_family(decoder_base: Callable[[str], Pat
     # Qwen's tokenizer class has one from the start.
     assert tokenizer.pad_token_id == (1 if family == "qwen2" else 330)
     assert model.get_input_embeddings().num_embeddings == tokenizer.pad_token_id + 1 or family == "qwen2"
-    predictor = TransformerPredictor(model, tokenizer, Truncation(32), rows=8, budget=10_000)
+    predictor = torch_predictor(model, tokenizer, Truncation(32), BatchLimits(8, 10_000))
     together = np.concatenate(list(predictor.logits(TEXTS)))
     alone = np.concatenate([next(predictor.logits([text])) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
@@ -75,7 +76,7 @@ def test_the_last_token_is_the_one_that_the_reference_class_looks_at(decoder_bas
         ours.classifier.bias.zero_()
     tokens = tokenise(TEXTS, tokenizer, Truncation(32))
     found = [
-        forward(model, tokens, pad_id=tokenizer.pad_token_id, precision="fp32", rows=8, budget=10_000)
+        predict_logits(model, tokens, pad_id=tokenizer.pad_token_id, precision="fp32", limits=BatchLimits(8, 10_000))
         for model in (native, ours)
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)

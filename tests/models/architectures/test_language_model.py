@@ -34,7 +34,7 @@ from slugline.models.architectures.language_model import (
 from slugline.models.build import pooling_of
 from slugline.models.pretrained import load_config
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 SMALL: dict[str, Any] = {
     "vocab_size": 60,

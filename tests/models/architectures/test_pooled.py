@@ -14,7 +14,7 @@ from slugline.models.architectures.pooled import PooledConfig, pool
 from slugline.models.build import build_pretrained
 from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 POOLINGS = ("cls", "last", "mean", "max")

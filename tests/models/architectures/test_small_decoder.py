@@ -16,7 +16,7 @@ from slugline.models.architectures.small_decoder import ScratchConfig, may_look,
 from slugline.models.build import build_scratch
 from slugline.models.saving import size_of
 from slugline.models.tokenizers import train_tokenizer
-from slugline.recipe.sections import SIZES, ModelSection
+from slugline.recipe.model_section import SIZES, ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 POSITIONS = ("sinusoidal", "rotary", "learned")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from transformers import TrainerControl, TrainerState
 
+from slugline.data.batching.planning import BatchLimits
 from slugline.evaluation.metrics import METRICS
-from slugline.training.loop.callbacks import Frequency, updates_between
+from slugline.training.loop.callbacks import EvaluationSchedule, updates_between
 from slugline.training.loop.checkpoints import Progress
 
 
-@pytest.mark.parametrize(("cadence", "updates"), [("epoch", 47), ("1 epochs", 47), ("10 epochs", 470), (25, 25)])
-def test_a_cadence_is_a_number_of_updates(frequency: int | str, updates: int) -> None:
+@pytest.mark.parametrize(("frequency", "updates"), [("epoch", 47), ("1 epochs", 47), ("10 epochs", 470), (25, 25)])
+def test_a_frequency_is_a_number_of_updates(frequency: int | str, updates: int) -> None:
     assert updates_between(frequency, 47) == updates
 
 
@@ -19,9 +20,9 @@ def watch(
     values: list[float], *, metric: str = "f1_macro", **options: float
 ) -> tuple[Progress, list[tuple[bool, bool]]]:
     """Progress after a row of evaluations, and for each whether a checkpoint and the end were asked for."""
-    progress = Progress(rows=1, tokens=1)
+    progress = Progress(BatchLimits(1, 1))
     chosen = {"patience": 0, "min_delta": 0.0} | options
-    frequency = Frequency(progress, METRICS[metric], eval_every=1, save_every=10, **chosen)  # type: ignore[arg-type]
+    frequency = EvaluationSchedule(progress, METRICS[metric], eval_every=1, save_every=10, **chosen)  # type: ignore[arg-type]
     asked = []
     for step, value in enumerate(values, start=1):
         control, state = TrainerControl(), TrainerState(global_step=step, max_steps=100)
@@ -58,8 +59,8 @@ def test_without_patience_nothing_stops() -> None:
 
 
 def test_the_last_update_is_evaluated_and_saved() -> None:
-    frequency = Frequency(
-        Progress(rows=1, tokens=1), METRICS["f1_macro"], eval_every=10, save_every=25, patience=0, min_delta=0
+    frequency = EvaluationSchedule(
+        Progress(BatchLimits(1, 1)), METRICS["f1_macro"], eval_every=10, save_every=25, patience=0, min_delta=0
     )
     found = {}
     for step in (5, 10, 25, 33):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from slugline.recipe.sections import TrainSection
+from slugline.data.batching.planning import BatchLimits
+from slugline.recipe.train_section import TrainSection
 from slugline.training.loop.checkpoints import (
     Progress,
     _rotate,
@@ -19,7 +20,7 @@ from slugline.training.loop.checkpoints import (
     seal,
     step_of,
 )
-from slugline.training.loop.session import load_progress
+from slugline.training.loop.resuming import load_progress
 
 
 def checkpoint(folder: Path, step: int, *, sealed: bool = True, best: int = 0) -> Path:
@@ -28,7 +29,7 @@ def checkpoint(folder: Path, step: int, *, sealed: bool = True, best: int = 0) -
     for name in ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"):
         (path / name).write_bytes(os.urandom(64))
     (path / "training_args.bin").write_bytes(b"a pickle")
-    Progress(rows=8, tokens=100, best_step=best).write(path)
+    Progress(BatchLimits(8, 100), best_step=best).write(path)
     if sealed:
         seal(path)
     return path
@@ -105,18 +106,18 @@ def test_rotation_keeps_the_latest_and_the_best(tmp_path: Path) -> None:
 
 
 def test_progress_comes_back_as_it_was(tmp_path: Path) -> None:
-    progress = Progress(rows=4, tokens=7, best_value=0.25, best_step=3, stale=2, stopped=True, train_seconds=1.5)
+    progress = Progress(BatchLimits(4, 7), best_value=0.25, best_step=3, stale=2, stopped=True, train_seconds=1.5)
     progress.write(tmp_path)
     assert Progress.read(tmp_path) == progress
 
 
 def test_a_recipe_with_smaller_passes_has_them_after_resuming(tmp_path: Path) -> None:
     """What memory forbade stays forbidden, and what is not said stays as it was."""
-    Progress(rows=16, tokens=2048).write(tmp_path)
+    Progress(BatchLimits(16, 2048)).write(tmp_path)
     for keys, expected in (
         ({}, (16, 2048)),
         ({"micro_batch_size": 4}, (4, 2048)),
         ({"micro_batch_size": 64, "micro_batch_tokens": 512}, (16, 512)),
     ):
-        progress = load_progress(tmp_path, TrainSection(**keys), machine=None)  # type: ignore[arg-type]
-        assert (progress.rows, progress.tokens) == expected
+        progress = load_progress(tmp_path, TrainSection(**keys), runtime=None)  # type: ignore[arg-type]
+        assert progress.limits == BatchLimits(*expected)

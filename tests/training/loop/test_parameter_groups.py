@@ -13,7 +13,7 @@ from torch import nn
 
 from slugline.core.labels import LabelSet
 from slugline.models.build import build_pretrained
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 from slugline.training.loop.parameter_groups import parameter_groups
 
 LABELS = LabelSet(("business", "sport", "tech"))

@@ -14,15 +14,18 @@ from transformers import PrinterCallback, TrainerCallback, TrainerControl, Train
 from conftest import articles
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
-from slugline.data.batching.batches import UpdateSampler, update_loader
+from slugline.data.batching.loaders import UpdateSampler, update_loader
+from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.evaluation.metrics import METRICS
 from slugline.models.build import build_pretrained
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import ModelSection
-from slugline.training.loop.callbacks import Frequency
+from slugline.recipe.model_section import ModelSection
+from slugline.training.loop.callbacks import EvaluationSchedule
 from slugline.training.loop.checkpoints import Progress
-from slugline.training.loop.trainer import SCHEDULES, ClassifierTrainer, Method, RunningConfusion
+from slugline.training.loop.method import Method
+from slugline.training.loop.train_metrics import RunningConfusion
+from slugline.training.loop.trainer import SCHEDULES, ClassifierTrainer
 from slugline.training.methods.losses import build_loss
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -90,7 +93,7 @@ def make(
         arguments,
         loader=update_loader(tokenised, targets, sampler=sampler, pad_id=0),
         method=Method(build_loss("cross_entropy"), head_learning_rate=head_rate, one_cycle=schedule == "one_cycle"),
-        progress=Progress(rows=rows, tokens=tokens),
+        progress=Progress(BatchLimits(rows, tokens)),
         train_metrics=RunningConfusion(3),
         score=lambda _: {},
         callbacks=[recorder],
@@ -176,7 +179,7 @@ def test_exhausted_memory_halves_the_passes_and_changes_no_result(tiny_base: Pat
     trouble = OutOfMemory(trainer.model, rows=9, late=late)
     trainer.train()
     assert trouble.happened == 2  # 32 -> 16 -> 8, once
-    assert trainer.progress.rows == 8
+    assert trainer.progress.limits.max_pieces == 8
     assert trainer.progress.examples == 192
     assert trainer.train_metrics.take().sum() == 192
     np.testing.assert_allclose([a["loss"] for a in recorder.lines], [b["loss"] for b in expected], atol=1e-5)
@@ -191,7 +194,7 @@ def test_exhausted_memory_halves_windows_not_texts(tiny_base: Path, tmp_path: Pa
     trouble = OutOfMemory(trainer.model, rows=45, late=False)
     trainer.train()
     assert trouble.happened >= 1
-    assert 16 < trainer.progress.rows <= 45
+    assert 16 < trainer.progress.limits.max_pieces <= 45
 
 
 def test_a_single_example_that_does_not_fit_ends_with_a_remedy(tiny_base: Path, tmp_path: Path) -> None:
@@ -216,7 +219,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(tiny_base: Pa
     trainer, _ = make(tiny_base, tmp_path)
     before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
     trainer.method = Method(lambda logits, targets: logits.sum(dim=1) * float("nan"))
-    with pytest.raises(TrainingError, match=r"loss is nan at update 1(.|\n)*learning rate"):
+    with pytest.raises(TrainingError, match=r"loss is nan in update 1(.|\n)*learning rate"):
         trainer.train()
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
@@ -224,8 +227,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(tiny_base: Pa
 def test_weights_that_are_not_finite_are_neither_chosen_nor_sealed() -> None:
     """The loss is a number for one more update."""
     model = torch.nn.Linear(2, 2)
-    frequency = Frequency(
-        Progress(rows=1, tokens=1), METRICS["f1_macro"], eval_every=2, save_every=3, patience=0, min_delta=0
+    schedule = EvaluationSchedule(
+        Progress(BatchLimits(1, 1)), METRICS["f1_macro"], eval_every=2, save_every=3, patience=0, min_delta=0
     )
     control = TrainerControl()
     with torch.no_grad():
@@ -235,9 +238,9 @@ def test_weights_that_are_not_finite_are_neither_chosen_nor_sealed() -> None:
         with (
             nullcontext()
             if step == 1
-            else pytest.raises(TrainingError, match=rf"not finite at update {step}(.|\n)*rate")
+            else pytest.raises(TrainingError, match=rf"not finite in update {step}(.|\n)*rate")
         ):
-            frequency.on_step_end(None, state, control, model=model)  # type: ignore[arg-type]
+            schedule.on_step_end(None, state, control, model=model)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("pooling", ["native", "mean"])

@@ -97,7 +97,7 @@ def weights_of(run: Run, file: str) -> dict[int, dict[str, Tensor]]:
 
 @pytest.mark.parametrize("kind", ["ema", "swa"])
 def test_a_run_evaluates_and_keeps_the_average_and_trains_as_without(averaging: Any, tmp_path: Path, kind: str) -> None:
-    run = train(averaging(average=kind), run_dir=tmp_path / kind)
+    run = train(averaging(weight_averaging=kind), run_dir=tmp_path / kind)
     trained, averaged = weights_of(run, "model.safetensors"), weights_of(run, "averaged.safetensors")
     assert list(trained) == list(range(1, UPDATES + 1))
     for name, last in averaged[UPDATES].items():
@@ -131,7 +131,7 @@ def test_a_run_evaluates_and_keeps_the_average_and_trains_as_without(averaging: 
 def test_an_interrupted_average_ends_as_if_nothing_had_happened(
     averaging: Any, tmp_path: Path, kind: str, after: int
 ) -> None:
-    recipe = averaging(average=kind, save_every=4)
+    recipe = averaging(weight_averaging=kind, save_every=4)
     whole = train(recipe, run_dir=tmp_path / "whole")
     with interrupted_after(after):
         train(recipe, run_dir=tmp_path / "stopped")
@@ -145,7 +145,7 @@ def test_an_interrupted_average_ends_as_if_nothing_had_happened(
 def test_a_run_may_begin_to_average_when_it_is_resumed(averaging: Any, tmp_path: Path) -> None:
     with interrupted_after(6):
         train(averaging(), run_dir=tmp_path / "run")
-    run = train(averaging(average="ema"), run_dir=tmp_path / "run", resume=True, accept_changes=True)
+    run = train(averaging(weight_averaging="ema"), run_dir=tmp_path / "run", resume=True, accept_changes=True)
     averaged = checkpoints_in(run.layout.checkpoints)[-1] / "averaged.safetensors"
     assert averaged.is_file()
     assert not (run.layout.checkpoints / "checkpoint-4" / "averaged.safetensors").exists()

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from slugline.core.errors import ModelError
-from slugline.data.batching.packing import NOTHING
+from slugline.data.batching.packing import IGNORED
 from slugline.models.tokenizers import load_tokenizer
-from slugline.recipe.sections import PretrainSection
+from slugline.recipe.train_section import PretrainSection
 from slugline.training.methods.language_modeling import Masking, build_masking, non_special_tokens
 
 MASK = 4
@@ -31,7 +31,7 @@ def count_fates(masking: Masking, *, sequences: int, length: int) -> Counts:
     for row in range(sequences):
         ids = random.integers(10, 1000, length)
         read, labels = masking(ids, (1, 13, 0, row))
-        chosen = labels != NOTHING
+        chosen = labels != IGNORED
         assert (labels[chosen] == ids[chosen]).all()
         assert (read[~chosen] == ids[~chosen]).all()
         assert ORDINARY[read[chosen & (read != MASK)]].all()
@@ -56,9 +56,9 @@ def test_special_tokens_are_never_hidden_and_something_always_is() -> None:
     ids = np.array([2, 500, 3, 3, 0, 1])
     for row in range(50):
         _, labels = masking(ids, (row,))
-        assert labels.tolist() == [NOTHING, 500, NOTHING, NOTHING, NOTHING, NOTHING]
+        assert labels.tolist() == [IGNORED, 500, IGNORED, IGNORED, IGNORED, IGNORED]
     read, labels = masking(np.array([2, 3]), (1,))
-    assert (read.tolist(), labels.tolist()) == ([2, 3], [NOTHING, NOTHING])
+    assert (read.tolist(), labels.tolist()) == ([2, 3], [IGNORED, IGNORED])
 
 
 def test_masking_is_a_pure_function_of_sequence_and_key() -> None:

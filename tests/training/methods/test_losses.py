@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 from torch.nn import functional
 
+from conftest import GOLDEN
 from slugline.core.errors import DataError, RecipeError
 from slugline.training.methods.losses import (
     EFFECTIVE_BETA,
@@ -26,7 +25,6 @@ from slugline.training.methods.losses import (
     logit_adjustment,
 )
 
-GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "reuters18.json").read_text(encoding="utf-8"))
 WEIGHTS = torch.tensor([0.2, 1.0, 3.0, 0.7])
 
 

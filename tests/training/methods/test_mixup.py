@@ -20,7 +20,7 @@ from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
 from slugline.models.architectures.blocks import blocks_of
 from slugline.models.build import build_pretrained
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 from slugline.training.methods.mixup import Mix, Mixing, cutmix_weights, mixed_loss, mixup_weights
 from slugline.training.methods.token_dropout import drop_tokens
 

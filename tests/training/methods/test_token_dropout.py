@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conftest import with_changes
 from slugline import train
-from slugline.training.loop import trainer
+from slugline.training.loop import method
 from slugline.training.methods.token_dropout import drop_tokens
 
 
@@ -48,7 +48,7 @@ def test_tokens_are_hidden_in_training_alone_and_it_repeats(
         modes.append((model.training, bool((batch["attention_mask"].diff(dim=1) == 1).any())))
         return plain(model, batch)
 
-    plain = trainer.forward_texts
+    plain = method.forward_texts
     monkeypatch.setattr("slugline.training.inputs.forward_texts", answer)
     losses = []
     for name, share in (("none", 0.0), ("hidden", 0.5), ("again", 0.5)):

@@ -10,7 +10,7 @@ from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from slugline.core.labels import LabelSet
 from slugline.models.build import build_pretrained
-from slugline.recipe.sections import ModelSection
+from slugline.recipe.model_section import ModelSection
 from slugline.training.methods.unfreezing import GradualUnfreezing
 
 

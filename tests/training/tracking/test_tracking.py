@@ -20,11 +20,12 @@ from transformers import TrainerCallback
 from slugline import train
 from slugline.core.errors import MissingExtra, RecipeError
 from slugline.recipe.recipe import Recipe, validate, write
+from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.loop.callbacks import HistoryWriter
+from slugline.training.tracking import environment as module
 from slugline.training.tracking.callback import INTEGRATION_TO_CALLBACK
 from slugline.training.tracking.environment import TRACKERS, check_trackers, tracking
-from slugline.training.tracking.environment import environment as module
 
 #: What each tracker leaves below the run's folder for tracking.
 LEFT_BEHIND = {
@@ -44,7 +45,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def tracked_by(values: dict[str, Any], *names: str, **changes: dict[str, Any]) -> Recipe:
     changed = deepcopy(values)
-    changed["train"]["track"] = list(names)
+    changed["train"]["report_to"] = list(names)
     for section, keys in changes.items():
         changed[section] |= keys
     return validate(changed)
@@ -80,7 +81,7 @@ def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest
     check_trackers(["json"])
 
 
-@pytest.mark.parametrize(("argument", "instead"), [("report_to", "train.track"), ("run_name", "Use name")])
+@pytest.mark.parametrize(("argument", "instead"), [("report_to", "train.report_to"), ("run_name", "Use name")])
 def test_what_the_recipe_says_is_not_said_twice(
     recipe_values: dict[str, Any], tmp_path: Path, argument: str, instead: str
 ) -> None:
@@ -92,10 +93,10 @@ def test_the_linear_kind_has_nothing_to_track(
     recipe_values: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
-    recipe = validate({**recipe_values, "model": {"kind": "linear"}, "train": {"track": ["wandb"]}})
+    recipe = validate({**recipe_values, "model": {"kind": "linear"}, "train": {"report_to": ["wandb"]}})
     with caplog.at_level(logging.INFO, logger="slugline"):
         run = train(recipe, run_dir=tmp_path / "run")
-    assert sum("train.track is left alone" in record.getMessage() for record in caplog.records) == 1
+    assert sum("train.report_to is ignored" in record.getMessage() for record in caplog.records) == 1
     assert run.manifest["tracked"] is False
 
 
@@ -207,16 +208,16 @@ def test_a_real_tracker_writes_below_the_run_folder_only(
 
 
 @pytest.fixture
-def open_run(recipe_values: dict[str, Any], tmp_path: Path) -> Any:
-    with Run.open(tmp_path / "run", validate(recipe_values)) as run:
+def opened_run(recipe_values: dict[str, Any], tmp_path: Path) -> Any:
+    with open_run(tmp_path / "run", validate(recipe_values)) as run:
         yield run
 
 
 def test_everything_stays_here_unless_the_environment_says_otherwise(
-    open_run: Run, monkeypatch: pytest.MonkeyPatch
+    opened_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with tracking(open_run, list(TRACKERS)):
-        folder = str(open_run.layout.tracking)
+    with tracking(opened_run, list(TRACKERS)):
+        folder = str(opened_run.layout.tracking)
         assert os.environ["WANDB_MODE"] == "offline"
         assert os.environ["WANDB_DIR"] == folder
         assert os.environ["TENSORBOARD_LOGGING_DIR"] == f"{folder}/tensorboard"
@@ -226,7 +227,7 @@ def test_everything_stays_here_unless_the_environment_says_otherwise(
     assert not [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_", "TRACKIO_", "TENSORBOARD_"))]
     monkeypatch.setenv("WANDB_API_KEY", "secret")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:5000")
-    with tracking(open_run, list(TRACKERS)):
+    with tracking(opened_run, list(TRACKERS)):
         assert "WANDB_MODE" not in os.environ
         assert os.environ["MLFLOW_TRACKING_URI"] == "http://localhost:5000"
     assert os.environ["MLFLOW_TRACKING_URI"] == "http://localhost:5000"
@@ -234,7 +235,7 @@ def test_everything_stays_here_unless_the_environment_says_otherwise(
 
 @pytest.mark.parametrize("is_users", [False, True])
 def test_runs_of_a_tracker_are_closed_but_for_the_users_own(
-    open_run: Run, monkeypatch: pytest.MonkeyPatch, is_users: bool
+    opened_run: Run, monkeypatch: pytest.MonkeyPatch, is_users: bool
 ) -> None:
     calls: list[str] = []
     package = SimpleNamespace(run="the user's" if is_users else None)
@@ -243,7 +244,7 @@ def test_runs_of_a_tracker_are_closed_but_for_the_users_own(
     monkeypatch.setitem(sys.modules, "wandb", package)
 
     def interrupted() -> None:
-        with tracking(open_run, ["wandb"]):
+        with tracking(opened_run, ["wandb"]):
             assert calls == ([] if is_users else ["teardown"])
             package.run = package.run or "ours"
             raise KeyboardInterrupt
@@ -255,18 +256,18 @@ def test_runs_of_a_tracker_are_closed_but_for_the_users_own(
 
 
 def test_closing_a_tracker_may_fail(
-    open_run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    opened_run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     package = SimpleNamespace(run=None, teardown=lambda: None, finish=lambda: 1 / 0)
     monkeypatch.setitem(sys.modules, "wandb", package)
-    with tracking(open_run, ["wandb"]):
+    with tracking(opened_run, ["wandb"]):
         package.run = "ours"
     assert "wandb.finish failed: division by zero." in caplog.text
 
 
-def test_trackio_is_imported_anew(open_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trackio_is_imported_anew(opened_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads its folder when it is imported, and would keep writing into that of an earlier run."""
     monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace())  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "trackio.utils", SimpleNamespace())  # type: ignore[arg-type]
-    with tracking(open_run, ["trackio"]):
+    with tracking(opened_run, ["trackio"]):
         assert not {"trackio", "trackio.utils"} & set(sys.modules)

@@ -134,11 +134,11 @@ def test_names_are_safe_short_and_distinct(folder: Path) -> None:
     assert all(
         len(name) < 130 and not set(name) - set("abcdefghijklmnopqrstuvwxyz0123456789ABX=,._-") for name in names
     )
-    assert assignments({"model.dropout": 0.1, "train.dropout": -1, "data.text": ["a", "b"], "train.track": []}) == [
+    assert assignments({"model.dropout": 0.1, "train.dropout": -1, "data.text": ["a", "b"], "train.report_to": []}) == [
         "model.dropout=0.1",
         "train.dropout=-1",
         "text=a-b",
-        "track=empty",
+        "report_to=empty",
     ]
 
 

@@ -9,8 +9,9 @@ import pytest
 from slugline.core.errors import RunError
 from slugline.evaluation.metrics import METRICS
 from slugline.recipe.recipe import validate
-from slugline.run.run import Run, State
-from slugline.workflows.study.plan import Member, Setting, Study
+from slugline.run.lifecycle import open_run
+from slugline.run.run import State
+from slugline.workflows.study.plan import GridStep, Member, Setting, Study
 from slugline.workflows.study.results import MemberResult, Spread, StudyResult
 from slugline.workflows.study.schema import StudyFile
 
@@ -29,7 +30,8 @@ def result_of(values: dict[str, list[float | None]], *, chosen_by: str) -> Study
         for seed, value in enumerate(of_step)
     )
     file = StudyFile.model_validate({"name": "s", "recipe": "r", "step": [{"name": step} for step in values]})
-    return StudyResult(Study(file, Path("r"), METRICS[chosen_by], tuple(each.member for each in members)), members)
+    study = Study(Path("s"), file, Path("r"), METRICS[chosen_by], (13,), tuple(map(GridStep, file.step)))
+    return StudyResult(study, members)
 
 
 @pytest.mark.parametrize(("chosen_by", "chosen"), [("f1_macro", "high"), ("loss", "low")])
@@ -73,7 +75,7 @@ def test_spreads() -> None:
 @pytest.mark.parametrize("split", ["validation", "out_of_fold"])
 def test_a_cross_validated_member_is_judged_by_its_out_of_fold_figures(tmp_path: Path, split: str) -> None:
     one = member("folds", path=tmp_path / "run")
-    with Run.open(one.path, one.recipe) as run:
+    with open_run(one.path, one.recipe) as run:
         run.write_json(run.layout.metrics, {split: dict.fromkeys(METRICS, 0.5) | {"per_class": {}}, "timing": {}})
     result = MemberResult.of(one)
     assert (result.split, result.metrics["accuracy"]) == (split, 0.5)
@@ -83,7 +85,7 @@ def test_a_cross_validated_member_is_judged_by_its_out_of_fold_figures(tmp_path:
 def test_a_member_is_in_the_state_of_its_folder(tmp_path: Path) -> None:
     one = member("s", path=tmp_path / "run")
     states: list[State] = [MemberResult.of(one).state]
-    with pytest.raises(ZeroDivisionError), Run.open(one.path, one.recipe):
+    with pytest.raises(ZeroDivisionError), open_run(one.path, one.recipe):
         raise ZeroDivisionError("oh")
     failed = MemberResult.of(one)
     assert [*states, failed.state, failed.error] == ["new", "failed", "ZeroDivisionError: oh"]

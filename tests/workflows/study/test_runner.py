@@ -19,6 +19,7 @@ from slugline.core.errors import RunError, TrainingError
 from slugline.pipeline import train
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.toml import to_toml
+from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.fit import fit
 from slugline.workflows.study import run_study, runner
@@ -115,7 +116,7 @@ def test_a_decoder_from_scratch_that_is_not_clearly_smaller_is_named(
 def test_the_same_command_repeats_nothing(folder: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = study(folder, SIZES)
     first = run_study(path).to_dict()
-    monkeypatch.setattr("slugline.pipeline.reading_runs.load", None)
+    monkeypatch.setattr("slugline.pipeline.evaluate_model.load", None)
     assert run_study(path).to_dict() == first
     assert len(trained) == 2
 
@@ -132,11 +133,11 @@ def test_an_edited_study_is_refused_and_force_trains_only_what_changed(
 ) -> None:
     path = study(folder, SIZES + LINEAR)
     run_study(path)
-    study(folder, SIZES + LINEAR.replace(" }", ', "data.min_tokens" = 2 }'))
+    study(folder, SIZES + LINEAR.replace(" }", ', "data.min_words" = 2 }'))
     trained.clear()
     assert run(["study", str(path)]) == 1
     said = capsys.readouterr().err
-    assert "linear seed 13 was trained with another recipe: data.min_tokens: 0 -> 2." in said
+    assert "linear seed 13 was trained with another recipe: data.min_words: 0 -> 2." in said
     assert "--force" in said
     assert "sizes" not in said
     assert not trained
@@ -259,7 +260,7 @@ def test_data_that_changed_before_test_was_scored_is_said(folder: Path, monkeypa
 def test_settings_on_other_rows_are_not_compared(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     result = run_study(study(folder, '[[step]]\nname = "s"\ngrid = { "data.split_seed" = [1, 2] }\n'))
     assert not result.comparisons
-    assert "not judged on the same rows" in caplog.text
+    assert "not scored on the same rows" in caplog.text
 
 
 def test_a_member_that_is_being_trained_is_left_alone(folder: Path, trained: list[str]) -> None:
@@ -267,7 +268,7 @@ def test_a_member_that_is_being_trained_is_left_alone(folder: Path, trained: lis
     run_study(path)
     trained.clear()
     member = Run(Path("runs/s/sizes/max_train_examples=6,seed=13"))
-    with Run.open(member.path, member.recipe, force=True), pytest.raises(RunError, match="being trained right now"):
+    with open_run(member.path, member.recipe, force=True), pytest.raises(RunError, match="being trained right now"):
         run_study(path, force=True)
     assert not trained
 

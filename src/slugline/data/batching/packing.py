@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from slugline.data.batching.batches import UpdateLoader, UpdateSampler, collate
+from slugline.data.batching.loaders import UpdateLoader, UpdateSampler, build_loader, collate
 from slugline.data.batching.tokens import Tokens
 
 #: Label of a position at which nothing is to be found.
-NOTHING = -100
+IGNORED = -100
 
-#: Ids of a sequence (T,) and a key of integers to what the model reads (T,) and what is to be found (T,), or `NOTHING`.
+#: Ids of a sequence (T,) and a key of integers to what the model reads (T,) and what is to be found (T,), or `IGNORED`.
 Labeler = Callable[[NDArray[np.int64], Sequence[int]], tuple[NDArray[np.int64], NDArray[np.int64]]]
 
 #: First number of the keys, so that training and validation never draw the same.
@@ -165,7 +165,7 @@ class SequenceCollator:
     def __call__(self, rows: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> dict[str, Tensor]:
         """``input_ids``, ``attention_mask`` and ``labels``, each (B, T), padded on the right."""
         batch = collate([[read.tolist()] for read, _ in rows], pad_id=self.pad_id)
-        batch["labels"] = torch.full_like(batch["input_ids"], NOTHING)
+        batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
         for row, (_, labels) in enumerate(rows):
             batch["labels"][row, : len(labels)] = torch.from_numpy(labels)
         return batch
@@ -183,12 +183,4 @@ def sequence_loader(sequences: Sequences, *, sampler: EpochSampler, pad_id: int,
     Returns:
         A loader whose batches hold what `collate` gives, and ``labels`` (B, T).
     """
-    return UpdateLoader(
-        sequences,
-        batch_sampler=sampler,
-        collate_fn=SequenceCollator(pad_id),
-        num_workers=workers,
-        # Its own generator: the global random state belongs to dropout, and to exact resumption.
-        generator=torch.Generator(),
-        persistent_workers=workers > 0,
-    )
+    return build_loader(sequences, sampler, SequenceCollator(pad_id), workers=workers)

@@ -23,7 +23,7 @@ from slugline.core.storage import cache_dir, replacing
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from slugline.recipe.sections import DataSection
+    from slugline.recipe.data_section import DataSection
 
 #: Texts handed to the tokenizer at a time; it works on them in parallel.
 TOKENISE_AT_ONCE = 4_096
@@ -43,14 +43,14 @@ class Truncation:
 
     Args:
         max_length: tokens at a time, special tokens included.
-        long: ``head``, ``tail``, a quarter from the head and the rest from the tail, or ``window``: all of it, in
+        policy: ``head``, ``tail``, a quarter from the head and the rest from the tail, or ``window``: all of it, in
             windows.
         stride: tokens that neighbouring windows have in common.
         max_windows: windows of a text, from its beginning.
     """
 
     max_length: int
-    long: Literal["head", "tail", "head_tail", "window"] = "head"
+    policy: Literal["head", "tail", "head_tail", "window"] = "head"
     stride: int = 0
     max_windows: int = 1
 
@@ -64,7 +64,7 @@ class Truncation:
         Returns:
             (N,), at least 1.
         """
-        if self.long != "window":
+        if self.policy != "window":
             return np.ones_like(lengths)
         step = room - self.stride
         return np.clip(-(-(lengths - self.stride) // step), 1, self.max_windows)
@@ -79,12 +79,12 @@ class Truncation:
         Returns:
             At least one list of at most ``room`` tokens; together they are the text, or what of it is read.
         """
-        if self.long == "window":
+        if self.policy == "window":
             count, step = int(self.pieces(np.array([len(ids)]), room)[0]), room - self.stride
             return [ids[start : start + room].tolist() for start in range(0, count * step, step)]
-        if len(ids) <= room or self.long == "head":
+        if len(ids) <= room or self.policy == "head":
             return [ids[:room].tolist()]
-        head = round(HEAD_SHARE * room) if self.long == "head_tail" else 0
+        head = round(HEAD_SHARE * room) if self.policy == "head_tail" else 0
         return [ids[:head].tolist() + ids[len(ids) - (room - head) :].tolist()]
 
 
@@ -98,7 +98,7 @@ def truncation_of(section: DataSection, longest: int) -> Truncation:
     Returns:
         The reading.
     """
-    return Truncation(min(section.max_length, longest), section.long, section.stride, section.max_windows)
+    return Truncation(min(section.max_length, longest), section.long_texts, section.stride, section.max_windows)
 
 
 @dataclass(frozen=True)
@@ -159,8 +159,8 @@ class Tokens:
         room = self.room + (self.pieces - 1) * (self.room - self.truncation.stride)
         return float((np.diff(self.offsets) > room).mean()) if len(self) else 0.0
 
-    def facts(self) -> dict[str, Any]:
-        """Quantiles of the full lengths in tokens, and the truncated share, for ``data.json``."""
+    def length_statistics(self) -> dict[str, Any]:
+        """Return quantiles of the full lengths in tokens, and the truncated share, for ``data.json``."""
         quantiles = np.quantile(self.full_lengths, QUANTILES) if len(self) else np.empty(0)
         return {
             "length_quantiles": {f"{q:g}": round(float(v)) for q, v in zip(QUANTILES, quantiles, strict=False)},
@@ -193,7 +193,7 @@ def tokenise(
             f"data.max_length = {truncation.max_length} leaves no room beside {n_special} special tokens.",
             hint="Choose a larger data.max_length.",
         )
-    if truncation.long == "window" and truncation.stride >= truncation.max_length - n_special:
+    if truncation.policy == "window" and truncation.stride >= truncation.max_length - n_special:
         raise ModelError(
             f"data.stride = {truncation.stride}: windows of {truncation.max_length} tokens, {n_special} of them special, "
             "would never move on.",

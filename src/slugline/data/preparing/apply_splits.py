@@ -6,10 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from slugline.core.labels import Split
-from slugline.data.preparing import checks
-from slugline.data.preparing.checks import Finding
+from slugline.data.findings import MAX_EXAMPLES, Finding
+from slugline.data.preparing.assign_splits import split_rows, subset
 from slugline.data.preparing.examples import ORDER, Examples, Parts, join_examples
-from slugline.data.preparing.splits import split_rows, subset
 
 
 def cut_splits(
@@ -50,7 +49,7 @@ def _report_absent(labels: Sequence[str], cut: Parts, n_sources: int) -> list[Fi
     findings = []
     single = sorted(label for label, count in counts.items() if count == 1)
     if single:
-        message = f"classes of one row, which stays in train: {{count}} ({', '.join(single[: checks.EXAMPLES])})"
+        message = f"classes of one row, which stays in train: {{count}} ({', '.join(single[:MAX_EXAMPLES])})"
         findings.append(Finding.of("single row", single, message, is_warning=True))
     why = "near duplicates or bear several labels" + (", or are few in each source" if n_sources > 1 else "")
     for split, part in cut.items():

@@ -12,15 +12,15 @@ from functools import cached_property
 
 from slugline.core.labels import Split
 from slugline.core.progress import track
-from slugline.data.preparing import checks
-from slugline.data.preparing.checks import Finding
+from slugline.data.findings import Finding
+from slugline.data.preparing import cleaning
 from slugline.data.preparing.examples import ORDER, Examples, join_examples
-from slugline.data.preparing.splits import joint_row_ids
+from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
-from slugline.data.reading.columns import choose_columns, join_text, name_labels
-from slugline.data.reading.label_map import join_orders, map_labels
-from slugline.data.reading.paths import RawData, SourceInfo
-from slugline.recipe.sections import DataSection, SourceSection
+from slugline.data.reading.columns import choose_columns, join_text
+from slugline.data.reading.labels import join_orders, map_labels, name_labels
+from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.recipe.data_section import DataSection, SourceSection
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSo
         DataError: a source cannot be read, or its columns or labels cannot be used as the section says.
         MissingExtra: the embedded set was asked for and is not installed.
     """
-    read = [_read_source(place, section, text) for place in section.places()]
+    read = [_read_source(place, section, text) for place in section.all_sources()]
     ids = joint_row_ids([(one.address, one.raw.rows, one.id_column) for one in read])
     parts = [_examples(one, ids[origin], origin=origin, clean=section.clean) for origin, one in enumerate(read)]
     splits = [split for split in ORDER if any(split in part for part in parts)]
@@ -138,7 +138,7 @@ def _examples(
             originals = [join_text(row, source.text) for row in rows[split]]
             cleaned = []
             for original in originals:
-                cleaned.append(checks.clean(original, clean))
+                cleaned.append(cleaning.clean(original, clean))
                 advance(1)
             origins = [origin] * len(originals)
             parts[split] = Examples(ids[split], originals, cleaned, source.labels[split], origins)

@@ -6,17 +6,14 @@ What the user left out is guessed, and the guess is logged in one line; what the
 from __future__ import annotations
 
 import logging
-import math
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.formats import Row
-from slugline.data.reading.paths import RawData
+from slugline.data.reading.raw_data import RawData
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: Column names, likeliest first.
 TEXT_NAMES = ("text", "content", "body", "article", "sentence", "review", "message", "utterance", "query", "question")
@@ -27,9 +24,6 @@ LABEL_NAMES_AFTER = ("genre", "section", "label_text", "category_name", "class_n
 #: Rows that a guess looks at, and the most values that a column of labels is believed to have.
 LOOK_AT_ROWS = 2_000
 MOST_CLASSES = 200
-
-#: Rows without a label that a message names.
-NAMED_ROWS = 3
 
 
 def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Sequence[str]) -> tuple[list[str], str]:
@@ -164,106 +158,3 @@ def join_text(row: Row, columns: Sequence[str]) -> str:
     """The text of a row: its columns joined by a blank, missing ones left out."""
     parts = [str(row[column]) for column in columns if row.get(column) is not None]
     return " ".join(part for part in parts if part) if len(parts) > 1 else "".join(parts)
-
-
-def name_labels(raw: RawData, column: str, *, offset: int) -> tuple[dict[Split, list[str]], tuple[str, ...]]:
-    """Labels as class names.
-
-    Args:
-        raw: rows as read.
-        column: of the labels: names, or integers that index the source's classes where it has any.
-        offset: added to integer labels first.
-
-    Returns:
-        Names by split and row, and all names in label order: the source's, else by number, else alphabetically.
-
-    Raises:
-        DataError: a label is missing, out of range, unknown to the source, or several at once.
-    """
-    if raw.task.startswith("multi-label"):
-        raise _several_labels(f"{raw.source.name} is a multi-label set")
-    values = {split: _present(raw, split, column) for split in raw.rows}
-    every = [value for some in values.values() for value in some]
-    if raw.classes:
-        index = {value: _class_name(value, raw.classes, offset) for value in set(every)}
-        _require_known(raw, column, Counter(every), index)
-        return {split: [str(index[value]) for value in some] for split, some in values.items()}, raw.classes
-    numbers = {value: _integer(value) for value in set(every)}
-    if all(number is not None for number in numbers.values()):
-        named = {value: str(int(number or 0) + offset) for value, number in numbers.items()}
-        order = tuple(sorted(set(named.values()), key=int))
-        return {split: [named[value] for value in some] for split, some in values.items()}, order
-    if offset:
-        raise DataError(
-            f"{raw.file('train')}: data.label_offset is {offset}, but column {column!r} holds names, not integers.",
-            hint="Leave data.label_offset out.",
-        )
-    return {split: list(some) for split, some in values.items()}, tuple(sorted(set(every)))
-
-
-def _present(raw: RawData, split: Split, column: str) -> list[str]:
-    """Labels as texts without blanks around; each there, and one a row."""
-    labels: list[str] = []
-    unlabelled: list[int] = []
-    for index, row in enumerate(raw.rows[split]):
-        value = row.get(column)
-        if isinstance(value, (list, tuple, dict)):
-            raise _several_labels(f"{raw.where(split, index)}: column {column!r} holds several labels")
-        missing = value is None or (isinstance(value, float) and math.isnan(value))
-        text = "" if missing else _plain(value)
-        if not text:
-            unlabelled.append(index)
-        labels.append(text)
-    if unlabelled:
-        raise _no_label(raw, split, column, unlabelled)
-    return labels
-
-
-def _no_label(raw: RawData, split: Split, column: str, indices: Sequence[int]) -> DataError:
-    places = [raw.where(split, index) for index in indices[:NAMED_ROWS]]
-    if len(indices) == 1:
-        return DataError(f"{places[0]}: no label in column {column!r}.", hint="Add it, or remove the row.")
-    more = "; ..." if len(indices) > len(places) else ""
-    return DataError(
-        f"{raw.file(split)}: no label in column {column!r} of {len(indices):,} rows: {'; '.join(places)}{more}.",
-        hint="Add them, or remove the rows.",
-    )
-
-
-def _several_labels(what: str) -> DataError:
-    return DataError(
-        f"{what}; this version trains on one label a text.",
-        hint="Choose a single-label set, or a column with one label a row.",
-    )
-
-
-def _plain(value: object) -> str:
-    """A label as text; 3.0, which is what an integer becomes beside a missing one, as 3."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _integer(value: str) -> int | None:
-    """The integer that is written like this; ``0111`` is a name, which would lose its zero as a number."""
-    return int(value) if re.fullmatch("0|-?[1-9][0-9]*", value) else None
-
-
-def _class_name(value: str, classes: Sequence[str], offset: int) -> str | None:
-    """The class that a label means, or None."""
-    if value in classes and not offset:
-        return value
-    number = _integer(value)
-    if number is None:
-        return value if value in classes else None
-    return classes[number + offset] if 0 <= number + offset < len(classes) else None
-
-
-def _require_known(raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None]) -> None:
-    unknown = [value for value, _ in counts.most_common() if names[value] is None]
-    if unknown:
-        value = unknown[0]
-        more = f", and {len(unknown) - 1} more labels like it" if len(unknown) > 1 else ""
-        raise DataError(
-            f"{raw.file('train')}: label {value!r} in column {column!r} ({counts[value]:,} rows) is none of the "
-            f"{len(raw.classes)} classes{more}.{nearest(value, list(raw.classes))}",
-            hint=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
-        )

@@ -17,7 +17,7 @@ from typing import Any
 from slugline.core.errors import DataError, nearest
 from slugline.data.reading.encoding import UNICODE, find_encoding
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 Row = dict[str, object]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
-from slugline.data.reading.paths import SPLIT_NAMES, Place, RawData, SourceInfo
+from slugline.data.reading.raw_data import SPLIT_NAMES, Place, RawData, SourceInfo
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict

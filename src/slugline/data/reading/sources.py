@@ -19,20 +19,11 @@ from slugline.core.errors import DataError, MissingExtra, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.formats import Row
 from slugline.data.reading.hub import HUB_SETS, is_cached, read_hub
-from slugline.data.reading.paths import (
-    SPLIT_NAMES,
-    Place,
-    RawData,
-    SourceInfo,
-    read_class_folder,
-    read_files,
-    read_folder,
-    read_metadata,
-    read_path,
-)
-from slugline.recipe.sections import DataSection, SourceSection
+from slugline.data.reading.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
+from slugline.data.reading.raw_data import SPLIT_NAMES, Place, RawData, SourceInfo
+from slugline.recipe.data_section import DataSection, SourceSection
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: The embedded set, and the package that brings it.
 EMBEDDED = "bbc_news"

@@ -81,7 +81,7 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
         return "not_learned", "", {}
     seen = evidence.stages[-1].train_accuracy
     if seen >= evidence.validation["accuracy"] + LEARNED_ALL_THE_SAME:
-        settings = {"train.average": "none"} if recipe.train.average != "none" else {}
+        settings = {"train.weight_averaging": "none"} if recipe.train.weight_averaging != "none" else {}
         return "not_learned", f"The training rows were learned all the same, to {seen:.1%}.", settings
     rate, usual, guessing = recipe.train.learning_rate, usual_rate(recipe), _cost_of_guessing(evidence)
     first, last = losses[0], _late(losses)

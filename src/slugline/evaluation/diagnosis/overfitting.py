@@ -71,7 +71,7 @@ def _is_comparable(recipe: Recipe) -> bool:
     """Whether accuracy on the rows as they were trained on speaks of the model that is evaluated."""
     train = recipe.train
     is_plain = not (train.token_dropout or train.mixup or train.cutmix)
-    return is_plain and train.average == "none" and recipe.data.sampling == "shuffle"
+    return is_plain and train.weight_averaging == "none" and recipe.data.sampling == "shuffle"
 
 
 def _gains(evidence: Evidence) -> bool:

@@ -71,7 +71,7 @@ def never_predicted(evidence: Evidence) -> Diagnosis | None:
 def _for_rare_classes(evidence: Evidence) -> dict[str, Any]:
     """What is not yet set of all that favours rare classes; the linear kind weights its classes by itself."""
     recipe = evidence.recipe
-    if recipe.model.kind == "linear":
+    if not recipe.model.capabilities.has_updates:
         return {}
     settings: dict[str, Any] = {}
     if recipe.train.class_weights == "none":
@@ -139,22 +139,22 @@ def truncation(evidence: Evidence) -> Diagnosis | None:
 
 def _to_read_more(evidence: Evidence, length: int) -> dict[str, Any]:
     section, train = evidence.recipe.data, evidence.recipe.train
-    if section.long == "window":
+    if section.long_texts == "window":
         return {"data.max_windows": 2 * section.max_windows}
     quantiles = evidence.data["tokens"]["train"].get("length_quantiles", {})
     longer = min(LONGEST, 32 * math.ceil(quantiles.get("0.9", 0) / 32))
     # Where the model cannot read what the recipe asks for, a larger maximum would change nothing.
     settings: dict[str, Any] = {"data.max_length": longer} if longer > length >= section.max_length else {}
     if section.stride < section.max_length and not train.mixup and not train.cutmix:
-        return settings | {"data.long": "window"}
-    return settings | ({"data.long": "head_tail"} if section.long == "head" else {})
+        return settings | {"data.long_texts": "window"}
+    return settings | ({"data.long_texts": "head_tail"} if section.long_texts == "head" else {})
 
 
 def _read(evidence: Evidence, length: int) -> str:
     section = evidence.recipe.data
-    if section.long == "window":
+    if section.long_texts == "window":
         return f"{section.max_windows} windows of {length} tokens"
-    return f"{length} tokens, data.long = {section.long}"
+    return f"{length} tokens, data.long_texts = {section.long_texts}"
 
 
 def differing_test(evidence: Evidence) -> Diagnosis | None:
@@ -183,7 +183,7 @@ def miscalibration(evidence: Evidence) -> Diagnosis | None:
     scores, is_mended = evidence.validation, evidence.recipe.evaluation.calibrate != "none"
     raw = scores.get("ece_uncalibrated", MISSING)
     # The linear kind's margins are no probabilities before they are scaled.
-    is_usual = is_mended and evidence.recipe.model.kind == "linear"
+    is_usual = is_mended and evidence.recipe.model.capabilities.has_margins
     if not raw >= MISCALIBRATED or evidence.n_validation < CALIBRATION_ROWS or is_usual:
         return None
     after = f"; after temperature scaling {scores['ece']:.3f}" if is_mended and "ece" in scores else ""
@@ -201,7 +201,7 @@ def slow(evidence: Evidence) -> Diagnosis | None:
     """Time went where it need not have gone: full precision, or padding."""
     timing, train, manifest = evidence.timing, evidence.recipe.train, evidence.manifest
     seconds, padding = timing.get("train_seconds", 0.0), timing.get("padding_share", 0.0)
-    if seconds < LONG_SECONDS or evidence.recipe.model.kind == "linear":
+    if seconds < LONG_SECONDS or not evidence.recipe.model.capabilities.has_updates:
         return None
     minutes, device = f"{seconds / 60:,.0f} minutes", manifest.get("hardware", {}).get("device", "")
     numbers = {"train_seconds": seconds, "padding_share": padding}

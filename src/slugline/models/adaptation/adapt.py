@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
 
-    from slugline.recipe.sections import LoraSection, ModelSection
+    from slugline.recipe.model_section import LoraSection, ModelSection
 
 #: Where PEFT knows no layers of an architecture, or not ours: model type -> the projections of its attention.
 TARGETS = {

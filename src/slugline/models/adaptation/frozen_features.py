@@ -1,7 +1,7 @@
-"""What a frozen base says of texts, computed once: training then costs the head alone.
+"""Features of a frozen base, computed once, so that training runs only the head.
 
-Heads look at one vector of a text: the state of its first or last token, their mean or maximum. `FrozenBase` finds out
-which by trying, keeps that one instead of all states, and answers with it in the base's place.
+A classification head reads one vector per text: the state of its first or last token, or the mean or maximum of the
+states. `FrozenBase` finds out which by comparing logits, and keeps that vector instead of all states.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAtte
 
 from slugline.core.hardware import Precision
 from slugline.core.progress import track
-from slugline.data.batching.batches import batches_by_length, collate
+from slugline.data.batching.planning import BatchLimits, padded_batches
 from slugline.data.batching.tokens import Tokens
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.pooled import pool
@@ -29,19 +29,19 @@ from slugline.models.memory import retry_with_smaller_batches
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-#: Largest difference between logits that count as the same, relative to the largest of them.
-SAME = 1e-4
+#: Largest difference between logits that count as equal, relative to the largest of them.
+TOLERANCE = 1e-4
 
-#: Token states (P, T, H) and mask (P, T) to one vector a piece (P, H).
+#: Token states (P, T, H) and mask (P, T) to one vector per piece (P, H).
 PoolingFunction = Callable[[Tensor, Tensor], Tensor]
 
 
-def _pooled(name: Any) -> PoolingFunction:
+def _pooling(name: Any) -> PoolingFunction:
     return lambda states, mask: pool(states, mask, name)
 
 
-#: What a head may look at.
-POOLINGS: dict[str, PoolingFunction] = {name: _pooled(name) for name in ("cls", "last", "mean", "max")}
+#: Poolings that a head may use.
+POOLINGS: dict[str, PoolingFunction] = {name: _pooling(name) for name in ("cls", "last", "mean", "max")}
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Features:
 
     Args:
         vectors: (pieces of all texts, H) float32.
-        offsets: (N + 1,) where each text's pieces begin.
+        offsets: (N + 1,) first piece of each text.
     """
 
     vectors: NDArray[np.float32]
@@ -70,28 +70,27 @@ class Features:
 
 
 class FrozenBase:
-    """Answers in a frozen base's place with what it said before.
+    """A frozen base that computes features once and returns them in place of its forward pass.
 
     Args:
         model: with a frozen base and a head.
 
     Raises:
-        ValueError: the head looks at more than one vector of a text.
+        ValueError: the head reads more than one vector per text.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model, self.base = model, base_of(model)
-        self.look = self._find_pooling()
+        self.pooling = self._find_pooling()
 
-    def encode(self, tokens: Tokens, *, pad_id: int, precision: Precision, rows: int, budget: int) -> Features:
-        """Ask the base about texts.
+    def encode(self, tokens: Tokens, *, pad_id: int, precision: Precision, limits: BatchLimits) -> Features:
+        """Compute the features of texts.
 
         Args:
             tokens: N texts.
             pad_id: id of the padding token.
             precision: of the matrix products.
-            rows: most pieces in a forward pass.
-            budget: most padded tokens in a forward pass.
+            limits: of a forward pass.
 
         Returns:
             Their features.
@@ -99,30 +98,32 @@ class FrozenBase:
         device, offsets = self.model.device, np.concatenate([[0], np.cumsum(tokens.pieces)]).astype(np.int64)
         vectors = np.zeros((int(offsets[-1]), int(self.base.config.hidden_size)), dtype=np.float32)
 
-        def fill(rows: int, budget: int) -> None:
+        def compute(limits: BatchLimits) -> None:
             with track("features", len(tokens), unit="texts") as advance:
-                for indices in batches_by_length(tokens, rows=rows, budget=budget):
-                    batch = collate([tokens[index] for index in indices], pad_id=pad_id)
-                    ids, mask = batch["input_ids"].to(device), batch["attention_mask"].to(device)
-                    seen = self.look(self.base(input_ids=ids, attention_mask=mask).last_hidden_state, mask)
-                    places = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in indices])
-                    vectors[places] = seen.float().cpu().numpy()
+                for indices, batch in padded_batches(tokens, pad_id=pad_id, limits=limits):
+                    ids, mask = (torch.from_numpy(batch[name]).to(device) for name in ("input_ids", "attention_mask"))
+                    states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
+                    rows = np.concatenate([np.arange(offsets[index], offsets[index + 1]) for index in indices])
+                    vectors[rows] = self.pooling(states, mask).float().cpu().numpy()
                     advance(len(indices))
 
         with torch.inference_mode(), autocast(device, precision):
-            retry_with_smaller_batches(fill, rows=rows, budget=budget)
+            retry_with_smaller_batches(compute, limits=limits)
         return Features(vectors, offsets)
 
     @contextmanager
-    def of(self, vectors: Tensor) -> Iterator[None]:
-        """Inside, the base answers with these vectors, each as the only token of a piece.
+    def returning(self, vectors: Tensor) -> Iterator[None]:
+        """Inside the block the base returns these vectors, each as the state of the only token of a piece.
 
         Args:
             vectors: (P, 1, H).
+
+        Yields:
+            Nothing.
         """
-        # BERT's pooler lies inside its base, and is frozen with it.
+        # BERT's pooler is part of its base and frozen with it.
         pooler = getattr(self.base, "pooler", None)
-        # The most general of transformers' outputs: heads ask for this or that part of it.
+        # The most general output class of transformers; heads read different parts of it.
         output = BaseModelOutputWithPoolingAndCrossAttentions(
             last_hidden_state=vectors, pooler_output=None if pooler is None else pooler(vectors)
         )
@@ -133,13 +134,13 @@ class FrozenBase:
             del self.base.forward
 
     def batch(self, pieces: int) -> dict[str, Tensor]:
-        """``input_ids`` and ``attention_mask`` (P, 1) of pieces of a single token, which is no padding."""
+        """Return ``input_ids`` and ``attention_mask`` (P, 1): pieces of one token that is not padding."""
         pad = self.model.config.pad_token_id
         ids = torch.full((pieces, 1), 1 if pad == 0 else 0, dtype=torch.int64)
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
     def _find_pooling(self) -> PoolingFunction:
-        """Try on two little texts of any tokens, of different lengths."""
+        """Compare the poolings on two short texts of different lengths."""
         ids = torch.arange(12, device=self.model.device).reshape(2, 6) % int(self.base.config.vocab_size)
         pad = self.model.config.pad_token_id
         ids[ids == pad] = 1 if pad == 0 else 0
@@ -152,12 +153,12 @@ class FrozenBase:
             with torch.inference_mode():
                 expected = self.model(input_ids=ids, attention_mask=mask).logits
                 states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
-                for look in POOLINGS.values():
-                    with self.of(look(states, mask).unsqueeze(1)):
+                for pooling in POOLINGS.values():
+                    with self.returning(pooling(states, mask).unsqueeze(1)):
                         batch = {key: value.to(ids.device) for key, value in self.batch(2).items()}
                         found = self.model(**batch).logits
-                    if torch.allclose(found, expected, rtol=0.0, atol=SAME * float(expected.abs().max())):
-                        return look
+                    if torch.allclose(found, expected, rtol=0.0, atol=TOLERANCE * float(expected.abs().max())):
+                        return pooling
         finally:
             self.model.train(was_training)
-        raise ValueError("the head looks at more than one vector of a text")
+        raise ValueError("the head reads more than one vector per text")

@@ -31,9 +31,9 @@ from slugline.models.pretrained import from_pretrained, load_config, quietly, re
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-    from slugline.recipe.sections import ModelSection
+    from slugline.recipe.model_section import ModelSection
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 #: Largest difference between logits that count as the same, relative to the largest of them.
 SAME = 1e-4
@@ -72,7 +72,7 @@ def language_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -
     Raises:
         ModelError: the base cannot be had, or is of another kind.
     """
-    if section.kind != "scratch":
+    if section.capabilities.is_pretrained:
         config = load_config(section.base)
         set_dropout(config, section)
         return config

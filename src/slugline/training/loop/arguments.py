@@ -52,7 +52,7 @@ OWNED_ARGUMENTS = {
     "restore_callback_states_from_checkpoint": "",
     "disable_tqdm": "",
     "remove_unused_columns": "",
-    "report_to": "train.track",
+    "report_to": "train.report_to",
     "run_name": "name",
     "push_to_hub": "",
     "do_train": "",

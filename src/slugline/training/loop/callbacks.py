@@ -1,6 +1,6 @@
-"""What watches training: when to evaluate and save, what to keep in mind about it, what to tell.
+"""Callbacks of the training loop: when to evaluate, save and stop; what to write into the history.
 
-None of these changes weights. They set the flags that ``Trainer`` offers for the purpose.
+They do not change weights. They set the flags that ``Trainer`` offers for this purpose.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from slugline.evaluation.metrics import Metric
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import Progress
-from slugline.training.loop.trainer import RunningConfusion, diverged
+from slugline.training.loop.train_metrics import RunningConfusion
+from slugline.training.loop.trainer import diverged
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
-#: ``Trainer`` passes these by name; its signature wants them optional.
-NOTHING: Mapping[str, float] = MappingProxyType({})
+#: Defaults of arguments that ``Trainer`` always passes, but whose types are optional.
+NO_METRICS: Mapping[str, float] = MappingProxyType({})
 NO_MODEL = nn.Module()
 
 
 def updates_between(frequency: int | str, updates_per_epoch: int) -> int:
-    """Number of updates that a cadence of the recipe means.
+    """Convert a frequency of the recipe into a number of updates.
 
     Args:
         frequency: ``"epoch"``, ``"2 epochs"``, or a number of updates.
-        updates_per_epoch: in this training.
+        updates_per_epoch: of this training.
 
     Returns:
         Updates, at least one.
@@ -44,15 +45,15 @@ def updates_between(frequency: int | str, updates_per_epoch: int) -> int:
     return epochs * updates_per_epoch
 
 
-class Frequency(TrainerCallback):
-    """Evaluates and saves when it is time, remembers the best, and stops when nothing improves.
+class EvaluationSchedule(TrainerCallback):
+    """Requests evaluations and checkpoints, remembers the best evaluation, and stops the training early.
 
     Args:
         progress: shared with the trainer.
-        metric: that selects the best model.
+        metric: selects the best checkpoint.
         eval_every: updates between evaluations.
-        save_every: updates between checkpoints; an improvement is saved at once.
-        patience: evaluations without improvement before stopping; 0 = never.
+        save_every: updates between checkpoints; an improvement is also saved.
+        patience: stops after this number of evaluations without improvement; 0 = never.
         min_delta: smallest change that counts as improvement.
     """
 
@@ -79,17 +80,17 @@ class Frequency(TrainerCallback):
         model: nn.Module = NO_MODEL,
         **_: Any,
     ) -> None:
-        """An update is done."""
+        """After an update."""
         is_last = state.global_step >= state.max_steps
         control.should_evaluate = is_last or state.global_step % self.eval_every == 0
         control.should_save = is_last or state.global_step % self.save_every == 0
         if (control.should_evaluate or control.should_save) and not _is_finite(model):
             raise diverged("the weights are not finite", state.global_step)
-        # Every checkpoint begins a line of history: a resumed run then averages the same losses.
+        # A line of history ends at every checkpoint, so that a resumed run averages the same losses.
         control.should_log = control.should_log or control.should_evaluate or control.should_save
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """The flags of the epoch's last update were followed already."""
+        """After an epoch: the flags were set after its last update already."""
         control.should_evaluate = control.should_save = False
 
     def on_evaluate(
@@ -98,10 +99,10 @@ class Frequency(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         *,
-        metrics: Mapping[str, float] = NOTHING,
+        metrics: Mapping[str, float] = NO_METRICS,
         **_: Any,
     ) -> None:
-        """Validation has been scored."""
+        """After an evaluation on validation."""
         value = metrics[f"eval_{self.metric.name}"]
         if self._improves(value):
             self.progress.best_value, self.progress.best_step, self.progress.stale = value, state.global_step, 0
@@ -127,42 +128,42 @@ class Frequency(TrainerCallback):
 
 
 def _is_finite(model: nn.Module) -> bool:
-    """Whether every weight is a number: what is not must never be sealed, or chosen."""
+    """True if all weights are finite; others must not be saved or selected."""
     return all(bool(torch.isfinite(parameter).all()) for parameter in model.parameters())
 
 
 class HistoryWriter(TrainerCallback):
-    """Writes the history, says one line after each evaluation, moves the bar, and takes the time.
+    """Writes the history, logs one line after each evaluation, updates the progress bar, and measures time.
 
     Args:
-        run: whose history it is.
+        run: of the history.
         progress: shared with the trainer.
-        train_metrics: likewise; asked for at every line.
-        advance: moves the bar by some updates.
+        train_metrics: shared with the trainer; read and reset for every line.
+        advance: moves the progress bar by a number of updates.
     """
 
     def __init__(
         self, run: Run, progress: Progress, train_metrics: RunningConfusion, advance: Callable[[int], None]
     ) -> None:
         self.run, self.progress, self.train_metrics, self.advance = run, progress, train_metrics, advance
-        self.began = self.step_began = time.monotonic()
-        self.seconds_before = progress.train_seconds
+        self.started = self.step_started = time.monotonic()
+        self.previous_seconds = progress.train_seconds
         self.logged = (progress.examples, progress.update_seconds)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Training begins, or goes on."""
-        self.began = time.monotonic()
+        """Training starts or resumes."""
+        self.started = time.monotonic()
         self.advance(state.global_step)
 
     def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """An update begins."""
-        self.step_began = time.monotonic()
+        """Before an update."""
+        self.step_started = time.monotonic()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """An update is done."""
+        """After an update."""
         now = time.monotonic()
-        self.progress.update_seconds += now - self.step_began
-        self.progress.train_seconds = self.seconds_before + now - self.began
+        self.progress.update_seconds += now - self.step_started
+        self.progress.train_seconds = self.previous_seconds + now - self.started
         self.advance(1)
 
     def on_log(
@@ -171,15 +172,17 @@ class HistoryWriter(TrainerCallback):
         state: TrainerState,
         control: TrainerControl,
         *,
-        logs: Mapping[str, float] = NOTHING,
+        logs: Mapping[str, float] = NO_METRICS,
         **_: Any,
     ) -> None:
-        """Something was logged: losses of the last updates, or an evaluation."""
+        """Losses of the last updates, or an evaluation, were logged."""
         place = {"step": state.global_step, "epoch": round(state.epoch or 0.0, 4)}
         evaluated = {name.removeprefix("eval_"): value for name, value in logs.items() if name.startswith("eval_")}
         if evaluated:
             self.run.append_history(place | {"validation": evaluated})
-            shown = ", ".join(form.format(evaluated[name]) for name, form in SHOWN.items() if name in evaluated)
+            shown = ", ".join(
+                form.format(evaluated[name]) for name, form in LOGGED_METRICS.items() if name in evaluated
+            )
             logger.info("epoch %.2f: validation %s", place["epoch"], shown)
         elif "loss" in logs:
             self.run.append_history(
@@ -187,19 +190,19 @@ class HistoryWriter(TrainerCallback):
             )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Training is over."""
-        self.progress.train_seconds = self.seconds_before + time.monotonic() - self.began
+        """Training has ended."""
+        self.progress.train_seconds = self.previous_seconds + time.monotonic() - self.started
 
     def _speed(self) -> float:
-        """Examples per second since the last line."""
+        """Examples per second since the previous line."""
         examples, seconds = self.logged
         self.logged = (self.progress.examples, self.progress.update_seconds)
         spent = self.progress.update_seconds - seconds
         return round((self.progress.examples - examples) / spent, 2) if spent else 0.0
 
 
-#: Metrics of the line after each evaluation, as far as they were measured.
-SHOWN = {
+#: Metrics in the log line after an evaluation, if they were measured.
+LOGGED_METRICS = {
     "loss": "loss {:.4f}",
     "perplexity": "perplexity {:.2f}",
     "accuracy": "accuracy {:.4f}",
@@ -210,5 +213,5 @@ SHOWN = {
 
 
 def _finite(logs: Mapping[str, float]) -> dict[str, float]:
-    """What JSON can hold of the values that were logged."""
+    """Finite values; JSON has no others."""
     return {name: value for name, value in logs.items() if name != "epoch" and math.isfinite(value)}

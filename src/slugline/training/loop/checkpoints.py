@@ -1,8 +1,8 @@
-"""Checkpoints that can be trusted: sealed when whole, bounded in number, with everything that resuming needs.
+"""Checkpoints: sealed once complete, limited in number, with everything that resuming needs.
 
-transformers' ``Trainer`` writes weights, optimizer, schedule and random states. What it forgets goes into
-``progress.json``; the seal, written last, lists every file with its checksum. A folder without a seal, or whose files
-differ from it, was cut short or damaged and is passed over.
+transformers' ``Trainer`` writes weights, optimizer, schedule and random states. `Progress` is what it does not write. The
+seal, written last, lists every file with its checksum. A checkpoint without a seal, or whose files differ from it, is
+incomplete or damaged, and is skipped.
 """
 
 from __future__ import annotations
@@ -20,33 +20,32 @@ from zlib import crc32
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from slugline.core.layouts import CheckpointLayout
+from slugline.data.batching.planning import BatchLimits
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
-#: Bytes of a file that are read at a time.
+#: Bytes that are read from a file at a time.
 BLOCK = 2**22
 
 
 @dataclass
 class Progress:
-    """How far training has come, beyond what ``Trainer`` remembers. Mutable: it grows with training.
+    """State of a training that ``Trainer`` does not store. Mutable: training updates it.
 
     Args:
-        rows: most examples in a forward pass; halved when memory runs out.
-        tokens: most padded tokens in a forward pass; likewise.
-        best_value: of the metric that selects, on validation; None before the first evaluation.
+        limits: of a forward pass; halved when memory runs out.
+        best_value: best value on validation of the metric that selects; None before the first evaluation.
         best_step: update after which it was measured.
-        stale: evaluations since, without improvement.
-        stopped: early stopping has decided; a resumed run does not train on.
-        real_tokens: tokens that went through the model.
-        padded_tokens: the same with their padding.
-        examples: that went through the model.
-        update_seconds: spent in updates alone.
-        train_seconds: spent in all, evaluations and checkpoints included.
+        stale: number of evaluations since then, all without improvement.
+        stopped: True after early stopping; a resumed run does not continue training.
+        real_tokens: tokens processed.
+        padded_tokens: tokens processed, with padding.
+        examples: examples processed.
+        update_seconds: time of the updates alone.
+        train_seconds: total time, with evaluations and checkpoints.
     """
 
-    rows: int
-    tokens: int
+    limits: BatchLimits
     best_value: float | None = None
     best_step: int = 0
     stale: int = 0
@@ -59,34 +58,35 @@ class Progress:
 
     @classmethod
     def read(cls, checkpoint: Path) -> Progress:
-        """Progress as it was when ``checkpoint`` was written."""
-        return cls(**json.loads(CheckpointLayout(checkpoint).progress.read_text(encoding="utf-8")))
+        """Read the progress stored in a checkpoint."""
+        values = json.loads(CheckpointLayout(checkpoint).progress.read_text(encoding="utf-8"))
+        return cls(**values | {"limits": BatchLimits(**values["limits"])})
 
     def write(self, checkpoint: Path) -> None:
-        """Add it to a checkpoint that is being written."""
+        """Store the progress in a checkpoint."""
         CheckpointLayout(checkpoint).progress.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
 
     @property
     def padding_share(self) -> float:
-        """Share of padding in all tokens that went through the model."""
+        """Share of padding in the processed tokens."""
         return 1 - self.real_tokens / self.padded_tokens if self.padded_tokens else 0.0
 
 
 class CheckpointKeeper(TrainerCallback):
-    """Adds progress to each checkpoint, seals it, and deletes those that are no longer needed.
+    """Stores the progress in each checkpoint, seals it, and deletes old checkpoints.
 
-    Deleting happens after sealing, so that at every moment a whole checkpoint exists.
+    Old checkpoints are deleted after the new one is sealed, so that a complete checkpoint exists at all times.
 
     Args:
         progress: shared with the trainer.
-        keep: checkpoints besides the best; 0 = all.
+        keep: number of checkpoints besides the best; 0 = all.
     """
 
     def __init__(self, progress: Progress, *, keep: int) -> None:
         self.progress, self.keep = progress, keep
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """A checkpoint has just been written."""
+        """A checkpoint was written."""
         if not state.is_world_process_zero:
             return
         folder = Path(str(args.output_dir))
@@ -98,10 +98,10 @@ class CheckpointKeeper(TrainerCallback):
 
 
 def seal(checkpoint: Path) -> None:
-    """Declare a checkpoint whole: drop the pickle, flush all files, write their checksums down.
+    """Mark a checkpoint as complete: delete the pickle, flush all files, write their checksums.
 
     Args:
-        checkpoint: folder with everything in it.
+        checkpoint: folder with all files.
     """
     layout = CheckpointLayout(checkpoint)
     layout.arguments.unlink(missing_ok=True)
@@ -117,13 +117,13 @@ def seal(checkpoint: Path) -> None:
 
 
 def is_sealed(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is there as it was written.
+    """True if a checkpoint is complete and undamaged.
 
     Args:
         checkpoint: folder.
 
     Returns:
-        False for a folder without a seal, or that differs from it.
+        False for a folder without a seal, or with files that differ from it.
     """
     layout = CheckpointLayout(checkpoint)
     try:
@@ -134,43 +134,43 @@ def is_sealed(checkpoint: Path) -> bool:
 
 
 def last_complete(folder: Path) -> Path | None:
-    """The latest checkpoint that training can go on from, or None; those that are damaged are named in the log.
+    """Return the latest checkpoint from which training can resume, or None. Damaged checkpoints are logged.
 
     Args:
-        folder: that holds the checkpoints.
+        folder: with the checkpoints.
 
     Returns:
-        A sealed checkpoint; so is the one with the best weights until then.
+        A sealed checkpoint, for which the checkpoint with the best weights so far is sealed too.
     """
     for checkpoint in reversed(checkpoints_in(folder)):
         if not is_sealed(checkpoint):
-            logger.warning("%s was cut short, or damaged since: passed over.", checkpoint.name)
+            logger.warning("%s is incomplete or damaged; it is skipped.", checkpoint.name)
         elif not has_best_checkpoint(checkpoint):
-            logger.warning("the best weights before %s are damaged: passed over.", checkpoint.name)
+            logger.warning("%s is skipped: the checkpoint with the best weights before it is damaged.", checkpoint.name)
         else:
             return checkpoint
     return None
 
 
 def has_best_checkpoint(checkpoint: Path) -> bool:
-    """Whether the checkpoint with the best weights until this one is there in full, if anything was evaluated yet.
+    """True if the checkpoint with the best weights so far is complete, or nothing was evaluated yet.
 
     Args:
-        checkpoint: whole.
+        checkpoint: complete.
 
     Returns:
-        False where training could not be ended with the best weights.
+        False if training could not end with the best weights.
     """
     best = Progress.read(checkpoint).best_step
     return best in (0, step_of(checkpoint)) or is_sealed(checkpoint.with_name(f"checkpoint-{best}"))
 
 
 def delete_after(folder: Path, step: int) -> None:
-    """Delete checkpoints of later updates, whole or not: training will come to them again.
+    """Delete all checkpoints of later updates; a resumed training writes them again.
 
     Args:
-        folder: that holds the checkpoints.
-        step: update after which training goes on.
+        folder: with the checkpoints.
+        step: update after which training resumes.
     """
     for checkpoint in checkpoints_in(folder):
         if step_of(checkpoint) > step:
@@ -178,13 +178,13 @@ def delete_after(folder: Path, step: int) -> None:
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """All checkpoints in a folder by their update, whole or not."""
+    """Return all checkpoints in a folder, complete or not, in the order of their updates."""
     numbered = [(int(match[1]), path) for path in folder.glob("checkpoint-*") if (match := _number(path))]
     return [path for _, path in sorted(numbered)]
 
 
 def step_of(checkpoint: Path) -> int:
-    """Update after which a checkpoint was written."""
+    """Return the update after which a checkpoint was written."""
     match = _number(checkpoint)
     assert match is not None, checkpoint
     return int(match[1])
@@ -205,7 +205,7 @@ def _checksums(checkpoint: Path) -> dict[str, str]:
 
 
 def _checksum(path: Path) -> str:
-    """CRC-32, which tells damage, not intent."""
+    """CRC-32: it detects damage, not manipulation."""
     value = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -214,13 +214,13 @@ def _checksum(path: Path) -> str:
 
 
 def _rotate(folder: Path, *, best_step: int, keep: int) -> None:
-    """Delete all but the best and the latest ``keep`` others."""
+    """Delete all checkpoints but the best and the latest ``keep`` others."""
     others = [checkpoint for checkpoint in checkpoints_in(folder) if step_of(checkpoint) != best_step]
     for checkpoint in others[:-keep]:
         _delete(checkpoint)
 
 
 def _delete(checkpoint: Path) -> None:
-    # The seal goes first: a deletion that is cut short must not leave a checkpoint that looks whole.
+    # The seal is deleted first: an interrupted deletion must not leave a checkpoint that looks complete.
     CheckpointLayout(checkpoint).seal.unlink(missing_ok=True)
     shutil.rmtree(checkpoint, ignore_errors=True)

@@ -1,6 +1,7 @@
-"""The course of a training, whatever is learnt: where it begins, what watches it, which weights are kept.
+"""`TrainingSession` and `run_training`: what fine-tuning and pre-training have in common.
 
-Fine-tuning and pre-training differ in their batches, their loss and their measure; what happens to them is the same.
+They differ in their batches, their loss and their metrics. Where training starts, its callbacks, its checkpoints and the
+selection of the best weights are the same.
 """
 
 from __future__ import annotations
@@ -13,60 +14,55 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transformers import PrinterCallback
+from transformers import PrinterCallback, set_seed
 
 from slugline.core.errors import ModelError, RunError
 from slugline.core.layouts import CheckpointLayout
 from slugline.core.progress import track
 from slugline.core.storage import disk_errors
-from slugline.data.batching.batches import UpdateLoader
+from slugline.data.batching.loaders import UpdateLoader
 from slugline.evaluation.metrics import metric
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
-from slugline.recipe.sections import TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
-from slugline.training.loop.callbacks import Frequency, HistoryWriter, updates_between
+from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, updates_between
 from slugline.training.loop.checkpoints import (
     CheckpointKeeper,
     Progress,
-    checkpoints_in,
-    delete_after,
-    has_best_checkpoint,
     is_sealed,
-    last_complete,
     step_of,
 )
-from slugline.training.loop.trainer import ClassifierTrainer, Method, RunningConfusion
+from slugline.training.loop.method import Method
+from slugline.training.loop.train_metrics import RunningConfusion
+from slugline.training.loop.trainer import ClassifierTrainer
 from slugline.training.loop.weight_averaging import WeightAverage, ema_share, swa_share
-from slugline.training.runtime import Runtime
-from slugline.training.tracking.callback import Trackers
+from slugline.training.runtime import Runtime, prepare_runtime
+from slugline.training.tokenizer import resolve_tokenizer
+from slugline.training.tracking.callback import TrackerCallback
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
-logger = logging.getLogger("slugline")
-
-#: No bound, for the half of a micro-batch that the user left out.
-UNLIMITED = 2**31
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainingSession:
-    """What every training is made of.
+    """Everything that a training needs.
 
     Args:
         recipe: complete.
         run: open for writing.
-        runtime: as prepared.
+        runtime: prepared.
         tokenizer: of the model.
         model: to be trained.
-        examples: rows of an epoch.
-        tokens: of an epoch, without padding.
-        progress: at the checkpoint that is gone on from, or at the beginning.
-        train_metrics: of the answers on training rows.
-        start: the checkpoint that is gone on from, or None.
+        examples: rows per epoch.
+        tokens: tokens per epoch, without padding.
+        progress: from the checkpoint, or of a new training.
+        train_metrics: of the predictions on training rows.
+        start: the checkpoint to resume from, or None.
     """
 
     recipe: Recipe
@@ -87,99 +83,65 @@ class TrainingSession:
 
     @property
     def updates(self) -> int:
-        """Updates of the whole training."""
+        """Number of updates of the whole training."""
         return math.ceil(self.updates_per_epoch * self.epochs)
 
     @property
     def epochs(self) -> float:
-        """Passes over the training rows: as the recipe says, or as many as its budget of tokens allows."""
+        """Passes over the training rows: ``train.epochs``, or computed from ``train.max_tokens``."""
         section = self.recipe.train
         return section.max_tokens / self.tokens if section.max_tokens else section.epochs
 
     @property
     def updates_per_epoch(self) -> int:
-        """Updates in which every training row is seen once."""
+        """Number of updates per epoch."""
         return -(-self.examples // self.recipe.train.batch_size)
 
     @property
     def is_over(self) -> bool:
-        """Whether the checkpoint that is gone on from was the last."""
+        """True if the checkpoint to resume from is the last one of the training."""
         return self.progress.stopped or (self.start is not None and step_of(self.start) >= self.updates)
 
 
-def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
-    """The checkpoint to go on from; history and checkpoints after it are forgotten.
+def prepare(recipe: Recipe, run: Run, texts: Callable[[], Sequence[str]]) -> tuple[Runtime, PreTrainedTokenizerBase]:
+    """Prepare hardware and tokenizer, and seed all random numbers.
+
+    To be called before the model is built: the seed determines the weights of a new head.
 
     Args:
-        run: open for writing.
-        checkpoint: go on from this one instead of the latest.
+        recipe: complete.
+        run: open for writing; gets the settings of the hardware into its manifest.
+        texts: returns the training texts; called only if a tokenizer is trained.
 
     Returns:
-        A whole checkpoint, or None where there is none yet.
+        The hardware with its settings, and the tokenizer.
 
     Raises:
-        RunError: ``checkpoint`` is not the run's, or not whole.
+        RecipeError: ``train.device`` is not available.
+        ModelError: the tokenizer cannot be loaded or trained.
     """
-    start = _required(run, checkpoint) if checkpoint else last_complete(run.layout.checkpoints)
-    step = step_of(start) if start else 0
-    run.cut_history(step)
-    delete_after(run.layout.checkpoints, step)
-    if start is not None:
-        logger.info("going on from %s", start.name)
-    return start
-
-
-def _required(run: Run, checkpoint: Path) -> Path:
-    """The checkpoint that was asked for, as the run spells it."""
-    found = [path for path in checkpoints_in(run.layout.checkpoints) if path.resolve() == checkpoint.resolve()]
-    fault = "is no checkpoint of " + str(run.path)
-    if found and not is_sealed(found[0]):
-        fault = "is not a whole checkpoint"
-    elif found and not has_best_checkpoint(found[0]):
-        fault = "is whole, but the one with the best weights before it is damaged, or no longer there"
-    elif found:
-        return found[0]
-    raise RunError(f"{checkpoint} {fault}.", hint="Leave --checkpoint out: the latest is found.")
-
-
-def load_progress(start: Path | None, section: TrainSection, runtime: Runtime) -> Progress:
-    """How far training has come; at its beginning with forward passes as recipe or profile have them.
-
-    Args:
-        start: as `resume_point` gives it.
-        section: of the recipe.
-        runtime: as prepared.
-
-    Returns:
-        The progress, which grows.
-    """
-    rows, tokens = section.micro_batch_size, section.micro_batch_tokens
-    if start is not None:
-        progress = Progress.read(start)
-        # A recipe that was changed to smaller passes has them; what memory forbade stays forbidden.
-        progress.rows = min(progress.rows, rows or UNLIMITED)
-        progress.tokens = min(progress.tokens, tokens or UNLIMITED)
-        return progress
-    if not rows and not tokens:
-        return Progress(rows=runtime.profile.micro_batch_size, tokens=runtime.profile.micro_batch_tokens)
-    return Progress(rows=rows or UNLIMITED, tokens=tokens or UNLIMITED)
+    runtime = prepare_runtime(recipe.train)
+    run.update_manifest(runtime.to_manifest())
+    tokenizer = resolve_tokenizer(recipe.model, texts, run)
+    set_seed(recipe.seed)
+    return runtime, tokenizer
 
 
 def enable_activation_checkpointing(model: PreTrainedModel) -> None:
-    """Compute states a second time in the backward pass rather than keep them.
+    """Recompute the states in the backward pass instead of storing them.
 
     Args:
         model: changed in place.
 
     Raises:
-        ModelError: the architecture cannot.
+        ModelError: the architecture does not support it.
     """
     try:
         model.activation_checkpointing_enable()
     except ValueError as error:
         raise ModelError(
-            f"{model.config.model_type} cannot compute its states twice: {error}",
-            hint="Leave model.gradient_checkpointing at false; train.micro_batch_size saves memory, too.",
+            f"{model.config.model_type} does not support gradient checkpointing: {error}",
+            hint="Leave model.gradient_checkpointing at false; a smaller train.micro_batch_size also saves memory.",
         ) from error
 
 
@@ -191,17 +153,17 @@ def run_training(
     score: Callable[[PreTrainedModel], dict[str, float]],
     callbacks: Sequence[TrainerCallback] = (),
 ) -> None:
-    """Train to the end, or go on; afterwards the model has the weights of the best evaluation.
+    """Train, or resume training; afterwards the model has the weights of the best evaluation.
 
     Args:
         session: whose model is trained.
         method: loss and rates.
-        loader: from the rank of a process and the number of processes to its updates.
-        score: evaluates the model on validation; metric names to numbers.
-        callbacks: that this training needs besides those of every training.
+        loader: rank of a process and number of processes to the loader of its updates.
+        score: evaluates the model on validation; returns metrics by name.
+        callbacks: in addition to those of every training.
 
     Raises:
-        TrainingError: training cannot go on.
+        TrainingError: training cannot continue.
         RunError: the disk is full, or the checkpoint with the best weights is damaged.
     """
     with track("training", session.updates, unit="updates") as advance, disk_errors(session.run.path), quietly():
@@ -246,18 +208,18 @@ def _trainer(
 
 def _average(session: TrainingSession) -> WeightAverage | None:
     section = session.recipe.train
-    if section.average == "none":
+    if section.weight_averaging == "none":
         return None
-    share = ema_share(section.ema_decay) if section.average == "ema" else swa_share(session.updates)
+    share = ema_share(section.ema_decay) if section.weight_averaging == "ema" else swa_share(session.updates)
     return WeightAverage(session.model, share, session.start)
 
 
 def _callbacks(
     session: TrainingSession, average: WeightAverage | None, advance: Callable[[int], None], *, updates_per_epoch: int
 ) -> list[TrainerCallback]:
-    """The average first, for the others may evaluate it; the keeper last, for it seals what the others have added."""
+    """All callbacks. The average comes first, since others evaluate it; the keeper last, since it seals their files."""
     section, progress = session.recipe.train, session.progress
-    frequency = Frequency(
+    schedule = EvaluationSchedule(
         progress,
         metric(section.select_by),
         eval_every=updates_between(section.eval_every, updates_per_epoch),
@@ -267,26 +229,26 @@ def _callbacks(
     )
     return [
         *([average] if average else []),
-        frequency,
+        schedule,
         HistoryWriter(session.run, progress, session.train_metrics, advance),
-        *([Trackers(session.run, section.track)] if section.track else []),
+        *([TrackerCallback(session.run, section.report_to)] if section.report_to else []),
         CheckpointKeeper(progress, keep=section.keep_checkpoints),
     ]
 
 
 def _restore_best(session: TrainingSession) -> None:
-    """Put the weights of the best evaluation back."""
+    """Load the weights of the best evaluation."""
     progress = session.progress
     best = session.run.layout.checkpoints / f"checkpoint-{progress.best_step}"
     if not is_sealed(best):
-        raise RunError(f"{best}, which holds the best weights, is damaged.", hint="Train again with --force.")
+        raise RunError(f"{best}, the checkpoint with the best weights, is damaged.", hint="Train again with --force.")
     load_evaluated_weights(session.model, CheckpointLayout(best))
     selected = session.recipe.train.select_by
     logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)
 
 
-def chosen(session: TrainingSession) -> dict[str, float | str | None]:
-    """What validation chose, for the manifest."""
+def selected_checkpoint(session: TrainingSession) -> dict[str, float | str | None]:
+    """Return the checkpoint that validation selected, for the manifest."""
     step = session.progress.best_step
     return {
         "step": step,
@@ -297,7 +259,7 @@ def chosen(session: TrainingSession) -> dict[str, float | str | None]:
 
 
 def training_timing(session: TrainingSession) -> dict[str, float]:
-    """Durations and speeds, for ``timing`` in ``metrics.json``."""
+    """Return durations and speeds, for ``timing`` in ``metrics.json``."""
     progress = session.progress
     epochs = progress.examples / session.examples
     return {

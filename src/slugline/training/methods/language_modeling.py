@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import ModelError
-from slugline.data.batching.packing import NOTHING, Labeler
+from slugline.data.batching.packing import IGNORED, Labeler
 from slugline.models.architectures.language_model import require_masked_head
 from slugline.models.build import require_causal
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
     from slugline.recipe.recipe import Recipe
-    from slugline.recipe.sections import PretrainSection
+    from slugline.recipe.train_section import PretrainSection
 
 #: Of the tokens to be found, the share that is hidden, and the share that another token stands for; the rest is left as
 #: it is (Devlin et al. 2019, section 3.1).
@@ -53,7 +53,7 @@ class Masking:
             key: decides which tokens, and what stands for them.
 
         Returns:
-            (T,) what the model reads, and (T,) what is to be found, `NOTHING` elsewhere.
+            (T,) what the model reads, and (T,) what is to be found, `IGNORED` elsewhere.
         """
         random = np.random.default_rng(key)
         candidates = np.flatnonzero(self.non_special[ids])
@@ -61,7 +61,7 @@ class Masking:
         places = random.choice(candidates, count, replace=False)
         fate = random.random(count)
         hidden, swapped = places[fate < HIDDEN], places[fate >= 1 - SWAPPED]
-        read, labels = ids.copy(), np.full_like(ids, NOTHING)
+        read, labels = ids.copy(), np.full_like(ids, IGNORED)
         labels[places] = ids[places]
         read[hidden] = self.mask_id
         read[swapped] = random.choice(self.substitutes, len(swapped))
@@ -114,9 +114,9 @@ def shift_labels(ids: NDArray[np.int64], _: Sequence[int]) -> tuple[NDArray[np.i
         ids: (T,) a sequence.
 
     Returns:
-        (T,) what the model reads, and (T,) what is to be found, `NOTHING` at the end.
+        (T,) what the model reads, and (T,) what is to be found, `IGNORED` at the end.
     """
-    return ids, np.append(ids[1:], NOTHING)
+    return ids, np.append(ids[1:], IGNORED)
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,6 @@ OBJECTIVES = {
     "causal": Objective("AutoModelForCausalLM", require_causal, lambda *_: shift_labels),
 }
 
-#: ``model.kind`` -> objective, where the recipe says none.
-OBJECTIVE_OF = {"encoder": "masked", "decoder": "causal", "scratch": "causal"}
-
 
 def objective_of(recipe: Recipe) -> Objective:
     """What a recipe's model learns.
@@ -155,4 +152,4 @@ def objective_of(recipe: Recipe) -> Objective:
         The objective that it names, or that suits the kind.
     """
     assert recipe.pretrain is not None
-    return OBJECTIVES[recipe.pretrain.objective or OBJECTIVE_OF[recipe.model.kind]]
+    return OBJECTIVES[recipe.pretrain.objective or recipe.model.capabilities.objective]

@@ -13,7 +13,7 @@ from slugline.models.architectures.blocks import base_of, blocks_of
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 
 class GradualUnfreezing(TrainerCallback):

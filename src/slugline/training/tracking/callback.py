@@ -14,10 +14,10 @@ from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from slugline.run.run import Run
 from slugline.training.tracking.environment import first_line
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 
-class Trackers(TrainerCallback):
+class TrackerCallback(TrainerCallback):
     """Passes on to the integrations what happens; one that fails is given up.
 
     Args:
@@ -64,4 +64,4 @@ class Trackers(TrainerCallback):
         self.callbacks.pop(name, None)
         logger.warning("%s failed and is given up; training goes on: %s.", name, first_line(error))
         left = [other for other in self.run.manifest["trackers"] if other != name]
-        self.run.record({"tracked": bool(left), "trackers": left})
+        self.run.update_manifest({"tracked": bool(left), "trackers": left})

@@ -21,7 +21,7 @@ from slugline.core.errors import MissingExtra
 from slugline.core.storage import disk_errors
 from slugline.run.run import Run
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Setup:
     renew: str = ""
 
 
-#: Name in `train.track`, which is also that of the package -> how it is kept on this machine.
+#: Name in `train.report_to`, which is also that of the package -> how it is kept on this machine.
 TRACKERS = {
     "tensorboard": Setup({"TENSORBOARD_LOGGING_DIR": "{folder}/tensorboard"}),
     "wandb": Setup(
@@ -85,7 +85,7 @@ def check_trackers(names: Sequence[str]) -> None:
     # A folder of that name in the working folder is found too, but it is no package: wandb leaves such folders behind.
     missing = [name for name, spec in specs.items() if spec is None or spec.origin is None]
     if missing:
-        raise MissingExtra(f"train.track = {missing}", extra="track")
+        raise MissingExtra(f"train.report_to = {missing}", extra="track")
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def tracking(run: Run, names: Sequence[str]) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    run.record({"tracked": bool(names), "trackers": list(names)})
+    run.update_manifest({"tracked": bool(names), "trackers": list(names)})
     if not names:
         yield
         return

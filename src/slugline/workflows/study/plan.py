@@ -1,6 +1,7 @@
-"""What a study says: one TOML file to settings, and to a member with its recipe for each setting and seed.
+"""The plan of a study: its steps, their settings, and one member with its recipe for each setting and seed.
 
-Everything is resolved and checked here, before the first member trains.
+A step proposes settings from the results so far. Recipes of settings that are known beforehand are checked before the
+first member is trained.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slugline.core.errors import RecipeError
 from slugline.core.layouts import StudyLayout
@@ -21,18 +23,21 @@ from slugline.recipe.toml import to_toml
 from slugline.training.fit import check
 from slugline.workflows.study.schema import Overrides, StepSection, StudyFile, read_file
 
-#: Characters of a setting's name at most: it is a folder's.
+if TYPE_CHECKING:
+    from slugline.workflows.study.results import SettingResult
+
+#: Maximum length of a setting's name, which is also the name of a folder.
 NAME_CHARACTERS = 100
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a step's members have in common but for the seed: one point of its grid.
+    """What the members of a step that differ only in the seed have in common: one point of its grid.
 
     Args:
-        step: its name.
-        name: made of what varies within the step: ``learning_rate=2e-05``; empty where nothing does.
-        overrides: the step's own, by dotted key.
+        step: name of the step.
+        name: made of what varies within the step: ``learning_rate=2e-05``; empty if nothing varies.
+        overrides: of the step, by dotted key.
     """
 
     step: str
@@ -41,12 +46,12 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """``rates/learning_rate=2e-05``, or the step alone."""
+        """``rates/learning_rate=2e-05``, or only the step."""
         return f"{self.step}/{self.name}" if self.name else self.step
 
     @property
     def changes(self) -> str:
-        """The overrides in short: ``epochs=5, learning_rate=1e-05``."""
+        """The overrides in short form: ``epochs=5, learning_rate=1e-05``."""
         return ", ".join(assignments(self.overrides))
 
 
@@ -55,7 +60,7 @@ class Member:
     """One training of a study.
 
     Args:
-        setting: of all members that differ in the seed alone.
+        setting: shared with the members that differ only in the seed.
         recipe: complete.
         path: the run's folder.
     """
@@ -70,26 +75,100 @@ class Member:
         return f"{self.setting.title} seed {self.recipe.seed}"
 
 
+class Step(Protocol):
+    """A step of a study."""
+
+    @property
+    def name(self) -> str:
+        """Of the step: its folder."""
+
+    def propose(self, results: Sequence[SettingResult]) -> list[Setting]:
+        """Return all settings of this step that are known, given the results so far.
+
+        The study trains the settings that are new, and asks again until there are none. Settings that are returned for
+        no results at all are checked before the first member is trained.
+
+        Args:
+            results: of all settings of the study that were trained.
+
+        Returns:
+            Settings in the order of training.
+        """
+
+
+@dataclass(frozen=True)
+class GridStep:
+    """A step with fixed settings: the points of its grid.
+
+    Args:
+        section: of the study's file.
+    """
+
+    section: StepSection
+
+    @property
+    def name(self) -> str:
+        """Of the step: its folder."""
+        return self.section.name
+
+    def propose(self, results: Sequence[SettingResult]) -> list[Setting]:
+        """Return all points of the grid, whatever the results."""
+        points = self.section.points
+        names = _distinct_names(points)
+        return [Setting(self.name, name, self.section.set | point) for point, name in zip(points, names, strict=True)]
+
+
 @dataclass(frozen=True)
 class Study:
     """A study that is ready to run.
 
     Args:
-        file: as it was read.
-        recipe: the recipe's file.
+        path: of the study's file.
+        file: its contents.
+        recipe: path of the recipe.
         chosen_by: ``train.select_by`` of recipe and ``set``, on validation.
-        members: all of them valid, those of one setting side by side.
+        seeds: of the members of each setting.
+        steps: in their order.
     """
 
+    path: Path
     file: StudyFile
     recipe: Path
     chosen_by: Metric
-    members: tuple[Member, ...]
+    seeds: tuple[int, ...]
+    steps: tuple[Step, ...]
 
     @property
     def layout(self) -> StudyLayout:
-        """Where everything lies."""
-        return _layout(self.file)
+        """The paths of all files."""
+        return StudyLayout(Path(self.file.runs) / self.file.name)
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """Members that are known before any is trained; those of one setting are neighbours."""
+        return self.members_of([setting for step in self.steps for setting in step.propose(())])
+
+    def members_of(self, settings: Sequence[Setting]) -> tuple[Member, ...]:
+        """Resolve the recipes of settings.
+
+        Args:
+            settings: proposed by steps.
+
+        Returns:
+            One member for each setting and seed.
+
+        Raises:
+            RecipeError: the recipe of a member is invalid; names all errors of all members.
+        """
+        overrides = {setting.title: self.file.set | setting.overrides for setting in settings}
+        recipes = _resolve(self.path, self.recipe, overrides)
+        return tuple(self._member(setting, recipes[setting.title], seed) for setting in settings for seed in self.seeds)
+
+    def _member(self, setting: Setting, recipe: Recipe, seed: int) -> Member:
+        # The name always contains the seed, so that adding seeds later does not rename existing runs.
+        name = ",".join(filter(None, [setting.name, f"seed={seed}"]))
+        update = {"name": re.sub(r"[^A-Za-z0-9._-]+", "-", f"{setting.step}-{name}"), "seed": seed}
+        return Member(setting, recipe.model_copy(update=update), self.layout.member(setting.step, name))
 
 
 def read_study(path: Path) -> Study:
@@ -102,8 +181,8 @@ def read_study(path: Path) -> Study:
         The study; nothing is trained, no data is read.
 
     Raises:
-        RecipeError: the file or its recipe is missing or says what it may not, or a member's recipe does; all of the
-            members' errors at once, each with its step and setting.
+        RecipeError: the file or its recipe is missing or invalid, or the recipe of a member is; names all errors of all
+            members, each with its step and setting.
     """
     file = read_file(path)
     recipe_path = path.parent / file.recipe
@@ -113,22 +192,20 @@ def read_study(path: Path) -> Study:
             hint="The path is relative to the study's file.",
         )
     base = _resolve(path, recipe_path, {"recipe": file.set})["recipe"]
-    settings = [setting for step in file.step for setting in _settings(step)]
-    recipes = _resolve(path, recipe_path, {setting.title: file.set | setting.overrides for setting in settings})
-    return Study(
+    study = Study(
+        path,
         file,
         recipe_path,
         metric(base.train.select_by),
-        tuple(
-            _member(file, setting, recipes[setting.title], seed)
-            for setting in settings
-            for seed in file.seeds or [base.seed]
-        ),
+        tuple(file.seeds or [base.seed]),
+        tuple(map(GridStep, file.step)),
     )
+    assert study.members, "every step has at least one setting, and its recipe is checked here"
+    return study
 
 
 def assignments(values: Mapping[str, Any]) -> list[str]:
-    """Overrides in short, safe as parts of a file's name.
+    """Return overrides in short form, safe in file names.
 
     >>> assignments({"train.learning_rate": 1e-5, "model.base": "google/bert"})
     ['learning_rate=1e-05', 'base=google-bert']
@@ -137,7 +214,7 @@ def assignments(values: Mapping[str, Any]) -> list[str]:
         values: by dotted key.
 
     Returns:
-        One each: the last part of the key where that is enough to tell it from the others, and the value.
+        For each override the last part of its key, or the whole key if others end alike, and the value.
     """
     last = Counter(key.rpartition(".")[2] for key in values)
     short = [key.rpartition(".")[2] for key in values]
@@ -147,7 +224,7 @@ def assignments(values: Mapping[str, Any]) -> list[str]:
 
 def _written(value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)  # its minus is no dash at the edge of a word
+        return str(value)  # keeps a leading minus
     return _safe(to_toml(value)) or "empty"
 
 
@@ -155,13 +232,8 @@ def _safe(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).strip("-")
 
 
-def _settings(step: StepSection) -> list[Setting]:
-    names = _distinct_names(step.points)
-    return [Setting(step.name, name, step.set | point) for point, name in zip(step.points, names, strict=True)]
-
-
 def _distinct_names(points: Sequence[Overrides]) -> list[str]:
-    """A name for each point of a grid, different also where upper and lower case are not told apart."""
+    """A name for each point of a grid; names differ also on file systems that ignore case."""
     names = [",".join(assignments(point))[:NAME_CHARACTERS] for point in points]
     count = Counter(name.lower() for name in names)
     return [
@@ -171,20 +243,20 @@ def _distinct_names(points: Sequence[Overrides]) -> list[str]:
 
 
 def _resolve(path: Path, recipe_path: Path, overrides: Mapping[str, Overrides]) -> dict[str, Recipe]:
-    """The recipes by title; what is wrong with any of them is said together, and once."""
+    """The recipes by title; all errors are raised together, each once."""
     recipes: dict[str, Recipe] = {}
     wrong: dict[str, list[str]] = {}
-    mends: dict[str, None] = {}
+    hints: dict[str, None] = {}
     for title, values in overrides.items():
         try:
             recipes[title] = _resolved(recipe_path, values)
         except RecipeError as error:
-            mends[error.hint] = None
+            hints[error.hint] = None
             for line in error.message.splitlines():
                 wrong.setdefault(line, []).append(title)
     if wrong:
         lines = (f"{path}, {_listed_titles(titles)}: {line}" for line, titles in wrong.items())
-        raise RecipeError("\n".join(lines), hint="\n".join(filter(None, mends)))
+        raise RecipeError("\n".join(lines), hint="\n".join(filter(None, hints)))
     return recipes
 
 
@@ -197,7 +269,7 @@ def _resolved(recipe_path: Path, overrides: Overrides) -> Recipe:
     check(recipe)
     evaluation = recipe.evaluation
     if "splits" not in evaluation.model_fields_set:
-        # Many members, one of which will be chosen: test is not for choosing.
+        # One of many members is chosen: test must not be used for that.
         evaluation = evaluation.model_copy(update={"splits": ["validation"]})
         return recipe.model_copy(update={"evaluation": evaluation})
     if "validation" not in evaluation.splits:
@@ -206,14 +278,3 @@ def _resolved(recipe_path: Path, overrides: Overrides) -> Recipe:
             hint="Add 'validation' to evaluation.splits, or leave the key out.",
         )
     return recipe
-
-
-def _member(file: StudyFile, setting: Setting, recipe: Recipe, seed: int) -> Member:
-    # The seed is always named: whoever adds seeds later keeps the runs that are there.
-    name = ",".join(filter(None, [setting.name, f"seed={seed}"]))
-    update = {"name": re.sub(r"[^A-Za-z0-9._-]+", "-", f"{setting.step}-{name}"), "seed": seed}
-    return Member(setting, recipe.model_copy(update=update), _layout(file).member(setting.step, name))
-
-
-def _layout(file: StudyFile) -> StudyLayout:
-    return StudyLayout(Path(file.runs) / file.name)

@@ -1,7 +1,7 @@
-"""`run_study`: every member trained once, the best chosen on validation, and only that one scored on test.
+"""`run_study`: trains every member once, chooses the best setting on validation, and scores only that one on test.
 
-The run folders are the memory of a study. The same command goes on where it was killed: complete members are passed
-over, interrupted ones are resumed, failed ones are tried again.
+The state of a study is in its run folders. The same command resumes a study: complete members are skipped, interrupted
+members are resumed, failed members are tried again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,52 +20,66 @@ from slugline.core.storage import disk_errors, replacing, replacing_folder
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.plots import plot_learning_curves
 from slugline.pipeline import score_split, train, warn_of_sizes
-from slugline.recipe.recipe import changed_keys
-from slugline.run.run import Run, restore_replaced
+from slugline.recipe.changes import changed_keys
+from slugline.run.lifecycle import restore_replaced
+from slugline.run.run import Run
 from slugline.workflows.study.learning_curves import learning_curves
-from slugline.workflows.study.plan import Member, read_study
+from slugline.workflows.study.plan import Member, Step, Study, read_study
 from slugline.workflows.study.results import MemberResult, SettingResult, StudyResult
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
 
 def run_study(path: Path, *, force: bool = False) -> StudyResult:
-    """Train what is still to be trained of a study, choose, and score the chosen setting on test.
+    """Train the members of a study that are not complete, choose a setting, and score it on test.
 
     Args:
         path: the study's TOML file.
-        force: train those members anew whose recipe is another than the one in their folder.
+        force: train members again whose folder holds a run of another recipe.
 
     Returns:
-        What came of it; a member that failed is told there and does not end the study.
+        The result; it names the members that failed, which do not end the study.
 
     Raises:
-        RecipeError: the study, its recipe, or what a member makes of it, is wrong; nothing was trained.
+        RecipeError: the study, its recipe, or the recipe of a member is invalid; nothing was trained.
         RunError: a member is being trained right now, or was trained with another recipe, or the disk is full.
     """
     study = read_study(path)
-    outdated = _check_can_open(study.members, force=force)
-    results = [MemberResult.of(member) for member in study.members]
-    for index, member in enumerate(study.members):
-        logger.info("member %d of %d: %s", index + 1, len(study.members), member.title)
-        error = ""
-        try:
-            error = _train(member, force=member in outdated)
-        finally:  # Ctrl-C is no reason to forget what is known
-            results[index] = MemberResult.of(member, error=error)
-            _write(StudyResult(study, tuple(results)))
-        if results[index].state == "complete" and not study.file.keep_checkpoints:
-            _delete_checkpoints(member.path)
-    result = _score_chosen(StudyResult(study, tuple(results)))
+    outdated = _outdated(study.members, force=force)
+    results = {member.path: MemberResult.of(member) for member in study.members}
+    trained: set[Path] = set()
+    for step in study.steps:
+        while members := _untrained(study, step, results, trained):
+            outdated |= _outdated([member for member in members if member.path not in results], force=force)
+            for member in members:
+                trained.add(member.path)
+                logger.info("member %d of %d: %s", len(trained), max(len(trained), len(results)), member.title)
+                error = ""
+                try:
+                    error = _train(member, force=member.path in outdated)
+                finally:  # also after Ctrl-C
+                    results[member.path] = MemberResult.of(member, error=error)
+                    _write(StudyResult(study, tuple(results.values())))
+                if results[member.path].state == "complete" and not study.file.keep_checkpoints:
+                    _delete_checkpoints(member.path)
+    result = _score_chosen(StudyResult(study, tuple(results.values())))
     warn_of_sizes({setting.setting.title: Run(setting.members[0].member.path) for setting in result.ranking})
     _write(result)
     _draw(result)
     return result
 
 
-def _check_can_open(members: Sequence[Member], *, force: bool) -> list[Member]:
-    """The members whose folder holds another recipe's run; refused before anything trains unless it may be replaced."""
-    outdated, changes = [], []
+def _untrained(
+    study: Study, step: Step, results: Mapping[Path, MemberResult], trained: Collection[Path]
+) -> list[Member]:
+    """The members that a step proposes and that were not trained yet."""
+    known = StudyResult(study, tuple(result for path, result in results.items() if path in trained)).settings
+    return [member for member in study.members_of(step.propose(known)) if member.path not in trained]
+
+
+def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:
+    """Folders of members that hold a run of another recipe; refused unless they may be replaced."""
+    outdated, changes = set(), []
     for member in members:
         restore_replaced(member.path)
         run = Run(member.path)
@@ -73,49 +87,49 @@ def _check_can_open(members: Sequence[Member], *, force: bool) -> list[Member]:
         if state == "running":
             raise RunError(
                 f"{member.title} is being trained right now: {member.path}.",
-                hint="Wait for that study, or stop it; the same command goes on where it was.",
+                hint="Wait for that study, or stop it; the same command resumes it.",
             )
         keys = changed_keys(run.recipe, member.recipe) if state != "new" else []
         if keys:
-            outdated.append(member)
+            outdated.add(member.path)
             changes.append(f"{member.title} was trained with another recipe: {'; '.join(keys)}.")
     if changes and not force:
         raise RunError(
             "\n".join(changes),
-            hint="Put the old values back, rename step or study, or train these members anew with --force.",
+            hint="Restore the former values, rename step or study, or train these members again with --force.",
         )
     return outdated
 
 
 def _train(member: Member, *, force: bool) -> str:
-    """Bring a member to its end.
+    """Train or resume a member, or skip it if it is complete.
 
     Args:
         member: whose folder may hold a run of the same recipe in any state.
-        force: begin anew whatever stands there.
+        force: start over.
 
     Returns:
-        What it failed with; empty where it is complete.
+        The error it failed with; empty if it is complete.
     """
     state = Run(member.path).state
     if state == "complete" and not force:
         logger.info("%s is complete already", member.path)
         return ""
-    is_begun = state in ("interrupted", "failed") and not force
+    is_unfinished = state in ("interrupted", "failed") and not force
     try:
-        train(member.recipe, run_dir=member.path, resume=is_begun, force=force)
+        train(member.recipe, run_dir=member.path, resume=is_unfinished, force=force)
     except SluglineError as error:
         logger.warning("%s failed: %s", member.title, error.message)
         return error.message
     except Exception as error:
-        # Whatever it is, the members to come may be spared it, and a night's work is not lost to one of them.
+        # One member must not end the study: the others may succeed.
         logger.exception("%s failed", member.title)
         return f"{type(error).__name__}: {error}"
     return ""
 
 
 def _delete_checkpoints(path: Path) -> None:
-    """Free the disk of what only an unfinished run needs; a cross-validated one has a run folder for each fold."""
+    """Delete checkpoints, which only an unfinished run needs; a cross-validation has one run folder per fold."""
     for manifest in list(path.rglob(RunLayout(path).manifest.name)):
         folder = RunLayout(manifest.parent).checkpoints
         if folder.is_dir():
@@ -124,7 +138,7 @@ def _delete_checkpoints(path: Path) -> None:
 
 
 def _score_chosen(result: StudyResult) -> StudyResult:
-    """Add what is known of the chosen setting alone: its test figures, and how it compares with the runner-up."""
+    """Add the test scores of the chosen setting, and its comparison with the second best."""
     if result.chosen is None:
         return result
     test: dict[int, dict[str, Any]] = {}
@@ -141,7 +155,7 @@ def _score_chosen(result: StudyResult) -> StudyResult:
 
 
 def _comparisons(ranking: Sequence[SettingResult], *, metric: str) -> dict[int, Comparison]:
-    """The two best settings, on each seed; none where they were not judged on the same rows, which is said."""
+    """The two best settings compared on each seed; empty, with a warning, if they were scored on different rows."""
     if len(ranking) < 2:
         return {}
     best, second = ranking[:2]
@@ -154,12 +168,14 @@ def _comparisons(ranking: Sequence[SettingResult], *, metric: str) -> dict[int, 
             for one, other in zip(best.members, second.members, strict=True)
         }
     except DataError as error:
-        logger.warning("the settings were not judged on the same rows, so their order says little: %s", error.message)
+        logger.warning(
+            "the settings were not scored on the same rows, so that their ranking means little: %s", error.message
+        )
         return {}
 
 
 def _draw(result: StudyResult) -> None:
-    """Learning curves, where the study varies the number of training rows."""
+    """Draw learning curves if the study varies the number of training rows."""
     metric = result.study.chosen_by.name
     curves = learning_curves(result.settings, metric)
     if curves:

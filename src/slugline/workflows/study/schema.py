@@ -10,9 +10,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from slugline.core.errors import RecipeError, nearest
-from slugline.recipe.recipe import sections, tables_in
-from slugline.recipe.sections import Section
+from slugline.core.errors import RecipeError
+from slugline.recipe.messages import explain
+from slugline.recipe.recipe import sections
+from slugline.recipe.section import Section, tables_in
 from slugline.recipe.toml import read_toml, to_toml
 
 #: Keys that the study itself gives to every member.
@@ -151,12 +152,5 @@ def _explain(item: Any, path: Path, values: Mapping[str, Any]) -> str:
         location, section, place = location[2:], StepSection, f"{path}, step {named}: "
         if location[:1] == ["grid"]:  # the keys of a step's grids are told apart without their numbers
             del location[1:2]
-    key = ".".join(map(str, location))
-    if item["type"] == "extra_forbidden":
-        what, known = "step" if section is StepSection else "study", list(section.model_fields)
-        return f"{place}{key} is not a key of a {what}.{nearest(key, known) or ' Known here: ' + ', '.join(known)}"
-    if item["type"] == "missing":
-        return f"{place}{key} is missing."
-    if item["type"] == "value_error":
-        return f"{place}{key + ': ' if key else ''}{item['ctx']['error']}."
-    return f"{place}{key} is {item['input']!r}; {item['msg'][0].lower()}{item['msg'][1:]}."
+    owner = "step" if section is StepSection else "study"
+    return place + explain(item, ".".join(map(str, location)), list(section.model_fields), owner=owner)

@@ -11,9 +11,8 @@ import json
 import logging
 import unicodedata
 import zlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,9 @@ from slugline.core.errors import RunError
 from slugline.core.labels import Split
 from slugline.core.progress import track
 from slugline.core.storage import cache_dir, replacing
-from slugline.data.preparing.artefacts import remove_artefacts
 
-logger = logging.getLogger("slugline")
+logger = logging.getLogger(__name__)
 
-#: Rows that a finding names.
-EXAMPLES = 5
 
 #: Texts are near duplicates when at least this share of their word triples is common to both (Jaccard).
 NEAR = 0.8
@@ -39,90 +35,11 @@ MINHASH_SEED = 1
 #: Below this many texts a search is faster than a look into the cache is worth.
 WORTH_CACHING = 5_000
 
-QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was noticed about the data.
-
-    Args:
-        kind: short name, for programs: ``"leak"``, ``"repetition"``, ``"encoding"``.
-        count: how many rows, texts or files it concerns.
-        message: one sentence for people, what was found and what was done about it.
-        examples: row ids, labels or files, at most `EXAMPLES`.
-        is_warning: whether somebody should look at it before trusting the results.
-    """
-
-    kind: str
-    count: int
-    message: str
-    examples: tuple[str, ...] = ()
-    is_warning: bool = False
-
-    @classmethod
-    def of(cls, kind: str, concerned: Sequence[str], message: str, *, is_warning: bool = False) -> Finding:
-        """A finding about listed things; the message may hold ``{count}``."""
-        count = len(concerned)
-        return cls(kind, count, message.format(count=f"{count:,}"), tuple(concerned[:EXAMPLES]), is_warning)
-
-
-def clean(text: str, steps: Sequence[str]) -> str:
-    """Clean one text. Cleaning a clean text changes nothing, so that training and serving cannot disagree.
-
-    Args:
-        text: as read.
-        steps: names of `STEPS`, in the order in which they are taken.
-
-    Returns:
-        The text after all steps.
-    """
-    # One step may make work for an earlier one (lower case can undo a composition), hence until nothing changes.
-    for _ in range(10):
-        cleaned = text
-        for step in steps:
-            cleaned = STEPS[step](cleaned)
-        if cleaned == text:
-            return text
-        text = cleaned
-    return text
-
-
-def _mend_encoding(text: str) -> str:
-    if text.isascii() and "&" not in text and text.replace("\n", "").replace("\t", "").isprintable():
-        return text  # nothing that ftfy would touch, and most texts are like that
-    import ftfy
-
-    return ftfy.fix_text(text, uncurl_quotes=False)
-
-
-def _collapse_whitespace(text: str) -> str:
-    return " ".join(text.split())
-
-
-#: Cleaning steps by name.
-STEPS: dict[str, Callable[[str], str]] = {
-    "encoding": _mend_encoding,
-    "whitespace": _collapse_whitespace,
-    "lowercase": str.lower,
-    "artefacts": remove_artefacts,
-}
-
 
 def same_text_key(text: str) -> str:
     """Equal for texts that count as the same: after NFC, case folding and collapsing white space."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     return " ".join(folded.split())
-
-
-def empty_texts(texts: Sequence[str]) -> list[int]:
-    """Indices of texts of nothing but white space."""
-    return [index for index, text in enumerate(texts) if not text.strip()]
-
-
-def short_texts(texts: Sequence[str], smallest: int) -> list[int]:
-    """Indices of texts of fewer words than that, as white space parts them; empty texts among them."""
-    return [index for index, text in enumerate(texts) if len(text.split()) < smallest] if smallest else []
 
 
 def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
@@ -258,31 +175,3 @@ def _shingles(text: str) -> list[bytes]:
     words = text.encode("utf-8", "surrogatepass").split(b" ")
     count = max(1, len(words) - SHINGLE_WORDS + 1)
     return list({b" ".join(words[start : start + SHINGLE_WORDS]) for start in range(count)})
-
-
-def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """How long texts are.
-
-    Args:
-        texts: (N,) cleaned.
-
-    Returns:
-        For ``characters`` and ``words``: the mean, and `QUANTILES` in percent as ``"p50"``; empty where N is 0.
-    """
-    if not texts:
-        return {}
-    counts = {"characters": [len(text) for text in texts], "words": [len(text.split()) for text in texts]}
-    return {
-        unit: {"mean": round(float(np.mean(values)), 1)}
-        | {
-            f"p{q}": round(float(value), 1)
-            for q, value in zip(QUANTILES, np.percentile(values, QUANTILES), strict=True)
-        }
-        for unit, values in counts.items()
-    }
-
-
-def imbalance(labels: Sequence[str]) -> float:
-    """Rows of the largest class for each row of the smallest; 1 is balanced."""
-    counts = Counter(labels).values()
-    return max(counts) / min(counts) if counts else 1.0

@@ -9,103 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
-from slugline.core.errors import DataError, nearest
+from slugline.core.errors import DataError
 from slugline.core.labels import Split
-
-#: Own splits are cut in this order, so that another validation_fraction keeps the test rows.
-CUT_FIRST: tuple[Split, ...] = ("test", "validation")
+from slugline.data.preparing.row_ids import CUT_FIRST
 
 SplitIndices = dict[Split, list[int]]
-
-
-def row_ids(rows: Mapping[Split, Sequence[Mapping[str, object]]], *, column: str = "") -> dict[Split, list[str]]:
-    """Names for rows that depend on their contents only.
-
-    Args:
-        rows: by split, as read, with all their columns.
-        column: the column that names the rows; empty = made from the contents.
-
-    Returns:
-        By split: 16 hex digits of the row's SHA-256, with ``-2``, ``-3`` for its repetitions, counted through test
-        first, then validation, then train, so that rows added to train rename no test row.
-
-    Raises:
-        DataError: the column does not exist, is empty somewhere, or repeats within a split.
-    """
-    return joint_row_ids([("", rows, column)])[0]
-
-
-def joint_row_ids(
-    sources: Sequence[tuple[str, Mapping[Split, Sequence[Mapping[str, object]]], str]],
-) -> list[dict[Split, list[str]]]:
-    """`row_ids` of several sources, unique over all of them.
-
-    Args:
-        sources: of each its address, its rows by split, and the column that names them, if one does. Repetitions are
-            counted in the order of addresses, so that the order of the sources renames nothing.
-
-    Returns:
-        By source and split, as `row_ids`. Names from a column get ``-2`` as well where another source has the name.
-
-    Raises:
-        DataError: a column does not exist, is empty somewhere, or repeats within a split.
-    """
-    _, rows, column = sources[0]
-    if column and len(sources) == 1:
-        return [{split: _ids_from_column(split, some, column) for split, some in rows.items()}]
-    ids: list[dict[Split, list[str]]] = [{} for _ in sources]
-    seen: Counter[str] = Counter()
-    for split in (*CUT_FIRST, "train"):
-        for number in sorted(range(len(sources)), key=lambda number: sources[number][0]):
-            _, rows, column = sources[number]
-            if split in rows:
-                some = rows[split]
-                names = _ids_from_column(split, some, column) if column else map(_digest, some)
-                ids[number][split] = [_numbered(name, seen) for name in names]
-    return [{split: some[split] for split in source[1]} for source, some in zip(sources, ids, strict=True)]
-
-
-def _digest(row: Mapping[str, object]) -> str:
-    canonical = json.dumps(row, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _numbered(name: str, seen: Counter[str]) -> str:
-    """The name itself the first time, then with a number that no other name ends in."""
-    numbered = name
-    while numbered in seen:
-        seen[name] += 1
-        numbered = f"{name}-{seen[name]}"
-    seen[numbered] = 1
-    return numbered
-
-
-def _ids_from_column(split: Split, rows: Sequence[Mapping[str, object]], column: str) -> list[str]:
-    if rows and column not in rows[0]:
-        raise DataError(
-            f"data.id is {column!r}, but the {split} rows have no such column.{nearest(column, list(rows[0]))}",
-            hint=f"Columns there: {', '.join(rows[0])}.",
-        )
-    ids = ["" if row.get(column) is None else str(row[column]) for row in rows]
-    if "" in ids:
-        raise DataError(f"data.id: row {ids.index('') + 1} of {split} has no {column!r}.", hint="Leave data.id out.")
-    repeated = [name for name, count in Counter(ids).items() if count > 1]
-    if repeated:
-        raise DataError(
-            f"data.id: {column!r} names {len(repeated):,} {split} rows more than once, among them {repeated[0]!r}.",
-            hint="Name a column whose values differ, or leave data.id out.",
-        )
-    return ids
-
-
-def fingerprint(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> str:
-    """SHA-256, as hex, of rows in their order."""
-    digest = hashlib.sha256()
-    for row in zip(ids, texts, labels, strict=True):
-        digest.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
-    return digest.hexdigest()
 
 
 def hash_order(ids: Sequence[str], seed: int) -> list[int]:
@@ -239,3 +149,60 @@ def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int)
         due.append(((place + 0.5) / counts[labels[index]] if place else 0.0, rank, index))
         places[labels[index]] += 1
     return sorted(index for *_, index in sorted(due)[:number])
+
+
+def assign_folds(
+    ids: Sequence[str], labels: Sequence[str], *, count: int, seed: int, clusters: Sequence[Sequence[str]] = ()
+) -> list[int]:
+    """Which fold holds each row out.
+
+    Rows are dealt in hash order, each to the fold that has fewest of its class, and of these to the one with fewest
+    rows. A cluster is dealt at once, as its first row.
+
+    Args:
+        ids: (N,) unique.
+        labels: (N,) class names.
+        count: K folds.
+        seed: of the hash order.
+        clusters: disjoint groups of ids that belong together; ids that are not there are passed over.
+
+    Returns:
+        (N,) numbers below K. Without clusters the counts of a class differ by at most one between folds.
+
+    Raises:
+        DataError: a class has fewer rows than there are folds, near duplicates counted once.
+    """
+    place = {name: index for index, name in enumerate(ids)}
+    together: dict[int, list[int]] = {}
+    for cluster in clusters:
+        members = [place[name] for name in cluster if name in place]
+        together |= dict.fromkeys(members, members)
+    # Of a cluster whose labels differ, each label has a row.
+    apart = {(label, min(together.get(index, [index]))) for index, label in enumerate(labels)}
+    _require_rows_for_folds(Counter(label for label, _ in apart), count)
+    folds = [-1] * len(ids)
+    of_class: dict[str, list[int]] = defaultdict(lambda: [0] * count)
+    sizes = [0] * count
+    for index in hash_order(ids, seed):
+        if folds[index] >= 0:
+            continue
+        held = of_class[labels[index]]
+        fold = min(range(count), key=lambda number: (held[number], sizes[number]))
+        for member in together.get(index, [index]):
+            folds[member] = fold
+            of_class[labels[member]][fold] += 1
+            sizes[fold] += 1
+    return folds
+
+
+def _require_rows_for_folds(counts: Counter[str], folds: int) -> None:
+    small = sorted((count, label) for label, count in counts.items() if count < folds)
+    if not small:
+        return
+    described = ", ".join(f"{label!r} ({count})" for count, label in small[:10])
+    more = f" and {len(small) - 10} more" if len(small) > 10 else ""
+    names = json.dumps([label for _, label in small], ensure_ascii=False)
+    raise DataError(
+        f"train.folds = {folds}, but {len(small)} classes have fewer rows, near duplicates counted once: {described}{more}.",
+        hint=f"Take fewer folds, or leave such classes out: data.drop_classes = {names}.",
+    )

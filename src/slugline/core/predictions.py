@@ -1,0 +1,129 @@
+"""`Predictions`: logits and targets of one split, the central type of the package; and `Calibration`.
+
+Training and evaluation produce `Predictions`. Metrics, intervals, tests, plots, comparison and reports take
+`Predictions` and nothing else. Only numpy is needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slugline.core.errors import DataError
+from slugline.core.labels import Kind, LabelSet
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Parameters that turn logits into calibrated probabilities; fitted on validation predictions only.
+
+    Args:
+        temperature: divides the logits (Guo et al. 2017); 1 leaves them unchanged.
+        fitted_on: name of the split it was fitted on: ``"validation"``.
+    """
+
+    temperature: float = 1.0
+    fitted_on: str = ""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
+        """Read what `to_dict` wrote."""
+        return cls(temperature=values["temperature"], fitted_on=values["fitted_on"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, as ``calibration.json`` and the predictions' files hold them."""
+        return asdict(self)
+
+    def probabilities(self, logits: NDArray[np.float32], *, kind: Kind = "single") -> NDArray[np.float64]:
+        """Calibrated probabilities, see `probabilities`."""
+        return probabilities(logits, kind=kind, temperature=self.temperature)
+
+
+#: Leaves probabilities uncalibrated.
+UNCALIBRATED = Calibration()
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Logits of one model on one split, with the true labels.
+
+    Args:
+        ids: (N,) row ids, unique.
+        targets: (N,) int64 class indices, or (N, K) bool for multi-label.
+        logits: (N, K) float32, defined up to a constant per row; for multi-label exact log-odds.
+        labels: the K classes.
+        split: name of the split.
+        dataset: name of the data set.
+        calibration: applied by `probabilities`, or None.
+
+    Raises:
+        DataError: shapes disagree, a target is out of range, an id repeats, or a logit is not finite.
+    """
+
+    ids: NDArray[np.str_]
+    targets: NDArray[np.int64] | NDArray[np.bool_]
+    logits: NDArray[np.float32]
+    labels: LabelSet
+    split: str
+    dataset: str = ""
+    calibration: Calibration | None = None
+
+    def __post_init__(self) -> None:
+        count, width = len(self.ids), len(self.labels)
+        if self.logits.shape != (count, width):
+            raise DataError(f"logits of shape {self.logits.shape} for {count} rows and {width} labels.")
+        if self.targets.shape != ((count, width) if self.labels.kind == "multi" else (count,)):
+            raise DataError(f"targets of shape {self.targets.shape} for {count} rows and {width} labels.")
+        if not np.isfinite(self.logits).all():
+            row = int(np.argmin(np.isfinite(self.logits).all(axis=1)))
+            raise DataError(f"logits of row {self.ids[row]} are not finite.")
+        if len(set(self.ids.tolist())) != count:
+            raise DataError("row ids repeat.")
+        if self.labels.kind != "multi" and count and not (self.targets.min() >= 0 and self.targets.max() < width):
+            raise DataError(f"targets reach from {self.targets.min()} to {self.targets.max()} for {width} labels.")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, K): softmax of the calibrated logits; sigmoid for multi-label."""
+        return (self.calibration or UNCALIBRATED).probabilities(self.logits, kind=self.labels.kind)
+
+    @cached_property
+    def predicted(self) -> NDArray[np.int64] | NDArray[np.bool_]:
+        """(N,) most probable class; for multi-label (N, K), True for a probability of at least one half."""
+        if self.labels.kind == "multi":
+            return np.asarray(self.logits >= 0)
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """(N,) probability of the most probable class."""
+        return np.asarray(self.probabilities.max(axis=1))
+
+
+def probabilities(
+    logits: NDArray[np.float32], *, kind: Kind = "single", temperature: float = 1.0
+) -> NDArray[np.float64]:
+    """Return probabilities of logits, in double precision and without overflow.
+
+    Args:
+        logits: (N, K).
+        kind: ``multi`` applies the sigmoid to each label, the others the softmax over labels.
+        temperature: > 0, divides the logits.
+
+    Returns:
+        (N, K); rows sum to one unless ``multi``.
+    """
+    scaled = logits.astype(np.float64) / temperature
+    if kind == "multi":
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * scaled)))
+    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
+    exponentials = np.exp(scaled)
+    return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))

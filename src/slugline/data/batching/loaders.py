@@ -1,0 +1,194 @@
+"""Torch loaders of updates, and the division of an update into forward passes.
+
+One batch of `UpdateLoader` is one update of the weights. Nothing is padded beyond the longest text of its forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from slugline.data.batching.planning import BatchLimits, cheapest_batches, pad
+from slugline.data.batching.tokens import Tokens
+
+#: Updates whose rows are sorted by length together. More means less padding and less shuffling.
+WINDOW, SMALLEST_WINDOW = 32, 4
+
+
+def collate(texts: Sequence[Sequence[Sequence[int]]], *, pad_id: int) -> dict[str, Tensor]:
+    """Return what `pad` returns, as tensors."""
+    return {name: torch.from_numpy(array) for name, array in pad(texts, pad_id=pad_id).items()}
+
+
+def split_update(batch: Mapping[str, Tensor], *, limits: BatchLimits, overhead: int) -> list[dict[str, Tensor]]:
+    """Divide an update into forward passes, each no wider than its longest text.
+
+    Args:
+        batch: ``input_ids`` and ``attention_mask`` (P, T), padded on the right, ``labels`` (B, ...), and ``window_of``
+            (P,) if a text has several pieces.
+        limits: of a pass.
+        overhead: constant cost of a pass, in tokens.
+
+    Returns:
+        Batches with the same keys that cover the B texts in order.
+    """
+    count = len(batch["labels"])
+    owners = batch["window_of"].tolist() if "window_of" in batch else range(count)
+    lengths, pieces = [0] * count, [0] * count
+    for owner, length in zip(owners, batch["attention_mask"].sum(dim=1).tolist(), strict=True):
+        lengths[owner], pieces[owner] = max(lengths[owner], length), pieces[owner] + 1
+    first_piece = [0, *accumulate(pieces)]
+    passes = []
+    for texts in cheapest_batches(lengths, pieces, limits=limits, overhead=overhead):
+        own, width = slice(first_piece[texts.start], first_piece[texts.stop]), max(lengths[texts])
+        part = {key: value[own, :width] for key, value in batch.items() if key not in ("labels", "window_of")}
+        if "window_of" in batch:
+            part["window_of"] = batch["window_of"][own] - texts.start
+        passes.append(part | {"labels": batch["labels"][texts]})
+    return passes
+
+
+class UpdateSampler(Sampler[list[int]]):
+    """The rows of each update: shuffled, then grouped by length within windows. A pure function of (seed, epoch).
+
+    Args:
+        lengths: (N,) tokens of each text, summed over its pieces.
+        size: rows of an update over all ranks.
+        seed: of the order.
+        weights: (N,) relative frequency of each row; N rows are drawn with replacement in each epoch. None = each row
+            once.
+        rank: of this process.
+        world: number of processes; each takes its share of every update.
+    """
+
+    def __init__(
+        self,
+        lengths: NDArray[np.int64],
+        *,
+        size: int,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.lengths, self.size, self.seed, self.rank, self.world = lengths, size, seed, rank, world
+        self.probabilities = None if weights is None else weights / weights.sum()
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of ``epoch``."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.lengths), self.size)
+        return max(1, full + (rest >= self.world))
+
+    def __iter__(self) -> Iterator[list[int]]:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        count = len(self.lengths)
+        order = rng.permutation(count) if self.probabilities is None else rng.choice(count, count, p=self.probabilities)
+        for window in self._windows(order):
+            by_length = window[np.argsort(self.lengths[window], kind="stable")]
+            updates = self._chunks(by_length, self.size)
+            for index in rng.permutation(len(updates)):
+                yield updates[index][self.rank :: self.world].tolist()
+
+    def _windows(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Windows of full updates; smaller for small sets, otherwise every epoch would group the same rows."""
+        return self._chunks(order, self.size * min(WINDOW, max(SMALLEST_WINDOW, len(self) // 8)))
+
+    def _chunks(self, rows: NDArray[np.int64], width: int) -> list[NDArray[np.int64]]:
+        """Chunks of ``width`` rows."""
+        chunks = [rows[start : start + width] for start in range(0, len(rows), width)]
+        # With fewer rows than ranks a rank would have no rows: the previous chunk takes them.
+        if len(chunks) > 1 and len(chunks[-1]) < self.world:
+            last = chunks.pop()
+            chunks[-1] = np.concatenate([chunks[-1], last])
+        return chunks
+
+
+class UpdateLoader(DataLoader[Any]):
+    """A loader whose batches are updates: padded to the longest text, rows by ascending length."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the order of ``epoch``; called by ``Trainer``."""
+        assert isinstance(self.batch_sampler, UpdateSampler)
+        self.batch_sampler.set_epoch(epoch)
+
+
+def build_loader(rows: Dataset[Any], sampler: UpdateSampler, collator: Any, *, workers: int = 0) -> UpdateLoader:
+    """Build a loader of updates.
+
+    Args:
+        rows: N of them.
+        sampler: over the same N rows.
+        collator: rows of an update to tensors; it has to be picklable if there are workers.
+        workers: processes that prepare batches.
+
+    Returns:
+        The loader.
+    """
+    return UpdateLoader(
+        rows,
+        batch_sampler=sampler,
+        collate_fn=collator,
+        num_workers=workers,
+        # A generator of its own: the global random state belongs to dropout and has to be resumed exactly.
+        generator=torch.Generator(),
+        persistent_workers=workers > 0,
+    )
+
+
+#: The pieces of a text, as token ids, and its label.
+Item = tuple[list[list[int]], int]
+
+
+class _Rows(Dataset[Item]):
+    """Pieces and label of each row."""
+
+    def __init__(self, tokens: Tokens, targets: NDArray[np.int64]) -> None:
+        self.tokens, self.targets = tokens, targets
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.tokens[index], int(self.targets[index])
+
+
+@dataclass(frozen=True)
+class _Collator:
+    """Rows of an update to tensors; a class, since worker processes need to pickle it."""
+
+    pad_id: int
+
+    def __call__(self, rows: Sequence[Item]) -> dict[str, Tensor]:
+        batch = collate([pieces for pieces, _ in rows], pad_id=self.pad_id)
+        batch["labels"] = torch.tensor([label for _, label in rows], dtype=torch.int64)
+        return batch
+
+
+def update_loader(
+    tokens: Tokens, targets: NDArray[np.int64], *, sampler: UpdateSampler, pad_id: int, workers: int = 0
+) -> UpdateLoader:
+    """Build a loader of tokenised texts with labels.
+
+    Args:
+        tokens: N tokenised texts.
+        targets: (N,) class indices.
+        sampler: over the same N rows.
+        pad_id: id of the padding token.
+        workers: processes that prepare batches.
+
+    Returns:
+        A loader whose batches hold what `collate` returns, and ``labels`` (B,).
+    """
+    return build_loader(_Rows(tokens, targets), sampler, _Collator(pad_id), workers=workers)

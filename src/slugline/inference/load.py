@@ -1,0 +1,142 @@
+"""`load`: a classifier from a run, a model folder, a checkpoint, or a Hub name.
+
+Importing this module needs neither torch nor transformers; loading a transformer does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from slugline.core.errors import ModelError
+from slugline.core.labels import LabelSet
+from slugline.core.layouts import ModelLayout, RunLayout
+from slugline.inference.classifier import Classifier
+from slugline.inference.ensemble import EnsemblePredictor
+from slugline.inference.predictor import Predictor
+from slugline.recipe.recipe import Recipe
+from slugline.run.run import Run
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a model is loaded.
+
+    Args:
+        recipe: of the run; None for models that were trained elsewhere.
+        precision: of the matrix products, or ``auto``.
+        device: to compute on, or ``auto``.
+    """
+
+    recipe: Recipe | None = None
+    precision: str = "auto"
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class ModelFormat:
+    """A format of model folders.
+
+    Args:
+        marker: the file by which a folder of this format is recognised.
+        loader: ``module:function`` that loads it: folder and `LoadOptions` to label set and predictor.
+    """
+
+    marker: Callable[[ModelLayout], Path]
+    loader: str
+
+
+#: Formats of model folders; the first one whose marker exists applies.
+FORMATS = {
+    "linear": ModelFormat(lambda layout: layout.linear, "slugline.inference.linear:load_linear"),
+    "transformer": ModelFormat(lambda layout: layout.config, "slugline.inference.load_transformer:load_transformer"),
+}
+
+
+def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> Classifier:
+    """Load a classifier.
+
+    Args:
+        path: a run (the models of its folds form an ensemble), its ``model`` folder, one of its checkpoints, a folder
+            that ``AutoModelForSequenceClassification`` loads, or the Hub name of such a model.
+        precision: of the matrix products: ``fp32``, ``bf16``, ``fp16``, or ``auto``, the fastest one that the hardware
+            supports natively.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest one that is available.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        RecipeError: the device is not available.
+        ModelError: the path cannot be loaded, or the model has no tokenizer or no classification head.
+        RunError: the run has no model yet.
+    """
+    folder = Path(path)
+    is_run = RunLayout(folder).is_run()
+    run = Run(folder) if is_run else run_of(folder)
+    if run is None:
+        labels, predictor = load_folder(str(path), LoadOptions(None, precision, device))
+        return Classifier(labels, predictor, name=folder.name)
+    _require_head(run)
+    return _load_run(run, run.model_dirs if is_run else [folder], precision, device)
+
+
+def run_of(folder: Path) -> Run | None:
+    """Return the run that a model folder or a checkpoint belongs to, or None."""
+    for parent in (folder.parent, folder.parent.parent):
+        layout = RunLayout(parent)
+        if layout.is_run() and folder.parent in (layout.root, layout.checkpoints):
+            return Run(parent)
+    return None
+
+
+def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]:
+    """Load one model.
+
+    Args:
+        source: a model folder, or a Hub name.
+        options: how it is loaded.
+
+    Returns:
+        Its label set and predictor.
+
+    Raises:
+        ModelError: the folder has no known format, or cannot be loaded.
+    """
+    layout = ModelLayout(Path(source))
+    found = [model_format for model_format in FORMATS.values() if model_format.marker(layout).is_file()]
+    if layout.root.exists() and not found:
+        raise ModelError(
+            f"{source} is neither a run nor a model folder: it has no config.json.",
+            hint="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
+        )
+    module, _, function = (found[0] if found else FORMATS["transformer"]).loader.partition(":")
+    loaded: tuple[LabelSet, Predictor] = getattr(import_module(module), function)(source, options)
+    return loaded
+
+
+def _require_head(run: Run) -> None:
+    if run.recipe.pretrain:
+        raise ModelError(
+            f"{run.path} is a pre-training run: its model is a backbone without a classification head.",
+            hint=f"Fine-tune it first: slugline train RECIPE model.base={run.layout.model}",
+        )
+
+
+def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) -> Classifier:
+    """The model of a run, or the ensemble of several."""
+    recipe = run.recipe
+    loaded = [load_folder(str(folder), LoadOptions(recipe, precision, device)) for folder in folders]
+    labels, predictor = loaded[0]
+    if len(loaded) > 1:
+        predictor = EnsemblePredictor([predictor for _, predictor in loaded], recipe.train.ensemble)
+    return Classifier(
+        labels,
+        predictor,
+        calibration=run.calibration,
+        cleaning=tuple(recipe.data.clean),
+        text_columns=tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
+        name=recipe.name,
+    )

@@ -1,0 +1,69 @@
+"""The data set of a run: loaded as its recipe says, and checked against the data that the run started with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slugline.core.errors import DataError, RunError
+from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.folds import folds_of
+from slugline.recipe.recipe import Recipe
+from slugline.run.run import Run
+
+
+def dataset_of(recipe: Recipe, *, fold: int = 0) -> TextDataset:
+    """Load the data set of a recipe; with folds, without validation rows of its own.
+
+    Args:
+        recipe: complete.
+        fold: number of a fold, counted from 1, whose data set is returned; 0 = the whole data set.
+
+    Returns:
+        The data set.
+
+    Raises:
+        DataError: the data cannot be found, read, or used.
+    """
+    section = recipe.data
+    if recipe.train.folds:
+        section = section.model_copy(update={"validation_fraction": 0.0})
+    dataset = load_dataset(section, pooled=bool(recipe.train.folds))
+    return folds_of(dataset, recipe.train.folds, seed=section.split_seed)[fold - 1] if fold else dataset
+
+
+def check_data(run: Run, dataset: TextDataset, splits: Sequence[str], *, accept_changes: bool) -> None:
+    """Refuse data with which the run would fail later.
+
+    Args:
+        run: open for writing.
+        dataset: of the recipe.
+        splits: that the run needs.
+        accept_changes: accept data that has changed since the run started.
+
+    Raises:
+        DataError: a split is missing or empty.
+        RunError: the data has changed.
+    """
+    for split in splits:
+        if not len(dataset[split]):
+            raise DataError(f"the {split} split of {dataset.source.name} has no rows.", hint="Check the class filters.")
+    check_unchanged(run, dataset.fingerprint, accept_changes=accept_changes)
+
+
+def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None:
+    """Refuse to resume a run with other data than it started with.
+
+    Args:
+        run: open for writing.
+        fingerprint: of the present data.
+        accept_changes: accept data that has changed.
+
+    Raises:
+        RunError: the data has changed.
+    """
+    before = run.manifest.get("data", {}).get("fingerprint", fingerprint)
+    if before != fingerprint and not accept_changes:
+        raise RunError(
+            f"the data has changed since {run.path} was started: its training rows may be test rows now.",
+            hint="Start over with --force, or resume with --accept-changes.",
+        )

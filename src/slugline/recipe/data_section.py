@@ -1,0 +1,120 @@
+"""[data]: which texts and labels, how they are cleaned, split and truncated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from slugline.recipe.section import Count, Fraction, Positive, Section
+
+CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
+
+
+class SourceSection(Section):
+    """One source of rows, and the names of its labels."""
+
+    name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
+    path: str = Field(
+        "",
+        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files",
+    )
+    hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
+    text: list[str] = Field([], description="text column, or several, joined by a space; guessed when empty")
+    label: str = Field("", description="label column; guessed when empty")
+    label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
+    label_map: dict[str, str] = Field(
+        {},
+        description='renames and merges classes: { sport = "Sports" }; needs an entry for every label; '
+        "the order of its values is the label order",
+    )
+
+    @field_validator("text", mode="before")
+    @classmethod
+    def _one_column_is_a_list(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _exactly_one_source(self) -> Self:
+        given = [key for key in ("name", "path", "hub") if getattr(self, key)]
+        if len(given) != 1 and self._needs_source():
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of name, path and hub; found {found}")
+        return self
+
+    def _needs_source(self) -> bool:
+        return True
+
+
+#: Keys of [data] that apply to the rows of a single source.
+SINGLE_SOURCE_KEYS = ("id", "test_path", "validation_path", "split")
+
+
+class DataSection(SourceSection):
+    """Which texts and labels, how they are cleaned and split."""
+
+    sources: list[SourceSection] = Field(
+        [], description="several sets in one, instead of name, path or hub: [[data.sources]] tables with such keys"
+    )
+    id: str = Field("", description="column with row ids; made from the contents of the row when empty")
+    test_path: str = Field("", description="file with the test rows, if they are in a file of their own")
+    validation_path: str = Field("", description="file with the validation rows, if they are in a file of their own")
+    split: str = Field("", description="column that names the split: train, validation or test")
+    validation_fraction: Fraction = Field(
+        0.1, description="share of each class for validation, if the source has no validation rows"
+    )
+    test_fraction: Fraction = Field(0.2, description="share of each class for test, if the source has no test rows")
+    split_seed: int = Field(13, description="of the splits; independent of `seed`, which never changes the test rows")
+    max_train_examples: Count | Fraction = Field(
+        0, description="stratified subset of train: a number, or a share below 1; 0 = all"
+    )
+    min_class_examples: Count = Field(
+        0, description="drops classes with fewer rows in train from every split; counted before other filters"
+    )
+    keep_classes: list[str] = Field([], description="only these classes; empty = all")
+    drop_classes: list[str] = Field([], description="without these classes")
+    leaks: Literal["drop", "keep", "refuse"] = Field(
+        "drop", description="train rows whose text is also in validation or test"
+    )
+    clean: list[CleaningStep] = Field(
+        ["encoding", "whitespace"],
+        description="in this order: encoding (ftfy), whitespace, lowercase, artefacts ([UNK], quot;, stray \\)",
+    )
+    min_words: Count = Field(
+        0, description="drops shorter texts from train and validation, never from a given test split; 0 = none"
+    )
+    max_length: Positive = Field(256, description="maximum input length in tokens, special tokens included")
+    long_texts: Literal["head", "tail", "head_tail", "window"] = Field(
+        "head", description="truncation of longer texts; window: overlapping windows over the whole text"
+    )
+    stride: Count = Field(64, description="overlap of neighbouring windows in tokens")
+    max_windows: Positive = Field(8, description="maximum number of windows per text, from its beginning")
+    sampling: Literal["shuffle", "balanced"] = Field(
+        "shuffle", description="balanced: draws every class equally often, with replacement"
+    )
+
+    def all_sources(self) -> Sequence[SourceSection]:
+        """The sources of the rows: `sources`, or this section itself if there are none."""
+        return self.sources or [self]
+
+    def _needs_source(self) -> bool:
+        return not self.sources
+
+    @model_validator(mode="after")
+    def _sources_stand_alone(self) -> Self:
+        beside = [key for key in (*SourceSection.model_fields, *SINGLE_SOURCE_KEYS) if getattr(self, key)]
+        if self.sources and beside:
+            raise ValueError(
+                f"{' and '.join(beside)} cannot be used with sources; put {', '.join(SourceSection.model_fields)} "
+                "into each [[data.sources]] table; splits and ids come from the sources"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _rows_remain(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError("validation_fraction and test_fraction leave no rows for train")
+        if self.long_texts == "window" and self.stride >= self.max_length:
+            raise ValueError(f"stride is {self.stride}; it must be smaller than max_length = {self.max_length}")
+        return self

@@ -1,0 +1,96 @@
+"""`KINDS`: the kinds of models, what they can do, and the functions that build and train them.
+
+A row names its functions as ``module:function``, so that reading it imports nothing. Code asks a kind for a capability
+and never compares its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+KindName = Literal["encoder", "decoder", "scratch", "linear"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of model.
+
+    Args:
+        title: in words.
+        fit: ``module:function`` that trains it, see `slugline.training.fit`.
+        build: ``module:function`` that builds the model to be trained, see `slugline.models.build`; empty for models
+            that exist only once they are fitted.
+        objective: of its pre-training; empty = it cannot be pre-trained.
+        default_base: of ``model.base``.
+        default_pooling: if neither recipe nor base names a pooling.
+        is_pretrained: True if training starts from weights of others.
+        is_causal: True if the base has to be a causal language model.
+        has_native_head: True if the architecture may have a classification head of its own.
+        has_updates: True if training consists of gradient updates, with checkpoints, history and trackers.
+        has_margins: True if its logits are margins, which calibration has to scale before they are probabilities.
+        keys: keys of ``[model]`` that only this kind has.
+    """
+
+    title: str
+    fit: str
+    build: str = ""
+    objective: Literal["masked", "causal", ""] = ""
+    default_base: str = "embedded"
+    default_pooling: Literal["native", "mean"] = "native"
+    is_pretrained: bool = False
+    is_causal: bool = False
+    has_native_head: bool = False
+    has_updates: bool = True
+    has_margins: bool = False
+    keys: tuple[str, ...] = ()
+
+    @property
+    def is_from_scratch(self) -> bool:
+        """True if training starts from random weights."""
+        return self.has_updates and not self.is_pretrained
+
+
+FINETUNE = "slugline.training.finetune:fit_transformer"
+
+#: ``model.kind`` -> the kind.
+KINDS: dict[str, Kind] = {
+    "encoder": Kind(
+        "fine-tuned encoder",
+        fit=FINETUNE,
+        build="slugline.models.build:build_pretrained",
+        objective="masked",
+        is_pretrained=True,
+        has_native_head=True,
+    ),
+    "decoder": Kind(
+        "fine-tuned decoder",
+        fit=FINETUNE,
+        build="slugline.models.build:build_pretrained",
+        objective="causal",
+        is_pretrained=True,
+        is_causal=True,
+        has_native_head=True,
+    ),
+    "scratch": Kind(
+        "small decoder trained from scratch",
+        fit=FINETUNE,
+        build="slugline.models.build:build_scratch",
+        objective="causal",
+        default_base="",
+        default_pooling="mean",
+        keys=("size", "layers", "width", "ffn", "heads", "positions", "tokenizer", "vocabulary_size"),
+    ),
+    "linear": Kind(
+        "TF-IDF and a linear SVM", fit="slugline.training.linear:fit_linear", has_updates=False, has_margins=True
+    ),
+}
+
+
+def resolve(reference: str) -> Callable[..., Any]:
+    """Import the function that ``module:function`` names."""
+    module, _, name = reference.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function

@@ -1,0 +1,49 @@
+"""The base class of all sections, and how nested sections are found in a schema."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Weight = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A table of a recipe: immutable, and without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def section_in(section: type[Section], key: str) -> type[Section] | None:
+    """Return the section that a key holds, also within a list or an optional; None for plain values."""
+    field = section.model_fields.get(key)
+    options = [field.annotation, *get_args(field.annotation)] if field else []
+    return next((option for option in options if isinstance(option, type) and issubclass(option, Section)), None)
+
+
+def tables_in(section: type[Section]) -> dict[str, type[Section]]:
+    """Return the sections inside a section by key, such as ``lora`` in ``[model]``, without lists of sections."""
+    fields = section.model_fields
+    return {key: inner for key in fields if (inner := section_in(section, key)) is fields[key].annotation and inner}
+
+
+def all_keys(section: type[Section]) -> set[str]:
+    """Return the keys of a section and of all sections inside it."""
+    keys = set(section.model_fields)
+    for key in section.model_fields:
+        inner = section_in(section, key)
+        keys |= all_keys(inner) if inner else set()
+    return keys
+
+
+def keys_at(section: type[Section], path: Sequence[str]) -> list[str]:
+    """Return the keys of the section at a path; empty if there is none."""
+    inner: type[Section] | None = section
+    for key in path:
+        inner = section_in(inner, key) if inner else None
+    return list(inner.model_fields) if inner else []

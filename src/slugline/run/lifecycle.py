@@ -1,0 +1,243 @@
+"""The life cycle of a run: new, running, then complete, failed or interrupted.
+
+`open_run` starts or resumes a run and keeps its state up to date. A run whose process is dead counts as interrupted,
+whatever its manifest says. With ``force``, the previous run is moved aside first; it is restored if the new one fails
+before anything was trained.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from slugline import __version__
+from slugline.core.errors import DataError, MissingExtra, ModelError, RecipeError, RunError
+from slugline.core.progress import logger as package_logger
+from slugline.core.storage import disk_errors
+from slugline.recipe.changes import changed_keys, fixed_keys
+from slugline.recipe.recipe import Recipe, write
+from slugline.run.process import this_process
+from slugline.run.run import FORMAT, Run, State
+
+logger = logging.getLogger(__name__)
+
+#: Errors in the user's input, which are raised before anything is trained.
+INPUT_ERRORS = (DataError, MissingExtra, ModelError, RecipeError)
+
+#: Keys of the manifest that a resumed run writes anew.
+NOT_CARRIED_OVER = ("format", "name", "state", "slugline", "seed", "error", "finished")
+
+
+@contextmanager
+def open_run(
+    path: Path, recipe: Recipe, *, resume: bool = False, force: bool = False, accept_changes: bool = False
+) -> Iterator[Run]:
+    """Start or resume a run; its state follows what happens inside the block.
+
+    Args:
+        path: the run's own folder.
+        recipe: to be executed; written first.
+        resume: continue an interrupted or failed run.
+        force: start over. The previous contents of the folder are deleted at the end, and restored if nothing was
+            trained.
+        accept_changes: resume although the recipe has changed.
+
+    Yields:
+        The run, in state running.
+
+    Raises:
+        RunError: the folder is not a run, is complete, is running, was interrupted and neither ``resume`` nor ``force``
+            is given, or its recipe has changed.
+    """
+    restore_replaced(path)
+    _check_can_open(Run(path), recipe, resume=resume, force=force, accept_changes=accept_changes)
+    run = Run(path)  # a new view: the previous one may have cached the former recipe
+    with _backed_up(run) if force else nullcontext(), _running(run, recipe):
+        yield run
+
+
+def restore_replaced(path: Path) -> None:
+    """Restore a run whose replacement was killed before it trained anything, or delete the backup of one that did.
+
+    To be called before the folder is read.
+
+    Args:
+        path: the run's own folder.
+
+    Raises:
+        RunError: the disk is not writable.
+    """
+    backup, run = _backup_path(path), Run(path)
+    is_foreign = path.exists() and not run.layout.is_run() and not _holds_only_leftovers(run)
+    if not backup.exists() or run.state == "running" or is_foreign:
+        return
+    with disk_errors(path):
+        if run.has_results:
+            shutil.rmtree(backup)
+            return
+        shutil.rmtree(path, ignore_errors=True)
+        backup.rename(path)
+    logger.warning("%s is restored: the training that was to replace it was killed before it started.", path)
+
+
+def _check_can_open(run: Run, recipe: Recipe, *, resume: bool, force: bool, accept_changes: bool) -> None:
+    """Refuse to overwrite the contents of the folder."""
+    if run.path.exists() and not run.layout.is_run() and not _is_unstarted(run, recipe):
+        raise RunError(
+            f"{run.path} exists and is not a run.", hint="Choose another folder with --run-dir; this one is unchanged."
+        )
+    state = run.state
+    if state == "running":
+        process = run.manifest["process"]
+        raise RunError(
+            f"{run.path} is being trained right now (process {process['pid']} on {process['host']}).",
+            hint="Wait for it, stop it, or choose another folder with --run-dir.",
+        )
+    if force:
+        return
+    if state == "complete":
+        raise RunError(
+            f"{run.path} is complete.",
+            hint="Start over with --force, or choose another folder with --run-dir.",
+        )
+    if state in ("failed", "interrupted"):
+        if not resume:
+            raise RunError(
+                f"{run.path} holds a run that was {state}.", hint="Use --resume, or start over with --force."
+            )
+        _check_recipe_changes(run, recipe, accept_changes=accept_changes)
+
+
+def _check_recipe_changes(run: Run, recipe: Recipe, *, accept_changes: bool) -> None:
+    changes = changed_keys(run.recipe, recipe)
+    fixed = fixed_keys(changes)
+    if fixed:
+        raise RunError(
+            f"{run.path} was started with another model or selection: {'; '.join(fixed)}.",
+            hint="Resume with the former values, or start over with --force: no checkpoint fits the new values.",
+        )
+    if changes and not accept_changes:
+        raise RunError(
+            f"{run.path} was started with another recipe: " + "; ".join(changes) + ".",
+            hint="Resume with the former values, accept the new ones with --accept-changes, or start over with --force.",
+        )
+
+
+def _holds_only_leftovers(run: Run) -> bool:
+    """True if the folder holds only what a run leaves that is killed at its very start."""
+    return run.path.is_dir() and all(
+        ".partial" in path.name or path == run.layout.recipe for path in run.path.iterdir()
+    )
+
+
+def _is_unstarted(run: Run, recipe: Recipe) -> bool:
+    """True if the leftovers are those of this recipe; another recipe.toml may be the user's own."""
+    written = run.layout.recipe
+    is_own = not written.exists() or written.read_text(encoding="utf-8") == write(recipe)
+    return _holds_only_leftovers(run) and is_own
+
+
+@contextmanager
+def _running(run: Run, recipe: Recipe) -> Iterator[None]:
+    """State running inside the block; complete, failed or interrupted afterwards."""
+    is_new = not run.path.exists()
+    with disk_errors(run.path):
+        run.path.mkdir(parents=True, exist_ok=True)
+    before = run.manifest if run.layout.is_run() else {}
+    run.write_text(run.layout.recipe, write(recipe))
+    run.write_json(run.layout.manifest, _initial_manifest(recipe, before))
+    started = time.monotonic()
+    with _log_to(run.layout.log):
+        try:
+            yield
+        except KeyboardInterrupt:
+            _finish(run, "interrupted", started, error="stopped by Ctrl-C")
+            raise
+        except INPUT_ERRORS as error:
+            _finish(run, "failed", started, error=str(error))
+            if is_new and not run.has_results:
+                # Nothing was trained: a typing error must not leave a folder that blocks the next attempt.
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
+        except BaseException as error:
+            _finish(run, "failed", started, error=f"{type(error).__name__}: {error}")
+            raise
+        _finish(run, "complete", started)
+
+
+def _initial_manifest(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Manifest of a run that starts or resumes, with the values recorded before."""
+    return {
+        "format": FORMAT,
+        "name": recipe.name,
+        "state": "running",
+        "slugline": __version__,
+        "seed": recipe.seed,
+        "created": before.get("created", _now()),
+        **{key: value for key, value in before.items() if key not in NOT_CARRIED_OVER},
+        "process": this_process(),
+        "command": sys.argv,
+    }
+
+
+def _finish(run: Run, state: State, started: float, *, error: str = "") -> None:
+    manifest = run.manifest
+    manifest["state"] = state
+    manifest["finished"] = _now()
+    manifest["seconds"] = round(manifest.get("seconds", 0.0) + time.monotonic() - started, 3)
+    manifest.pop("error", None)
+    if error:
+        manifest["error"] = error
+    run.write_json(run.layout.manifest, manifest)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _backup_path(path: Path) -> Path:
+    """Where a run is kept while it is being replaced."""
+    path = path.absolute()
+    return path.with_name(f".{path.name}.aside")
+
+
+@contextmanager
+def _backed_up(run: Run) -> Iterator[None]:
+    """Move the present run aside; restore it if nothing was trained in its place."""
+    backup = _backup_path(run.path)
+    with disk_errors(run.path):
+        if run.path.exists() and not backup.exists():
+            run.path.rename(backup)
+    try:
+        yield
+    except BaseException:
+        if backup.exists() and not run.has_results:
+            shutil.rmtree(run.path, ignore_errors=True)
+            backup.rename(run.path)
+        raise
+    finally:
+        shutil.rmtree(backup, ignore_errors=True)
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Write the log of this package to ``path`` too."""
+    with disk_errors(path):
+        handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    package_logger.addHandler(handler)
+    level = package_logger.level
+    package_logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package_logger.setLevel(level)
+        package_logger.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,81 @@
+"""Resuming: the checkpoint to resume from, and the progress of the training at that checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slugline.core.errors import RunError
+from slugline.data.batching.planning import BatchLimits
+from slugline.recipe.train_section import TrainSection
+from slugline.run.run import Run
+from slugline.training.loop.checkpoints import (
+    Progress,
+    checkpoints_in,
+    delete_after,
+    has_best_checkpoint,
+    is_sealed,
+    last_complete,
+    step_of,
+)
+from slugline.training.loop.session import logger
+from slugline.training.runtime import Runtime
+
+#: No limit, for the half of the micro-batch settings that the user did not give.
+UNLIMITED = 2**31
+
+
+def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
+    """Return the checkpoint to resume from; delete history and checkpoints after it.
+
+    Args:
+        run: open for writing.
+        checkpoint: to resume from instead of the last one.
+
+    Returns:
+        A complete checkpoint, or None if there is none yet.
+
+    Raises:
+        RunError: ``checkpoint`` does not belong to the run, or is incomplete.
+    """
+    start = _require_checkpoint(run, checkpoint) if checkpoint else last_complete(run.layout.checkpoints)
+    step = step_of(start) if start else 0
+    run.truncate_history(step)
+    delete_after(run.layout.checkpoints, step)
+    if start is not None:
+        logger.info("resuming from %s", start.name)
+    return start
+
+
+def _require_checkpoint(run: Run, checkpoint: Path) -> Path:
+    """The requested checkpoint, with its path inside the run folder."""
+    found = [path for path in checkpoints_in(run.layout.checkpoints) if path.resolve() == checkpoint.resolve()]
+    fault = "is not a checkpoint of " + str(run.path)
+    if found and not is_sealed(found[0]):
+        fault = "is incomplete or damaged"
+    elif found and not has_best_checkpoint(found[0]):
+        fault = "is complete, but the checkpoint with the best weights before it is damaged or deleted"
+    elif found:
+        return found[0]
+    raise RunError(f"{checkpoint} {fault}.", hint="Leave --checkpoint out to resume from the latest.")
+
+
+def load_progress(start: Path | None, section: TrainSection, runtime: Runtime) -> Progress:
+    """Load the progress of a checkpoint, or make that of a new training with the limits of recipe or profile.
+
+    Args:
+        start: from `resume_point`.
+        section: of the recipe.
+        runtime: prepared.
+
+    Returns:
+        The progress.
+    """
+    given = BatchLimits(section.micro_batch_size or UNLIMITED, section.micro_batch_tokens or UNLIMITED)
+    if start is not None:
+        progress = Progress.read(start)
+        # A recipe with smaller limits applies; limits that were halved for lack of memory stay.
+        progress.limits = progress.limits.lowered_to(given)
+        return progress
+    if not section.micro_batch_size and not section.micro_batch_tokens:
+        return Progress(BatchLimits(runtime.profile.micro_batch_size, runtime.profile.micro_batch_tokens))
+    return Progress(given)

@@ -1,0 +1,47 @@
+"""`FitResult` and `PretrainResult`: what training returns. The pipeline writes them into the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from slugline.inference.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained classifier and the facts about its training.
+
+    Args:
+        classifier: loaded from the model that was saved.
+        timing: durations and speeds, for ``timing`` in ``metrics.json``.
+        size: parameter counts, for ``size`` in ``metrics.json``.
+        selected: what validation selected, for ``chosen`` in ``manifest.json``: a checkpoint, or a value of C.
+        data: additions to ``data.json``: lengths in tokens.
+    """
+
+    classifier: Classifier
+    timing: Mapping[str, float]
+    size: Mapping[str, int]
+    selected: Mapping[str, Any]
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """The facts about a pre-training.
+
+    Args:
+        scores: ``loss``, ``perplexity`` and ``accuracy`` of the predicted tokens on the validation sequences.
+        timing: durations and speeds, for ``timing`` in ``metrics.json``.
+        size: parameter counts of the backbone, for ``size`` in ``metrics.json``.
+        selected: the checkpoint that validation selected, for ``chosen`` in ``manifest.json``.
+        data: additions to ``data.json``: number and length of the sequences.
+    """
+
+    scores: Mapping[str, float]
+    timing: Mapping[str, float]
+    size: Mapping[str, int]
+    selected: Mapping[str, Any]
+    data: Mapping[str, Any]
