@@ -1,8 +1,8 @@
-"""Training speed of Slugline against transformers' stock ``Trainer`` with the settings of the usual tutorials.
+"""Training speed of Slugline, compared with transformers' ``Trainer`` as in common tutorials.
 
-Both train the embedded encoder on the same 256 texts of AG News, in one process, one after the other, three times
-over. The tutorial pads every text to 256 tokens, in float32, 32 texts a batch; Slugline trains its own recipe
-`recipes/agnews-embedded.toml`. Seconds are those of updates alone, after a warm-up of both.
+Both train the embedded encoder on the same 256 texts of AG News, in one process, one after the other, three times. The
+tutorial pads every text to 256 tokens and trains in float32 with 32 texts per batch. Slugline trains the recipe
+`recipes/agnews-embedded.toml`. Only the time of updates is measured, after a warm-up of both.
 
     SLUGLINE_DATA=folder python benchmarks/training.py
 """
@@ -40,19 +40,19 @@ class Stopwatch(TrainerCallback):
     """Seconds spent in updates."""
 
     def __init__(self) -> None:
-        self.seconds = self.began = 0.0
+        self.seconds = self.started = 0.0
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """An update begins."""
-        self.began = time.perf_counter()
+        """Start the stopwatch."""
+        self.started = time.perf_counter()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        """An update is done."""
-        self.seconds += time.perf_counter() - self.began
+        """Stop the stopwatch."""
+        self.seconds += time.perf_counter() - self.started
 
 
 def tutorial(dataset: TextDataset, *, examples: int) -> float:
-    """Examples per second of the stock ``Trainer``."""
+    """Return the examples per second of transformers' ``Trainer``."""
     place = resolve_base(EMBEDDED)
     tokenizer = AutoTokenizer.from_pretrained(place)
     rows = dataset["train"].select(range(examples))
@@ -81,7 +81,7 @@ def tutorial(dataset: TextDataset, *, examples: int) -> float:
 
 
 def slugline(dataset: TextDataset, recipe: Recipe) -> float:
-    """Examples per second of `fit`."""
+    """Return the examples per second of `fit`."""
     with tempfile.TemporaryDirectory() as folder, open_run(Path(folder) / "run", recipe) as run:
         run.write_json(run.layout.data, {})
         fit(recipe, dataset, run)
@@ -90,7 +90,7 @@ def slugline(dataset: TextDataset, recipe: Recipe) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the results."""
     recipe = read(RECIPE, [f"data.max_train_examples={EXAMPLES}", "train.epochs=1", "train.keep_checkpoints=1"])
     dataset = load_dataset(recipe.data)
     few = dict(dataset.splits) | {"validation": dataset["validation"].select(range(32))}

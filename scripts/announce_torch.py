@@ -1,4 +1,4 @@
-"""Say how much PyTorch will download, where the package index has only its CUDA build. Never fails an installation."""
+"""Print the download size of PyTorch if the package index has only its CUDA build. Errors of pip are ignored."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
-#: Names of packages that only the CUDA build asks for begin so.
+#: Prefixes of packages that only the CUDA build requires.
 CUDA_PREFIXES = ("nvidia-", "cuda-", "triton")
 
 
 def to_be_installed() -> list[dict[str, object]]:
-    """What pip would install for the tested version of PyTorch, as its report has it; empty if it cannot tell."""
+    """Packages that pip would install for the tested version of PyTorch, from its report; empty if pip fails."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--report", str(report)]
@@ -26,19 +26,19 @@ def to_be_installed() -> list[dict[str, object]]:
 
 
 def size_of(url: str) -> int:
-    """Bytes behind an address; 0 where nobody says."""
+    """Size of the file at a URL in bytes; 0 if unknown."""
     if not url.startswith("http"):
         return 0
     request = urllib.request.Request(url, method="HEAD")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return int(answer.headers.get("Content-Length") or 0)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return int(response.headers.get("Content-Length") or 0)
     except OSError:
         return 0
 
 
 def main() -> None:
-    """Print one or two lines, or nothing where PyTorch is installed or small."""
+    """Print two lines, or nothing if PyTorch is installed or pip would install its CPU build."""
     if find_spec("torch") is not None:
         return
     packages = to_be_installed()
@@ -47,8 +47,8 @@ def main() -> None:
         return
     total = sum(size_of(str(package["download_info"]["url"])) for package in packages)  # type: ignore[index]
     amount = f"about {total / 1e9:.1f} GB" if total else "several GB"
-    print(f"This package index has PyTorch as its CUDA build only: {amount} will be downloaded.")
-    print("Without an NVIDIA GPU, install PyTorch's CPU build (0.2 GB) into the environment first, and run this again.")
+    print(f"This package index has only the CUDA build of PyTorch: {amount} will be downloaded.")
+    print("Without an NVIDIA GPU, first install the CPU build of PyTorch (0.2 GB) here, then run this command again.")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""Write `docs/recipe.md` from the recipe's schema, and `docs/commands.md` from the command line's own help.
+"""Write the pages that follow from the code: recipe.md, commands.md, and the tree in architecture.md of `docs`.
 
-python scripts/reference.py          writes both
-python scripts/reference.py --check  fails when one is not what it would write
+python scripts/reference.py          writes the pages
+python scripts/reference.py --check  fails if a page is out of date
 """
 
 from __future__ import annotations
 
+import ast
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,14 @@ from slugline.recipe.section import Section, tables_in
 from slugline.recipe.toml import to_toml
 
 DOCS = Path(__file__).parents[1] / "docs"
+SOURCE = Path(__file__).parents[1] / "src" / "slugline"
+
+#: Column of the descriptions in the tree.
+TREE_WIDTH = 30
 
 RECIPE_HEAD = """# The recipe
 
-One TOML file says everything about one training. Three lines are enough; every key below has a default. Write a
-commented recipe for your own file with `slugline recipe new my.csv`, see the resolved one with `slugline recipe show`,
-override any key on the command line: `slugline train my.toml train.epochs=1`. Unknown keys are refused with the nearest
-known name. `slugline recipe schema` gives the JSON schema for editors.
+A recipe is one TOML file with all settings of one training. Three lines are enough, because keys have defaults:
 
 ```toml
 name = "agnews"
@@ -31,22 +34,30 @@ name = "agnews"
 name = "ag_news"
 ```
 
-This page is made from the schema by `scripts/reference.py`; a test keeps it true.
+- `slugline recipe new my.csv` writes a commented recipe for your own file.
+- `slugline recipe show my.toml` shows all keys with their values.
+- `slugline train my.toml train.epochs=1` overrides a key; any key can be overridden.
+- `slugline recipe schema` prints the JSON schema for editors.
+
+Unknown keys are errors; the message suggests the nearest known key.
+
+`scripts/reference.py` generates this page from the schema, and a test fails if the page is out of date.
 """
 
-PRETRAINED = """
-Of several that hold, the first to name a key decides. A `model.base` that `slugline pretrain` left
-(`runs/NAME/model`) has the defaults of the base it began with. A recipe with `[[pretrain.texts]]` needs no [data]
-section."""
+DEFAULTS_NOTE = """
+If several of these conditions are true, the first one that sets a key applies. A `model.base` from `slugline pretrain`
+(`runs/NAME/model`) has the defaults of the base that its pre-training started from. A recipe with
+`[[pretrain.texts]]` needs no [data] section."""
 
 COMMANDS_HEAD = """# Commands
 
-Progress goes to stderr, results to stdout; `--json` makes results readable for machines. Exit codes: 0 done, 1 the
-input is at fault, 2 wrong usage, 3 a check did not hold, 130 stopped by Ctrl-C. `slugline --quiet COMMAND` shows only
-warnings and errors. MODEL is a run, its `model` folder, one of its checkpoints, any folder that transformers'
+Results go to stdout, progress and messages to stderr. `--json` prints results as JSON. `slugline --quiet COMMAND` shows
+only warnings and errors. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C.
+
+MODEL is a run, its `model` folder, one of its checkpoints, any folder that transformers'
 `AutoModelForSequenceClassification` loads, or the Hub name of such a model.
 
-This page is made from the commands' own help by `scripts/reference.py`; a test keeps it true.
+`scripts/reference.py` generates this page from the help of the commands, and a test fails if the page is out of date.
 """
 
 COMMANDS = (
@@ -68,25 +79,25 @@ COMMANDS = (
 
 
 def recipe_page() -> str:
-    """The page about the recipe."""
+    """Return the page about the recipe."""
     parts = [
         RECIPE_HEAD,
         "## Top level\n",
         _table(Recipe, [key for key in Recipe.model_fields if key not in sections()]),
     ]
     for name, section in sections().items():
-        intent = (section.__doc__ or "").strip()
-        parts += [f"\n## [{name}]\n", f"{intent}\n", _table(section, list(section.model_fields))]
+        summary = (section.__doc__ or "").strip()
+        parts += [f"\n## [{name}]\n", f"{summary}\n", _table(section, list(section.model_fields))]
         for key, inner in tables_in(section).items():
-            intent = (inner.__doc__ or "").strip()
-            parts += [f"\n### [{name}.{key}]\n", f"{intent}\n", _table(inner, list(inner.model_fields))]
+            summary = (inner.__doc__ or "").strip()
+            parts += [f"\n### [{name}.{key}]\n", f"{summary}\n", _table(inner, list(inner.model_fields))]
     parts += ["\n## Defaults that depend on the model\n"]
     for conditions, values in MODEL_DEFAULTS:
         keys = {"origin": "base"}
         when = " and ".join(f"`model.{keys.get(key, key)} = {to_toml(value)}`" for key, value in conditions.items())
         parts.append(f"- With {when}: {_values(values)}.")
     parts.append(f"- With a [pretrain] section: {_values(PRETRAIN_DEFAULTS)}.")
-    parts.append(PRETRAINED)
+    parts.append(DEFAULTS_NOTE)
     return "\n".join(parts) + "\n"
 
 
@@ -104,7 +115,7 @@ def _table(section: type[Section], keys: list[str]) -> str:
 
 
 def commands_page() -> str:
-    """The page about the commands."""
+    """Return the page about the commands."""
     import contextlib
     import io
     import os
@@ -121,16 +132,52 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
+def architecture_page() -> str:
+    """Return the page about the architecture, with a new tree."""
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    tree = "\n".join(["src/slugline/", *_tree(SOURCE, indent=2)])
+    return re.sub(r"(<!-- tree: .*? -->\n).*?(<!-- /tree -->)", rf"\1```text\n{tree}\n```\n\2", page, flags=re.DOTALL)
+
+
+def _tree(package: Path, *, indent: int) -> list[str]:
+    """The lines of a package and of the packages inside it."""
+    lines = []
+    for name, description in drawing(package).items():
+        lines.append(f"{' ' * indent}{name}".ljust(TREE_WIDTH) + f"  {description}")
+        if name.endswith("/"):
+            lines += _tree(package / name, indent=indent + 2)
+    return lines
+
+
+def drawing(package: Path) -> dict[str, str]:
+    """Return the drawing in the docstring of a package.
+
+    Args:
+        package: its folder.
+
+    Returns:
+        Descriptions by file name, or by folder name with a slash.
+    """
+    docstring = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8"))) or ""
+    block = docstring.partition("```text\n")[2].partition("```")[0]
+    lines = [re.split(r"\s{2,}", line, maxsplit=1) for line in block.splitlines()]
+    return {name: "".join(description) for name, *description in lines}
+
+
 def main() -> int:
-    """Write, or check."""
-    pages = {DOCS / "recipe.md": recipe_page(), DOCS / "commands.md": commands_page()}
+    """Write the pages, or check them."""
+    pages = {
+        DOCS / "recipe.md": recipe_page(),
+        DOCS / "commands.md": commands_page(),
+        DOCS / "architecture.md": architecture_page(),
+    }
     if "--check" not in sys.argv:
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
         return 0
     old = [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
     if old:
-        sys.stderr.write(f"{', '.join(old)} is not true any more: run python scripts/reference.py\n")
+        sys.stderr.write(f"out of date: {', '.join(old)}; run python scripts/reference.py\n")
     return bool(old)
 
 

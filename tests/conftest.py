@@ -1,16 +1,16 @@
-"""The tests' own world: no network, no user cache, tiny random models, and a little news of our own making."""
+"""Fixtures of all tests: no network, a separate cache, tiny random models, generated articles."""
 
 from __future__ import annotations
 
 import os
 
-# Before any library reads them.
+# Libraries read these variables when they are imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
-# Tiny models are faster on one core, above all beside other work.
+# Tiny models are faster on one core.
 os.environ["OMP_NUM_THREADS"] = "1"
 if hasattr(os, "sched_setaffinity") and (worker := os.environ.get("PYTEST_XDIST_WORKER")):
-    # Threads that wait for each other beside other workers' threads are slow: each worker keeps to a core of its own.
+    # Each worker of pytest-xdist uses one core: threads that wait for each other while other workers run are slow.
     cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
@@ -34,32 +34,33 @@ from slugline.recipe.recipe import Recipe, validate
 ROOT = Path(__file__).parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
-#: Published figures of a classifier of 18 Reuters topics: class counts and weights, confusion matrix, metrics.
+#: Published results of a classifier of 18 Reuters topics: class counts and weights, confusion matrix, metrics.
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "reuters18.json").read_text(encoding="utf-8"))
 
-#: Words that tell the topics apart, and words that do not.
+#: Words that occur in one topic.
 TOPICS = {
     "business": "market shares profit bank oil prices economy stocks trade dollar".split(),
     "sport": "match goal team coach season player league cup win injury".split(),
     "tech": "software phone internet computer users online chip network data games".split(),
 }
+#: Words that occur in all topics.
 FILLER = "the a said on monday new after over for with his its were about more people year".split()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say whether the tests on real data ran."""
-    found = "ran as well" if SHARED_DATA.is_dir() else "were skipped: there is no ../shared/data"
-    terminalreporter.write_line(f"tests on real data sets {found}")
+    """Report if the tests on real data ran."""
+    result = "ran" if SHARED_DATA.is_dir() else "were skipped: there is no ../shared/data"
+    terminalreporter.write_line(f"tests on real data sets {result}")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def no_network() -> Iterator[None]:
-    """Any connection to another machine is a mistake of the test."""
+    """Connections to other machines are errors."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise RuntimeError(f"a test tried to reach {address}")
+            raise RuntimeError(f"a test tried to connect to {address}")
         connect(self, address)
 
     socket.socket.connect = guarded  # type: ignore[method-assign, assignment]
@@ -68,8 +69,8 @@ def no_network() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Caches under the test's folder; nothing of the user's is read or written; log and bars as a program has them."""
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A separate cache, no data of the user, and the logging and progress of a program without the command line."""
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("SLUGLINE_DATA", raising=False)
     monkeypatch.setattr(progress, "_shown", False)
@@ -78,7 +79,7 @@ def own_world(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 
 def articles(count: int, *, seed: int = 0, topics: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
-    """Made-up articles, balanced over the topics, all different."""
+    """Generated articles, balanced over the topics, all different."""
     rng = random.Random(seed)
     chosen = topics or TOPICS
     rows = []
@@ -107,7 +108,7 @@ def news_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of two layers and width 32 with random weights and a word-level tokenizer, as a base-model folder."""
+    """Folder of a base: BERT with two layers of width 32, random weights and a word-level tokenizer."""
     import torch
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
@@ -117,7 +118,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
     folder = tmp_path_factory.mktemp("models") / "tiny-bert"
-    words = sorted({word for some in TOPICS.values() for word in some} | set(FILLER))
+    words = sorted({word for topic in TOPICS.values() for word in topic} | set(FILLER))
     vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
     backend = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     backend.normalizer = Lowercase()
@@ -150,7 +151,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def masked_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny BERT with a mask token, which says of itself that it is pooled by the mean, and has dropout."""
+    """Folder of the tiny BERT with a mask token, dropout, and mean pooling in its configuration."""
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     folder = tmp_path_factory.mktemp("models") / "tiny-masked-bert"
@@ -166,10 +167,10 @@ def masked_base(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-#: BERT's names for two layers of width 32.
+#: Two layers of width 32, with the keys of BERT.
 SMALL = {"num_hidden_layers": 2, "hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4}
 
-#: Small configurations by model type.
+#: Configurations of small encoders by model type.
 FAMILIES: dict[str, dict[str, Any]] = {
     "bert": SMALL,
     "roberta": SMALL,
@@ -184,7 +185,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def family_base(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Callable[[str], Path]:
-    """From a model type to the folder of such a base, with random weights and the tokenizer of `tiny_base`."""
+    """Function from a model type to the folder of a base with random weights and the tokenizer of `tiny_base`."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -195,10 +196,10 @@ def family_base(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Ca
         if not folder.exists():
             words = len(json.loads((tiny_base / "tokenizer.json").read_text())["model"]["vocab"])
             positions = {"n_positions": 64} if family == "gpt2" else {"max_position_embeddings": 64}
-            # GPT-2's own would be beyond so small a vocabulary.
-            facts = {"vocab_size": words, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, **positions}
+            # The default ids of GPT-2 are not in a vocabulary of this size.
+            settings = {"vocab_size": words, "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, **positions}
             torch.manual_seed(0)
-            config = AutoConfig.for_model(family, initializer_range=0.2, **facts, **FAMILIES[family])
+            config = AutoConfig.for_model(family, initializer_range=0.2, **settings, **FAMILIES[family])
             AutoModel.from_config(config).save_pretrained(folder)
             for path in tiny_base.glob("tokenizer*"):
                 shutil.copy(path, folder)
@@ -208,7 +209,7 @@ def family_base(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Ca
 
 
 def torch_predictor(model: Any, tokenizer: Any, truncation: Any, limits: Any) -> Any:
-    """A predictor over a model in memory, in float32."""
+    """A predictor for a model in memory, in float32."""
     from slugline.inference.transformer import TransformerPredictor
     from slugline.models.forward import predict_logits
 
@@ -217,7 +218,7 @@ def torch_predictor(model: Any, tokenizer: Any, truncation: Any, limits: Any) ->
 
 
 def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
-    """A recipe with some keys of its sections changed."""
+    """A recipe with other values of some keys."""
     changed = deepcopy(values)
     for section, keys in changes.items():
         changed[section] = changed.get(section, {}) | keys
@@ -225,12 +226,12 @@ def with_changes(values: dict[str, Any], **changes: dict[str, Any]) -> Recipe:
 
 
 def linear(values: dict[str, Any], **train: Any) -> Recipe:
-    """The linear kind on the same data."""
+    """A recipe of the linear kind with the same data."""
     return validate({**values, "model": {"kind": "linear"}, "train": train})
 
 
 def everything(path: Path) -> dict[str, Any]:
-    """All metrics of a run that repeat."""
+    """All metrics of a run without timing."""
     metrics: dict[str, Any] = json.loads((path / "metrics.json").read_text())
     del metrics["timing"]
     for fold in metrics.get("folds", []):
@@ -240,7 +241,7 @@ def everything(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def interrupted_after(updates: int) -> Iterator[None]:
-    """Somebody presses Ctrl-C after some updates of the training inside."""
+    """Raise KeyboardInterrupt after a number of updates of the training in the block."""
     from slugline.training.loop.callbacks import HistoryWriter
 
     class Stop(HistoryWriter):
@@ -257,7 +258,7 @@ def interrupted_after(updates: int) -> Iterator[None]:
 
 @pytest.fixture
 def recipe_values(news_csv: Path, tiny_base: Path) -> dict[str, Any]:
-    """A recipe that trains the tiny model in a second or two; change it freely."""
+    """Values of a recipe that trains the tiny model in a second or two; tests may change them."""
     return {
         "name": "tiny",
         "data": {"path": str(news_csv), "max_length": 32},
@@ -275,9 +276,9 @@ def recipe_values(news_csv: Path, tiny_base: Path) -> dict[str, Any]:
     }
 
 
-#: Names of Llama and its kin for two blocks of width 32.
+#: Two blocks of width 32, with the keys of Llama and similar models.
 LLAMA = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-#: Small causal models by model type.
+#: Configurations of small causal models by model type.
 DECODERS: dict[str, dict[str, Any]] = {
     "gpt2": {"n_layer": 2, "n_embd": 32, "n_head": 4},
     "gpt_neo": {"num_layers": 2, "hidden_size": 32, "num_heads": 4, "attention_types": [[["global", "local"], 1]]},
@@ -290,7 +291,7 @@ DECODERS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def decoder_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """From a model type to the folder of such a base with random weights, whose tokenizer has no padding token."""
+    """Function from a model type to the folder of a base with random weights and a tokenizer without padding token."""
     import torch
     from transformers import AutoConfig, AutoModel
 
@@ -306,7 +307,7 @@ def decoder_base(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
             config = AutoConfig.for_model(
                 family, vocab_size=330, max_position_embeddings=64, initializer_range=0.2, **DECODERS[family]
             )
-            # The vocabulary has an entry of that name, as GPT-2's has not.
+            # Like GPT-2: no padding token. Its entry in the vocabulary is renamed below.
             config.pad_token_id, config.eos_token_id, config.bos_token_id = None, 1, 1
             torch.manual_seed(0)
             AutoModel.from_config(config).save_pretrained(folder)

@@ -7,8 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import ROOT
 from slugline.recipe.recipe import Recipe
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import reference
 
 
 def test_the_reference_pages_are_what_schema_and_help_say() -> None:
@@ -29,27 +34,37 @@ def test_every_command_has_a_page() -> None:
         assert f"## slugline {name}\n" in page, name
 
 
-def test_the_drawn_house_is_the_house() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    drawing = text.split("```text\nsrc/slugline/\n")[1].split("```")[0]
-    drawn, folder = set(), ""
-    for line in drawing.splitlines():
-        name, inside = line.split()[0], line.startswith("    ")
-        if name.endswith("/"):
-            folder = name
-        else:
-            drawn.add((folder if inside else "") + name)
-    source = ROOT / "src" / "slugline"
-    files = {path.relative_to(source).as_posix() for path in source.rglob("*.py")}
-    files -= {path for path in files if path.endswith("/__init__.py")}
-    assert drawn == files
+PACKAGES = sorted(path.parent for path in (ROOT / "src" / "slugline").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
+def test_every_package_draws_its_inside(package: Path) -> None:
+    drawn = reference.drawing(package)
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    assert set(drawn) == files | folders
+    assert all(drawn.values())
+    assert len(drawn) <= 12
 
 
 def test_places_named_for_changes_exist() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    table = text.split("## Where to change what")[1].split("## Manners")[0]
-    for place, name in re.findall(r"`([a-z_/]+\.py)`: [^|]*?`([A-Z_]{4,})`", table):
-        assert re.search(rf"^{name}\b", (ROOT / "src" / "slugline" / place).read_text(), re.MULTILINE), (place, name)
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    source = ROOT / "src" / "slugline"
+    named = [*re.findall(r"`([A-Z_]{4,})` of `([a-z_/]+\.py)`", page)]
+    named += [(name.split(".")[0], path) for path, name in re.findall(r"`([a-z_/]+\.py): ([A-Za-z_.]+)`", page)]
+    assert len(named) >= 25
+    for name, path in named:
+        assert re.search(rf"^(def |class |){name}\b", (source / path).read_text(), re.MULTILINE), (path, name)
+
+
+def test_the_glossary_names_what_exists() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = page.split("| --- | --- | --- |")[1].split("## Style")[0]
+    named = re.findall(r"`([a-z_/]+\.py)(?:: ([A-Za-z]+))?`", table)
+    assert len(named) >= 20
+    for path, name in named:
+        text = (ROOT / "src" / "slugline" / path).read_text(encoding="utf-8")
+        assert re.search(rf"^(def |class |){name}\b", text, re.MULTILINE), path
 
 
 def test_the_readme_opens_with_the_two_commands() -> None:

@@ -1,4 +1,19 @@
-"""Slugline: a recipe goes in, a run comes out, and everything else reads runs.
+"""Slugline trains and evaluates text classifiers: a recipe goes in, a run comes out.
+
+```text
+cli/           commands: parse, call, print
+workflows/     demo, doctor, first recipe, studies
+pipeline/      one recipe to one run; scoring and comparing runs
+training/      a recipe and a data set to a saved model
+evaluation/    predictions to scores, intervals, comparisons, plots, a diagnosis
+inference/     saved models to classifiers; texts to predictions
+models/        architectures, their heads and adapters, forward passes
+data/          sources to rows, rows to splits, texts to tensors
+run/           the run folder and its life cycle
+recipe/        the recipe: keys, defaults, checks
+core/          types and files that every package uses
+__main__.py    python -m slugline
+```
 
 >>> from slugline import Recipe, train, load
 >>> run = train(Recipe.model_validate({"name": "bbc", "data": {"name": "bbc_news"}}))  # doctest: +SKIP
@@ -20,7 +35,7 @@ if TYPE_CHECKING:
     from slugline.pipeline import train
     from slugline.recipe.recipe import Recipe
 
-#: Public name -> module that holds it. Imported on first use, so that `import slugline` stays light.
+#: Public name -> module. Modules are imported on first use, so that `import slugline` is fast.
 _PUBLIC = {
     "Recipe": "slugline.recipe.recipe",
     "compare": "slugline.evaluation.compare",

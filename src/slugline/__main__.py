@@ -1,4 +1,4 @@
-"""`python -m slugline`."""
+"""Entry point of `python -m slugline`."""
 
 from slugline.cli import main
 

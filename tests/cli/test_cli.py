@@ -1,4 +1,4 @@
-"""The command line as a user meets it: results on stdout, everything else on stderr, errors in a line or two."""
+"""The command line: results on stdout, messages on stderr, errors without a traceback."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from slugline.run.run import Run
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a user's file in it."""
+    """The current folder, with the file of a user."""
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "my.csv", articles(150))
     return tmp_path
@@ -30,54 +30,54 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def linear_run(folder: Path) -> Path:
-    """A trained run of the linear kind, at runs/my."""
+    """A complete run of the linear kind, in runs/my."""
     recipe = validate({"name": "my", "data": {"path": "my.csv"}, "model": {"kind": "linear"}})
     return train(recipe).path
 
 
-def say(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     code = run(list(arguments))
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
-def test_the_way_from_a_file_to_answers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, recipe, _ = say(capsys, "recipe", "new", "my.csv", "model.kind=linear")
+def test_a_file_becomes_a_recipe_a_run_and_predictions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, recipe, _ = command(capsys, "recipe", "new", "my.csv", "model.kind=linear")
     assert code == 0
     (folder / "my.toml").write_text(recipe)
-    code, out, err = say(capsys, "train", "my.toml")
+    code, out, err = command(capsys, "train", "my.toml")
     assert code == 0, err
     assert "test" in out
     assert "runs/my is complete" in out
-    code, out, _ = say(capsys, "predict", "runs/my", "the bank lost market shares", "the team won the match")
+    code, out, _ = command(capsys, "predict", "runs/my", "the bank lost market shares", "the team won the match")
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["business", "sport"]
-    code, out, _ = say(capsys, "evaluate", "runs/my", "--json")
+    code, out, _ = command(capsys, "evaluate", "runs/my", "--json")
     assert json.loads(out)["test"]["support"] == 30
 
 
-def test_json_goes_to_stdout_alone(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _, out, _ = say(capsys, "predict", str(linear_run), "bank", "--json")
-    answer = json.loads(out)[0]
-    assert answer["label"] == "business"
-    assert answer["probability"] == max(answer["probabilities"].values())
-    code, out, _ = say(capsys, "train", str(linear_run / "recipe.toml"), "name=again", "--json")
+def test_json_is_the_only_output_on_stdout(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = command(capsys, "predict", str(linear_run), "bank", "--json")
+    prediction = json.loads(out)[0]
+    assert prediction["label"] == "business"
+    assert prediction["probability"] == max(prediction["probabilities"].values())
+    code, out, _ = command(capsys, "train", str(linear_run / "recipe.toml"), "name=again", "--json")
     assert (code, json.loads(out)["run"]) == (0, "runs/again")
     assert {"kind", "message", "advice", "settings"} <= set(json.loads(out)["diagnosis"][0])
-    _, out, _ = say(capsys, "doctor", "--json")
+    _, out, _ = command(capsys, "doctor", "--json")
     assert json.loads(out)["hardware"]["cores"]
-    _, out, _ = say(capsys, "data", "list", "--json")
+    _, out, _ = command(capsys, "data", "list", "--json")
     assert "bbc_news" in [known["name"] for known in json.loads(out)]
-    _, out, _ = say(capsys, "recipe", "schema")
+    _, out, _ = command(capsys, "recipe", "schema")
     assert json.loads(out)["additionalProperties"] is False
-    _, out, _ = say(capsys, "data", "inspect", "my.csv", "--json")
+    _, out, _ = command(capsys, "data", "inspect", "my.csv", "--json")
     assert json.loads(out)["rows"] == {"train": 105, "validation": 15, "test": 30}
 
 
 def test_inspect_shows_counts_lengths_findings_and_examples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = articles(60)
     write_csv(folder / "double.csv", [*rows, *rows[:5]])
-    code, out, _ = say(capsys, "data", "inspect", "double.csv")
+    code, out, _ = command(capsys, "data", "inspect", "double.csv")
     assert code == 0
     assert "business" in out
     assert "exact repetitions" in out
@@ -87,10 +87,10 @@ def test_inspect_shows_counts_lengths_findings_and_examples(folder: Path, capsys
 
 
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_prepare_writes_a_set_that_trains_to_the_same_result(
+def test_a_prepared_data_set_gives_the_same_metrics(
     folder: Path, capsys: pytest.CaptureFixture[str], format: str
 ) -> None:
-    code, out, _ = say(capsys, "data", "prepare", "my.csv", "--out", "ready", "--format", format)
+    code, out, _ = command(capsys, "data", "prepare", "my.csv", "--out", "ready", "--format", format)
     assert code == 0
     assert "train: 105 rows" in out
     runs = [
@@ -101,24 +101,24 @@ def test_prepare_writes_a_set_that_trains_to_the_same_result(
 
 
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
-def test_files_are_predicted_row_by_row_in_order(
+def test_predictions_of_a_file_have_the_order_of_its_rows(
     linear_run: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     from slugline.data.reading.formats import read_rows
 
-    code, out, _ = say(capsys, "predict", str(linear_run), "--input", "my.csv", "--output", f"out.{kind}")
+    code, out, _ = command(capsys, "predict", str(linear_run), "--input", "my.csv", "--output", f"out.{kind}")
     assert code == 0
     assert "150 rows" in out
-    rows, answers = list(read_rows(Path("my.csv"))), list(read_rows(Path(f"out.{kind}")))
-    assert [row["text"] for row in rows] == [answer["text"] for answer in answers]
-    assert sum(answer["predicted"] == row["label"] for row, answer in zip(rows, answers, strict=True)) > 140
-    assert all(0 < float(str(answer["confidence"])) <= 1 for answer in answers)
+    rows, predictions = list(read_rows(Path("my.csv"))), list(read_rows(Path(f"out.{kind}")))
+    assert [row["text"] for row in rows] == [each["text"] for each in predictions]
+    assert sum(each["predicted"] == row["label"] for row, each in zip(rows, predictions, strict=True)) > 140
+    assert all(0 < float(str(each["confidence"])) <= 1 for each in predictions)
 
 
-def test_compare_says_what_is_shown(linear_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_prints_a_verdict(linear_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = {"name": "other", "data": {"path": "my.csv", "max_train_examples": 6}, "model": {"kind": "linear"}}
     train(validate(other))
-    code, out, _ = say(capsys, "compare", "runs/my", "runs/other")
+    code, out, _ = command(capsys, "compare", "runs/my", "runs/other")
     assert code == 0
     assert "no difference is shown" in out or "is better than" in out
 
@@ -126,16 +126,16 @@ def test_compare_says_what_is_shown(linear_run: Path, folder: Path, capsys: pyte
 ERRORS: list[tuple[list[str], int, str]] = [
     (["train", "none.toml"], 1, "no such recipe"),
     (["train", "typo.toml"], 1, "Did you mean 'epochs'"),
-    (["train", "gone.toml"], 1, "gone.csv"),
+    (["train", "no-file.toml"], 1, "missing.csv"),
     (["train", "my.toml", "data.text=headline"], 1, "headline"),
     (["train", "my.toml", "data.path=empty.csv"], 1, "empty.csv"),
     (["train", "my.toml", "data.path=one.csv"], 1, "only one class"),
     (["train", "my.toml", "data.path=few.csv"], 1, "rare"),
     (["train", "my.toml", "data.test_path=new-label.csv"], 1, "weather"),
     (["train", "my.toml", "model.base=no-tokenizer"], 1, "no tokenizer"),
-    (["train", "my.toml", "model.base=nobody/nothing"], 1, "no local copy"),
+    (["train", "my.toml", "model.base=owner/nothing"], 1, "no local copy"),
     (["train", "my.toml", "data.path=", "data.name=agnews"], 1, "ag_news"),
-    (["train", "my.toml", "data.path=", "data.hub=nobody/nothing"], 1, "HF_HOME"),
+    (["train", "my.toml", "data.path=", "data.hub=owner/nothing"], 1, "HF_HOME"),
     (["predict", "nothing-here", "a text"], 1, "nothing-here"),
     (["predict", "no-config", "a text"], 1, "config.json"),
     (["evaluate", "no-config"], 1, "config.json"),
@@ -147,7 +147,7 @@ ERRORS: list[tuple[list[str], int, str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "expected", "message"), ERRORS, ids=lambda value: str(value)[:40])
-def test_a_users_mistake_is_named_in_a_line_or_two(
+def test_errors_in_the_input_are_named_without_a_traceback(
     folder: Path,
     tiny_base: Path,
     capsys: pytest.CaptureFixture[str],
@@ -157,16 +157,16 @@ def test_a_users_mistake_is_named_in_a_line_or_two(
 ) -> None:
     (folder / "my.toml").write_text('name = "my"\n[data]\npath = "my.csv"\n[model]\nbase = "' + str(tiny_base) + '"\n')
     (folder / "typo.toml").write_text('name = "my"\n[data]\npath = "my.csv"\n[train]\nepoch = 3\n')
-    (folder / "gone.toml").write_text('name = "my"\n[data]\npath = "gone.csv"\n')
+    (folder / "no-file.toml").write_text('name = "my"\n[data]\npath = "missing.csv"\n')
     (folder / "empty.csv").touch()
     write_csv(folder / "one.csv", [row | {"label": "same"} for row in articles(30)])
-    write_csv(folder / "few.csv", [*articles(30), *({"text": f"odd {n}", "label": "rare"} for n in range(2))])
+    write_csv(folder / "few.csv", [*articles(30), *({"text": f"rare {n}", "label": "rare"} for n in range(2))])
     write_csv(folder / "new-label.csv", [*articles(9, seed=9), {"text": "rain", "label": "weather"}])
     (folder / "no-config").mkdir()
     (folder / "no-tokenizer").mkdir()
     for name in ("config.json", "model.safetensors"):
         (folder / "no-tokenizer" / name).write_bytes((tiny_base / name).read_bytes())
-    code, out, err = say(capsys, *arguments)
+    code, out, err = command(capsys, *arguments)
     assert code == expected, err
     assert message in err
     assert "Traceback" not in err
@@ -174,14 +174,14 @@ def test_a_users_mistake_is_named_in_a_line_or_two(
     assert not (folder / "runs" / "my").exists()
 
 
-def test_a_complete_run_is_not_trained_over(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_complete_run_is_replaced_only_with_force(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (Path.cwd() / "my.toml").write_text(write(Run(linear_run).recipe))
-    code, _, err = say(capsys, "train", "my.toml")
+    code, _, err = command(capsys, "train", "my.toml")
     assert (code, "--force" in err) == (1, True)
-    assert say(capsys, "train", "my.toml", "--force")[0] == 0
+    assert command(capsys, "train", "my.toml", "--force")[0] == 0
 
 
-def test_ctrl_c_leaves_a_run_that_can_go_on_and_says_how(folder: Path, recipe_values: dict[str, Any]) -> None:
+def test_ctrl_c_keeps_the_run_and_names_the_option_to_resume(folder: Path, recipe_values: dict[str, Any]) -> None:
     recipe = validate(recipe_values | {"train": recipe_values["train"] | {"epochs": 400, "save_every": 5}})
     (folder / "tiny.toml").write_text(write(recipe))
     command = [sys.executable, "-m", "slugline", "train", "tiny.toml"]
@@ -198,14 +198,14 @@ def test_ctrl_c_leaves_a_run_that_can_go_on_and_says_how(folder: Path, recipe_va
     assert Run(folder / "runs" / "tiny").state == "interrupted"
 
 
-def test_the_reader_may_go_away(linear_run: Path) -> None:
+def test_a_closed_stdout_is_no_error(linear_run: Path) -> None:
     command = f"{sys.executable} -m slugline recipe show my.toml | true"
     (Path.cwd() / "my.toml").write_text(write(Run(linear_run).recipe))
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
 
 
-def test_plain_lines_where_there_is_no_terminal(folder: Path) -> None:
+def test_output_is_plain_without_a_terminal(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "slugline", "data", "inspect", "my.csv"], capture_output=True, text=True, check=True
     )
@@ -213,7 +213,7 @@ def test_plain_lines_where_there_is_no_terminal(folder: Path) -> None:
     assert "\r" not in done.stderr
 
 
-def test_help_is_light() -> None:
+def test_help_imports_no_heavy_library() -> None:
     script = (
         "import sys\n"
         "from slugline.cli.app import run\n"
@@ -226,7 +226,7 @@ def test_help_is_light() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_going_on_and_beginning_anew_exclude_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_resume_and_force_exclude_each_other(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('[data]\nname = "bbc_news"\n')
     for command in ("train", "pretrain"):

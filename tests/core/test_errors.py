@@ -1,4 +1,4 @@
-"""Errors say what is wrong and how to mend it."""
+"""Texts of errors: the problem and the hint."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import inspect
 from slugline.core import errors
 
 
-def test_an_error_is_its_message_and_its_mend() -> None:
+def test_the_text_of_an_error_is_its_message_and_its_hint() -> None:
     assert str(errors.DataError("the file is empty.", hint="Give another.")) == "the file is empty.\nGive another."
     assert str(errors.DataError("the file is empty.")) == "the file is empty."
 
@@ -17,13 +17,13 @@ def test_a_missing_extra_names_the_pip_line() -> None:
     assert 'pip install "slugline[embedded]"' in str(errors.MissingExtra("The demo", extra="embedded"))
 
 
-def test_a_missing_extra_survives_the_way_out_of_another_process() -> None:
-    error = copy.copy(errors.MissingExtra("The demo", extra="embedded"))  # as pickle rebuilds it
+def test_a_missing_extra_can_be_pickled() -> None:
+    error = copy.copy(errors.MissingExtra("The demo", extra="embedded"))  # copies as pickle does
     assert isinstance(error, errors.MissingExtra)
     assert str(error) == str(errors.MissingExtra("The demo", extra="embedded"))
 
 
-def test_the_nearest_name_is_offered_only_where_it_is_near() -> None:
+def test_only_a_similar_name_is_suggested() -> None:
     assert errors.nearest("epoch", ["epochs", "seed"]) == " Did you mean 'epochs'?"
     assert errors.nearest("zzz", ["epochs", "seed"]) == ""
 

@@ -54,7 +54,7 @@ def test_each_process_takes_its_share(monkeypatch: pytest.MonkeyPatch, visible: 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4}, raising=False)
     slots.put(1)
     executor._take_share(slots, 2)
-    assert given[-1] == [4]  # more processes than cores: they share
+    assert given[-1] == [4]  # more processes than cores
 
 
 def test_processes_end_with_their_parent(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
 def wait_for(condition: Any, *, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not happen"
+        assert time.monotonic() < end, f"the condition was not met in {seconds} s"
         time.sleep(0.05)
 
 
@@ -87,4 +87,4 @@ def test_the_number_of_jobs_depends_on_the_hardware() -> None:
     assert jobs_at_once(Hardware("cpu", cores=32)) == 4
     assert jobs_at_once(Hardware("cuda", cores=32, devices=1)) == 1
     assert jobs_at_once(Hardware("cuda", cores=2, devices=8)) == 8
-    assert multiprocessing.parent_process() is None  # by which a worker process differs from this one
+    assert multiprocessing.parent_process() is None  # `_exit_with_parent` needs one, and only workers have it

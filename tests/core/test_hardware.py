@@ -36,15 +36,15 @@ MAC = Hardware("mps", "an Apple laptop", cores=8)
     ],
     ids=lambda value: getattr(value, "device_name", ""),
 )
-def test_precision_follows_the_hardware_and_says_why(hardware: Hardware, precision: str, reason: str) -> None:
+def test_the_precision_fits_the_hardware_and_has_a_reason(hardware: Hardware, precision: str, reason: str) -> None:
     chosen = choose_precision(hardware)
     assert chosen.precision == precision
     assert reason in chosen.reason
 
 
-def test_what_is_asked_for_is_taken() -> None:
+def test_requested_values_override_the_hardware() -> None:
     chosen = choose_precision(SERVER, "fp32")
-    assert (chosen.precision, chosen.reason) == ("fp32", "asked for by train.precision")
+    assert (chosen.precision, chosen.reason) == ("fp32", "set by train.precision")
     assert choose_profile(SERVER, "cuda").name == "cuda"
 
 
@@ -53,11 +53,11 @@ def test_what_is_asked_for_is_taken() -> None:
     [(LAPTOP, "cpu"), (T4, "cuda"), (RTX, "cuda"), (A100, "cloud"), (MAC, "mps")],
     ids=lambda value: getattr(value, "device_name", ""),
 )
-def test_the_profile_follows_the_device(hardware: Hardware, name: str) -> None:
+def test_the_profile_fits_the_device(hardware: Hardware, name: str) -> None:
     assert choose_profile(hardware).name == name
 
 
-def test_a_gpu_is_left_alone_where_the_recipe_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recipe_can_request_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slugline.core.hardware._detect", lambda: RTX)
     assert hardware_for(TrainSection()) == RTX == hardware_for(TrainSection(device="cuda"))
     for section in (TrainSection(device="cpu"), TrainSection(profile="cpu")):
@@ -65,7 +65,7 @@ def test_a_gpu_is_left_alone_where_the_recipe_says_so(monkeypatch: pytest.Monkey
         assert (found.device, found.devices, found.device_memory_bytes) == ("cpu", 0, 0)
         assert found.cores == RTX.cores
     assert hardware_for(TrainSection(device="cuda", profile="cpu")) == RTX
-    with pytest.raises(RecipeError, match=r"the device mps is not here, only cuda(.|\n)*train\.device"):
+    with pytest.raises(RecipeError, match=r"mps is not available; this machine has cuda(.|\n)*train\.device"):
         hardware_for(TrainSection(device="mps"))
 
 
@@ -76,12 +76,12 @@ def test_workers_of_the_recipe_override_those_of_the_profile(monkeypatch: pytest
     assert prepare_runtime(TrainSection(threads=threads)).profile.workers == 0
 
 
-def test_no_profile_takes_more_workers_than_there_are_cores_to_spare() -> None:
+def test_workers_are_fewer_than_cores() -> None:
     assert choose_profile(T4).workers == 3
     assert choose_profile(Hardware("cuda", cores=1, cuda_capability=(7, 5))).workers == 0
 
 
-def test_a_profile_without_reduced_precision_is_heeded() -> None:
+def test_a_profile_can_forbid_reduced_precision() -> None:
     assert choose_precision(A100, autocast=False).precision == "fp32"
 
 

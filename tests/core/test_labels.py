@@ -1,4 +1,4 @@
-"""Label sets encode and decode; predictions refuse what is not consistent and derive what is."""
+"""Label sets, predictions and probabilities."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def make(**changes: object) -> Predictions:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-def test_names_and_numbers_are_each_others_inverse() -> None:
+def test_decoding_is_the_inverse_of_encoding() -> None:
     assert LABELS.decode(LABELS.encode(["tech", "business"]).tolist()) == ["tech", "business"]
 
 
@@ -42,7 +42,7 @@ def test_an_unknown_label_names_the_nearest() -> None:
         LABELS.encode(["sports"])
 
 
-def test_a_label_set_names_each_class_once() -> None:
+def test_repeated_class_names_are_refused() -> None:
     with pytest.raises(DataError, match="'a' more than once"):
         LabelSet(("a", "b", "a"))
 
@@ -68,7 +68,7 @@ def test_predicted_and_confidence_follow_from_the_logits() -> None:
     assert predictions.confidence[0] == pytest.approx(np.exp(2) / (np.exp(2) + 2))
 
 
-def test_a_higher_temperature_makes_probabilities_humbler_but_changes_no_answer() -> None:
+def test_a_higher_temperature_lowers_the_confidence_but_changes_no_prediction() -> None:
     plain, calibrated = make(), make(calibration=Calibration(temperature=3.0))
     assert (calibrated.confidence < plain.confidence).all()
     assert (calibrated.predicted == plain.predicted).all()

@@ -1,4 +1,4 @@
-"""Bars at a terminal, plain lines elsewhere, silence for programs."""
+"""Progress: bars at a terminal, plain lines elsewhere, nothing for programs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from slugline.core import progress
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As under the command line, with lines due at once."""
+    """Progress is shown, as by the command line, without an interval between lines."""
     monkeypatch.setattr(progress, "_shown", True)
     monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.0)
 
 
-def test_programs_are_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_see_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.track("tokenising", 10, unit="texts") as advance:
         advance(5)
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.usefixtures("shown")
-def test_without_a_terminal_there_are_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_terminal_progress_is_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.track("tokenising", 10, unit="texts") as advance:
         advance(4)
         advance(6)
@@ -34,14 +34,14 @@ def test_without_a_terminal_there_are_plain_lines_on_stderr(capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("shown")
-def test_a_task_of_unknown_length_counts(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_of_unknown_length_shows_its_count(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.track("predicting", unit="rows") as advance:
         advance(4_096)
     assert capsys.readouterr().err == "predicting: 4,096 rows\n"
 
 
 @pytest.mark.usefixtures("shown")
-def test_at_a_terminal_there_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_a_terminal_progress_is_a_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
     with progress.track("training", 2, unit="updates") as advance:
         advance(2)

@@ -1,4 +1,4 @@
-"""Files appear whole or not at all; a full disk is said in words, whoever noticed it."""
+"""Files are complete or do not exist; a full disk is reported as such, whichever library noticed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from slugline.core.storage import cache_dir, disk_errors, replacing, replacing_f
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
     target = tmp_path / "new" / "file.txt"
     with replacing(target) as temporary:
-        temporary.write_text("whole")
+        temporary.write_text("complete")
         assert not target.exists()
-    assert target.read_text() == "whole"
+    assert target.read_text() == "complete"
     assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
 
 
-def test_what_breaks_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_an_error_keeps_the_old_file_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     target.write_text("old")
     with pytest.raises(ValueError, match="no"), replacing(target) as temporary:
@@ -31,7 +31,7 @@ def test_what_breaks_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_a_folder_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.mkdir()
     (target / "old").touch()
@@ -58,18 +58,18 @@ def test_a_full_disk_is_recognised(tmp_path: Path, error: Exception) -> None:
         raise error
 
 
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="cannot be written"), disk_errors(tmp_path):
+def test_a_folder_that_is_not_writable_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not writable"), disk_errors(tmp_path):
         raise OSError(errno.EACCES, "Permission denied")
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EAGAIN, "busy"), RuntimeError("a bug"), KeyboardInterrupt()])
-def test_other_errors_pass(tmp_path: Path, error: BaseException) -> None:
+def test_other_errors_are_not_changed(tmp_path: Path, error: BaseException) -> None:
     with pytest.raises(type(error)), disk_errors(tmp_path):
         raise error
 
 
-def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_folder_can_be_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
     assert cache_dir() == tmp_path
     monkeypatch.delenv("SLUGLINE_CACHE")

@@ -1,4 +1,4 @@
-"""Texts to pre-train on: where they come from, and that nothing is learnt that a model will be judged on."""
+"""Texts to pre-train on: their sources, and that no validation or test text is among them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_texts_need_no_labels(tmp_path: Path) -> None:
     assert both.fingerprint != corpus.fingerprint
 
 
-def test_only_training_rows_are_read_and_none_that_is_held_out(tmp_path: Path) -> None:
+def test_only_training_rows_without_leaks_are_used(tmp_path: Path) -> None:
     rows = articles(30)
     leaked = [{"text": f"  {rows[20]['text'].upper()} ", "label": "tech"}, {"text": rows[25]["text"], "label": "tech"}]
     folder = folder_of(tmp_path, train=[*rows[:20], *leaked], validation=rows[20:25], test=rows[25:])
@@ -48,7 +48,7 @@ def test_only_training_rows_are_read_and_none_that_is_held_out(tmp_path: Path) -
     assert {finding.kind: finding.count for finding in corpus.findings} == {"leak": 2}
 
 
-def test_texts_of_the_data_that_is_judged_on_are_left_out_of_other_places(tmp_path: Path, news_csv: Path) -> None:
+def test_held_out_texts_of_the_data_are_dropped_from_other_sources(tmp_path: Path, news_csv: Path) -> None:
     data = DataSection(path=str(news_csv))
     dataset = load_dataset(data)
     held_out = keys([*dataset["validation"]["text"][:], *dataset["test"]["text"][:]])
@@ -58,7 +58,7 @@ def test_texts_of_the_data_that_is_judged_on_are_left_out_of_other_places(tmp_pa
     assert keys(corpus.texts) == keys([*dataset["train"]["text"][:], "a text of its own"])
 
 
-def test_without_places_the_training_texts_of_the_data_are_read(news_csv: Path, tmp_path: Path) -> None:
+def test_without_sources_the_training_texts_of_the_data_are_used(news_csv: Path, tmp_path: Path) -> None:
     dataset = load_dataset(DataSection(path=str(news_csv)))
     assert load_corpus([], DataSection(path=str(news_csv))).texts == dataset["train"]["text"][:]
     rows = articles(30)
@@ -68,19 +68,19 @@ def test_without_places_the_training_texts_of_the_data_are_read(news_csv: Path, 
     assert kept.texts
 
 
-def test_rows_that_are_judged_on_are_left_out_whatever_columns_are_read(tmp_path: Path) -> None:
-    """The title of a test row must not be learnt where the test reads title and text."""
+def test_held_out_rows_are_dropped_whatever_their_text_columns(tmp_path: Path) -> None:
+    """The title of a test row is dropped, although the test reads title and text."""
     rows = [{"title": f"title {index}", **row} for index, row in enumerate(articles(60))]
     path = write_csv(tmp_path / "titled.csv", rows)
     data = DataSection(path=str(path), text=["title", "text"], label="label")
     dataset = load_dataset(data)
-    judged_by = {f"title {text.split()[1]}" for split in ("validation", "test") for text in dataset[split]["text"][:]}
+    held_out = {f"title {text.split()[1]}" for split in ("validation", "test") for text in dataset[split]["text"][:]}
     corpus = load_corpus([SourceSection(path=str(path), text=["title"])], data)
-    assert len(judged_by) > 10
-    assert set(corpus.texts) == {row["title"] for row in rows} - judged_by
+    assert len(held_out) > 10
+    assert set(corpus.texts) == {row["title"] for row in rows} - held_out
 
 
-def test_empty_and_repeated_texts_are_left_out(tmp_path: Path) -> None:
+def test_empty_and_repeated_texts_are_dropped(tmp_path: Path) -> None:
     texts = ["a  text", "", "A text", "another"]
     path = write_csv(tmp_path / "raw.csv", [{"id": str(n), "text": text} for n, text in enumerate(texts)])
     corpus = load_corpus([SourceSection(path=str(path))], None)
@@ -88,20 +88,20 @@ def test_empty_and_repeated_texts_are_left_out(tmp_path: Path) -> None:
     assert {finding.kind for finding in corpus.findings} == {"empty text", "repetition"}
 
 
-def test_the_cleaning_is_that_of_the_data(tmp_path: Path, news_csv: Path) -> None:
+def test_the_cleaning_steps_of_the_data_are_used(tmp_path: Path, news_csv: Path) -> None:
     path = write_csv(tmp_path / "raw.csv", [{"text": "LOUD news", "id": "1"}])
-    place = SourceSection(path=str(path))
-    assert load_corpus([place], None).texts == ["LOUD news"]
-    assert load_corpus([place], DataSection(path=str(news_csv), clean=["lowercase"])).texts == ["loud news"]
+    source = SourceSection(path=str(path))
+    assert load_corpus([source], None).texts == ["LOUD news"]
+    assert load_corpus([source], DataSection(path=str(news_csv), clean=["lowercase"])).texts == ["loud news"]
 
 
-def test_a_place_without_test_rows_is_warned_of(news_csv: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_source_without_test_rows_is_a_warning(news_csv: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="slugline"):
         load_corpus([SourceSection(path=str(news_csv))], None)
     assert "no test rows of its own" in caplog.text
 
 
-def test_nothing_to_learn_from_is_an_error(tmp_path: Path) -> None:
+def test_no_texts_are_an_error(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "empty.csv", [{"id": "1", "text": ""}, {"id": "2", "text": " "}])
     with pytest.raises(DataError, match=r"no text to pre-train on"):
         load_corpus([SourceSection(path=str(path), text=["text"])], None)

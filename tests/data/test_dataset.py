@@ -1,4 +1,4 @@
-"""The whole way from a data section to a data set, and back from a prepared folder."""
+"""`load_dataset`: from a data section to a data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,7 +16,6 @@ import pytest
 from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.core.errors import DataError
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.data.prepared import write_dataset
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.reading import sources
 from slugline.data.reading.raw_data import RawData
@@ -38,19 +37,23 @@ def texts(dataset: TextDataset, split: str) -> list[str]:
     return list(dataset[split]["text"][:])
 
 
+def n_rows(dataset: TextDataset) -> dict[str, int]:
+    return {split: len(split_rows) for split, split_rows in dataset.splits.items()}
+
+
 def kinds(dataset: TextDataset) -> dict[str, int]:
     return {finding.kind: finding.count for finding in dataset.findings}
 
 
 def given(tmp_path: Path, **splits: Sequence[dict[str, str]]) -> Path:
-    for split, some in splits.items():
-        write_csv(tmp_path / f"{split}.csv", list(some))
+    for split, split_rows in splits.items():
+        write_csv(tmp_path / f"{split}.csv", list(split_rows))
     return tmp_path
 
 
 def test_a_file_becomes_three_splits(news_csv: Path) -> None:
     dataset = load(news_csv)
-    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 105, "validation": 15, "test": 30}
+    assert n_rows(dataset) == {"train": 105, "validation": 15, "test": 30}
     assert dataset.labels.names == ("business", "sport", "tech")
     assert {name: str(kind.dtype) for name, kind in dataset["train"].features.items()} == {
         "id": "string",
@@ -61,7 +64,7 @@ def test_a_file_becomes_three_splits(news_csv: Path) -> None:
     assert not dataset.findings
 
 
-def test_loading_repeats_and_does_not_depend_on_the_order_of_rows(tmp_path: Path, news_csv: Path) -> None:
+def test_loading_is_reproducible_and_does_not_depend_on_the_order_of_rows(tmp_path: Path, news_csv: Path) -> None:
     shuffled = articles(150)
     random.Random(1).shuffle(shuffled)
     one, same, other = load(news_csv), load(news_csv), load(write_csv(tmp_path / "shuffled.csv", shuffled))
@@ -72,17 +75,17 @@ def test_loading_repeats_and_does_not_depend_on_the_order_of_rows(tmp_path: Path
 
 
 def test_ids_and_splits_do_not_depend_on_cleaning_or_text_columns(tmp_path: Path) -> None:
-    some = [{"title": row["text"].upper()[:9] + str(n), **row} for n, row in enumerate(articles(60))]
-    path = write_csv(tmp_path / "a.csv", some)
+    titled = [{"title": row["text"].upper()[:9] + str(n), **row} for n, row in enumerate(articles(60))]
+    path = write_csv(tmp_path / "a.csv", titled)
     one, other = load(path), load(path, text=["title", "text"], clean=["lowercase"])
     assert one["test"]["id"][:] == other["test"]["id"][:]
     assert one["test"]["text"][:] != other["test"]["text"][:]
 
 
-def test_repetitions_are_dropped_whatever_the_order_of_rows(tmp_path: Path) -> None:
-    some = [{**row, "source": str(n)} for n, row in enumerate([*articles(60), *articles(20)])]
-    one = load(write_csv(tmp_path / "a.csv", some), id="source")
-    other = load(write_csv(tmp_path / "b.csv", some[::-1]), id="source")
+def test_repetitions_are_dropped_in_any_order_of_rows(tmp_path: Path) -> None:
+    numbered = [{**row, "source": str(n)} for n, row in enumerate([*articles(60), *articles(20)])]
+    one = load(write_csv(tmp_path / "a.csv", numbered), id="source")
+    other = load(write_csv(tmp_path / "b.csv", numbered[::-1]), id="source")
     assert kinds(one) == {"repetition": 20}
     assert {split: set(one[split]["id"][:]) for split in one.splits} == {
         split: set(other[split]["id"][:]) for split in other.splits
@@ -90,16 +93,16 @@ def test_repetitions_are_dropped_whatever_the_order_of_rows(tmp_path: Path) -> N
 
 
 def test_texts_with_several_labels_are_reported_and_stay_in_train(tmp_path: Path) -> None:
-    doubtful = [("Both of These", "sport"), ("both of these", "tech"), ("Both of These", "sport")]
-    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rows(*doubtful)]))
+    conflicting = [("Both of These", "sport"), ("both of these", "tech"), ("Both of These", "sport")]
+    dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rows(*conflicting)]))
     assert sum(same_text_key(text) == "both of these" for text in texts(dataset, "train")) == 3
     assert kinds(dataset)["conflict"] == 1
 
 
-def test_near_duplicates_stay_on_one_side(tmp_path: Path) -> None:
+def test_near_duplicates_stay_in_one_split(tmp_path: Path) -> None:
     words = [" ".join(random.Random(n).choices("abcdefghij", k=60)) for n in range(40)]
-    twins = [(f"{text} {end}", "xy"[n % 2]) for n, text in enumerate(words) for end in ("morning", "evening")]
-    dataset = load(write_csv(tmp_path / "a.csv", rows(*twins)))
+    pairs = [(f"{text} {end}", "xy"[n % 2]) for n, text in enumerate(words) for end in ("morning", "evening")]
+    dataset = load(write_csv(tmp_path / "a.csv", rows(*pairs)))
     stems = [{text.rpartition(" ")[0] for text in texts(dataset, split)} for split in dataset.splits]
     assert sum(map(len, stems)) == len(set.union(*stems)) == 40
     assert kinds(dataset) == {"near duplicate": 40}
@@ -112,7 +115,7 @@ def test_leaks_are_dropped_kept_or_refused(tmp_path: Path) -> None:
     assert (len(dropped["train"]), len(kept["train"])) == (60, 62)
     assert kinds(dropped)["leak"] == kinds(kept)["leak"] == 2
     assert len(dropped["test"]) == 1
-    with pytest.raises(DataError, match="also stands in validation or test: 2, among them"):
+    with pytest.raises(DataError, match="is also in validation or test: 2, among them"):
         load(folder, leaks="refuse")
 
 
@@ -122,17 +125,17 @@ def test_given_splits_keep_their_repetitions(tmp_path: Path) -> None:
     assert len(dataset["train"]) == 60
 
 
-def test_validation_is_cut_off_train_where_only_test_is_given(tmp_path: Path) -> None:
+def test_validation_is_cut_from_train_if_only_test_is_given(tmp_path: Path) -> None:
     dataset = load(given(tmp_path, train=[*articles(60), *articles(3)], test=articles(9, seed=2)))
-    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 54, "validation": 6, "test": 9}
+    assert n_rows(dataset) == {"train": 54, "validation": 6, "test": 9}
     assert kinds(dataset)["repetition"] == 3
 
 
-def test_empty_texts_are_dropped_but_not_from_test(tmp_path: Path) -> None:
+def test_empty_texts_are_dropped_except_from_test(tmp_path: Path) -> None:
     empty = rows((" ", "sport"))
     splits = {"train": articles(30), "validation": articles(9, seed=1), "test": articles(9, seed=2)}
-    dataset = load(given(tmp_path, **{split: [*some, *empty] for split, some in splits.items()}))
-    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 9, "test": 10}
+    dataset = load(given(tmp_path, **{split: [*full, *empty] for split, full in splits.items()}))
+    assert n_rows(dataset) == {"train": 30, "validation": 9, "test": 10}
     assert [finding.message for finding in dataset.findings if finding.kind == "empty text"] == [
         "empty texts in train: 1 (dropped)",
         "empty texts in validation: 1 (dropped)",
@@ -140,7 +143,7 @@ def test_empty_texts_are_dropped_but_not_from_test(tmp_path: Path) -> None:
     ]
 
 
-def test_a_class_that_only_test_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_without_train_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     test = [*articles(9, seed=2), *rows(("new", "weather"), ("newer", "weather"))]
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -183,8 +186,8 @@ def test_labels_are_mapped_before_classes_are_counted_and_filtered(tmp_path: Pat
     assert sum(dataset.class_counts(split)["News"] for split in dataset.splits) == 40
     with pytest.raises(DataError, match="only one class, 'News'"):
         load(path, label_map=merged, min_class_examples=21)
-    apart = {"tech": "tech", "sport": "Sports", "business": "b"}
-    assert load(path, label_map=apart, keep_classes=["Sports", "b"]).labels.names == ("Sports", "b")
+    renamed = {"tech": "tech", "sport": "Sports", "business": "b"}
+    assert load(path, label_map=renamed, keep_classes=["Sports", "b"]).labels.names == ("Sports", "b")
     with pytest.raises(DataError, match=r"a\.csv: labels without an entry in label_map: 'tech' \(20 rows\)"):
         load(path, label_map={"sport": "Sports", "business": "b"})
 
@@ -198,24 +201,24 @@ def test_numbers_are_mapped_after_the_offset(tmp_path: Path) -> None:
     assert all(set(TOPICS[name]) & set(text.split()) for name, text in zip(names, texts(dataset, "train"), strict=True))
 
 
-def test_short_texts_are_dropped_but_not_from_test(tmp_path: Path) -> None:
+def test_short_texts_are_dropped_except_from_test(tmp_path: Path) -> None:
     short = rows((" two  words ", "sport"), ("one", "tech"))
     splits = {"train": articles(30), "validation": articles(9, seed=1), "test": articles(9, seed=2)}
     (tmp_path / "given").mkdir()
-    folder = given(tmp_path / "given", **{split: [*some, *short] for split, some in splits.items()})
+    folder = given(tmp_path / "given", **{split: [*long, *short] for split, long in splits.items()})
     dataset = load(folder, min_words=3, leaks="keep")
-    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 30, "validation": 9, "test": 11}
+    assert n_rows(dataset) == {"train": 30, "validation": 9, "test": 11}
     assert [finding.message for finding in dataset.findings if finding.kind == "short text"] == [
         "texts of fewer than 3 words in train: 2 (dropped)",
         "texts of fewer than 3 words in validation: 2 (dropped)",
         "texts of fewer than 3 words in test: 2 (kept)",
     ]
     assert len(load(folder, min_words=2, leaks="keep")["train"]) == 31
-    whole = load(write_csv(tmp_path / "a.csv", [*articles(60), *short]), min_words=3)
-    assert sum(map(len, whole.splits.values())) == 60
+    cut = load(write_csv(tmp_path / "a.csv", [*articles(60), *short]), min_words=3)
+    assert sum(map(len, cut.splits.values())) == 60
 
 
-def test_classes_are_shown_as_they_were_before_rows_were_let_go(tmp_path: Path) -> None:
+def test_class_counts_before_filters_are_described(tmp_path: Path) -> None:
     rare = rows(*[(f"rare text {n}", "weather") for n in range(4)], ("short", "weather"), ("rare text 1", "weather"))
     dataset = load(write_csv(tmp_path / "a.csv", [*articles(60), *rare]), min_words=2)
     assert dataset.describe()["classes_before"] == {"business": 20, "sport": 20, "tech": 20, "weather": 6}
@@ -235,14 +238,14 @@ def test_small_classes(tmp_path: Path) -> None:
         load(path)
 
 
-def test_a_part_of_train(news_csv: Path) -> None:
-    whole, half, few = load(news_csv), load(news_csv, max_train_examples=0.5), load(news_csv, max_train_examples=9)
+def test_a_subset_of_train(news_csv: Path) -> None:
+    full, half, few = load(news_csv), load(news_csv, max_train_examples=0.5), load(news_csv, max_train_examples=9)
     assert few.class_counts("train") == {"business": 3, "sport": 3, "tech": 3}
-    assert set(few["train"]["id"][:]) < set(half["train"]["id"][:]) < set(whole["train"]["id"][:])
-    assert whole["test"]["id"][:] == few["test"]["id"][:]
+    assert set(few["train"]["id"][:]) < set(half["train"]["id"][:]) < set(full["train"]["id"][:])
+    assert full["test"]["id"][:] == few["test"]["id"][:]
 
 
-def test_a_split_that_is_not_there(news_csv: Path) -> None:
+def test_a_missing_split(news_csv: Path) -> None:
     dataset = load(news_csv, test_fraction=0)
     assert set(dataset.splits) == {"train", "validation"}
     with pytest.raises(DataError, match="no split 'test', only train, validation"):
@@ -257,7 +260,7 @@ def test_findings_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     assert levels["a: empty texts in train: 1 (dropped)"] == "WARNING"
 
 
-def test_facts_and_description_are_plain(news_csv: Path) -> None:
+def test_the_description_is_json_and_contains_the_manifest(news_csv: Path) -> None:
     dataset = load(news_csv)
     description = dataset.describe()
     assert json.loads(json.dumps(description)) == description
@@ -265,48 +268,10 @@ def test_facts_and_description_are_plain(news_csv: Path) -> None:
     assert description["imbalance"] == 1
     assert description["classes"]["train"] == {"business": 35, "sport": 35, "tech": 35}
     assert description["lengths"]["train"]["words"]["p100"] >= 10
-    assert [len(some) for some in description["examples"].values()] == [3, 3, 3]
+    assert [len(examples) for examples in description["examples"].values()] == [3, 3, 3]
 
 
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_a_prepared_set_reads_back_as_it_was(
-    tmp_path: Path, news_csv: Path, format: Literal["jsonl", "parquet"]
-) -> None:
-    dataset = load(news_csv)
-    files = write_dataset(dataset, tmp_path / "prepared", format=format)
-    assert [file.name for file in files] == [
-        *(f"{split}.{format}" for split in ("train", "validation", "test")),
-        "metadata.json",
-    ]
-    again = load(tmp_path / "prepared")
-    assert again.fingerprint == dataset.fingerprint
-    assert again.labels == dataset.labels
-    assert again.source.name == "news"
-    for split in dataset.splits:
-        assert again[split].to_list() == dataset[split].to_list()
-    with pytest.raises(DataError, match="is there already and would be read"):
-        write_dataset(dataset, tmp_path / "prepared", format="jsonl" if format == "parquet" else "parquet")
-
-
-def test_only_the_same_data_is_written_over(tmp_path: Path, news_csv: Path) -> None:
-    folder = tmp_path / "prepared"
-    write_dataset(load(news_csv), folder)
-    write_dataset(load(news_csv), folder)
-    with pytest.raises(DataError, match=r"train\.jsonl is there already and holds other data"):
-        write_dataset(load(news_csv, split_seed=1), folder)
-    (folder / "metadata.json").unlink()
-    with pytest.raises(DataError, match="holds other data"):
-        write_dataset(load(news_csv), folder)
-
-
-def test_nothing_is_written_into_class_folders(tmp_path: Path, news_csv: Path) -> None:
-    (tmp_path / "mine" / "sport").mkdir(parents=True)
-    (tmp_path / "mine" / "sport" / "a.TXT").write_text("goal")
-    with pytest.raises(DataError, match="sport is there already"):
-        write_dataset(load(news_csv), tmp_path / "mine")
-
-
-def test_class_folders_may_have_suffixes_in_capitals(tmp_path: Path) -> None:
+def test_files_of_class_folders_may_have_capital_suffixes(tmp_path: Path) -> None:
     for number, row in enumerate(articles(60)):
         (tmp_path / row["label"]).mkdir(exist_ok=True)
         (tmp_path / row["label"] / f"{number}.{'TXT' if number < 30 else 'txt'}").write_text(row["text"])
@@ -318,11 +283,7 @@ def test_the_embedded_set(caplog: pytest.LogCaptureFixture, capsys: pytest.Captu
     raw = sources.read_known("bbc_news")
     assert len(raw.rows["train"]) == 2225
     dataset = load_dataset(DataSection(name="bbc_news"))
-    assert {split: len(part) for split, part in dataset.splits.items()} == {
-        "train": 1489,
-        "validation": 212,
-        "test": 426,
-    }
+    assert n_rows(dataset) == {"train": 1489, "validation": 212, "test": 426}
     assert dataset.labels.names == ("business", "entertainment", "politics", "sports", "tech")
     assert kinds(dataset)["repetition"] == 98
     assert any("£15.8m" in text for split in dataset.splits for text in texts(dataset, split))
@@ -341,10 +302,10 @@ def test_the_embedded_set(caplog: pytest.LogCaptureFixture, capsys: pytest.Captu
         ("reuters_r52", {"min_class_examples": 50}, None),
     ],
 )
-def test_sets_as_they_are(monkeypatch: pytest.MonkeyPatch, name: str, keys: dict[str, Any], sizes: object) -> None:
+def test_shared_sets(monkeypatch: pytest.MonkeyPatch, name: str, keys: dict[str, Any], sizes: object) -> None:
     monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
     dataset = load_dataset(DataSection(name=name, **keys))
-    assert sizes is None or {split: len(part) for split, part in dataset.splits.items()} == sizes
+    assert sizes is None or n_rows(dataset) == sizes
     classes = json.loads((SHARED_DATA / name / "metadata.json").read_text(encoding="utf-8"))["classes"]
     assert [label for label in classes if label in dataset.labels.names] == list(dataset.labels.names)
     if name == "reuters_r52":
@@ -368,12 +329,12 @@ def test_title_and_description_make_the_text(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
     raw = sources.read_known("ag_news")
     assert set(raw.rows) == {"train", "test"}
-    small = {split: some[:500] for split, some in raw.rows.items()}
+    few = {split: raw.rows[split][:500] for split in raw.rows}
     monkeypatch.setattr(
-        sources, "read", lambda _: RawData(small, raw.source, raw.places, raw.classes, raw.task, is_known=True)
+        sources, "read", lambda _: RawData(few, raw.source, raw.files, raw.classes, raw.task, is_known=True)
     )
     dataset = load_dataset(DataSection(name="ag_news"))
     assert dataset.text == ("title", "description")
-    first = small["test"][0]
+    first = few["test"][0]
     assert texts(dataset, "test")[0].startswith(str(first["title"])[:20])
     assert set(dataset.labels.names) <= {"World", "Sports", "Business", "Sci/Tech"}

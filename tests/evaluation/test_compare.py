@@ -1,4 +1,4 @@
-"""Comparison: what may be called better, what may not, and what cannot be compared at all."""
+"""Comparison of runs: verdicts, paired tests, and runs that are not comparable."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
 from slugline.evaluation.compare import compare
-from slugline.evaluation.intervals import mcnemar
 from slugline.evaluation.metrics import METRICS
+from slugline.evaluation.paired_tests import mcnemar
 from slugline.evaluation.score import confidence_intervals, score
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -23,21 +23,21 @@ COUNT = 400
 TARGETS = np.arange(COUNT) % 3
 
 
-def contender(wrong: Any, *, sureness: float = 3.0) -> Predictions:
-    """One that errs on these rows."""
+def run_with(errors: Any, *, margin: float = 3.0) -> Predictions:
+    """Predictions of a run with errors on these rows."""
     predicted = TARGETS.copy()
-    predicted[wrong] = (predicted[wrong] + 1) % 3
+    predicted[errors] = (predicted[errors] + 1) % 3
     return Predictions(
         ids=np.array([f"{row:04x}" for row in range(COUNT)], dtype=np.str_),
         targets=TARGETS,
-        logits=(sureness * np.eye(3)[predicted]).astype(np.float32),
+        logits=(margin * np.eye(3)[predicted]).astype(np.float32),
         labels=LABELS,
         split="test",
         dataset="news",
     )
 
 
-GOOD, POOR = contender(range(10)), contender(range(5, 65))
+GOOD, POOR = run_with(range(10)), run_with(range(5, 65))
 
 
 def shuffled(predictions: Predictions) -> Predictions:
@@ -50,7 +50,7 @@ def shuffled(predictions: Predictions) -> Predictions:
     )
 
 
-def test_better_is_said_where_it_is_shown() -> None:
+def test_a_significant_difference_is_shown() -> None:
     (pair,) = compare({"linear": POOR, "encoder": GOOD}).pairs
     assert (pair.a, pair.b, pair.is_shown) == ("encoder", "linear", True)
     assert pair.difference == pytest.approx(50 / 400)
@@ -59,89 +59,89 @@ def test_better_is_said_where_it_is_shown() -> None:
     assert pair.verdict == f"encoder is better than linear: +12.5 points of accuracy [{low}, {high}], p < 0.001"
 
 
-def test_no_difference_is_shown_by_a_few_rows() -> None:
-    found = compare({"a": contender(range(10)), "b": contender(range(7, 19))})
-    (pair,) = found.pairs
+def test_a_difference_of_a_few_rows_is_not_shown() -> None:
+    comparison = compare({"a": run_with(range(10)), "b": run_with(range(7, 19))})
+    (pair,) = comparison.pairs
     assert not pair.is_shown
     assert pair.p_value == pytest.approx(mcnemar(np.arange(400) >= 10, ~np.isin(np.arange(400), range(7, 19))))
     assert pair.interval[0] < 0 < pair.interval[1]
     assert pair.verdict.startswith("no difference is shown between a and b: +0.5 points of accuracy [")
     assert pair.verdict.endswith("], p = 0.804, 400 texts")
-    assert found.summary == [pair.verdict]
+    assert comparison.summary == [pair.verdict]
 
 
-def test_an_interval_beside_zero_is_not_enough() -> None:
-    # Five rows against none: no resample turns the sign, yet five heads in a row are no proof.
-    (pair,) = compare({"a": contender([]), "b": contender(range(5))}, resamples=500).pairs
+def test_an_interval_without_zero_is_not_enough() -> None:
+    # 5 errors against 0: no resample reverses the difference, but the p-value of the paired test is 2 / 2**5.
+    (pair,) = compare({"a": run_with([]), "b": run_with(range(5))}, resamples=500).pairs
     assert pair.p_value == pytest.approx(2 / 2**5)
     assert not pair.is_shown
 
 
 def test_p_values_are_corrected_for_the_number_of_pairs() -> None:
-    runs = {"a": contender(range(8)), "b": contender(range(8, 30)), "c": contender(range(30, 38))}
+    runs = {"a": run_with(range(8)), "b": run_with(range(8, 30)), "c": run_with(range(30, 38))}
     (alone,) = compare({"a": runs["a"], "b": runs["b"]}, resamples=100).pairs
-    found = compare(runs, resamples=100)
-    among_three = next(pair for pair in found.pairs if {pair.a, pair.b} == {"a", "b"})
+    comparison = compare(runs, resamples=100)
+    among_three = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {"a", "b"})
     assert alone.is_shown
     assert among_three.p_value == pytest.approx(3 * alone.p_value)
-    assert "3 pairs by Holm's method" in found.method
+    assert "3 pairs by Holm's method" in comparison.method
 
 
-def test_equals_are_not_told_apart() -> None:
+def test_equal_runs_have_no_difference() -> None:
     (pair,) = compare([GOOD, GOOD], resamples=50).pairs
     assert (pair.a, pair.b, pair.difference, pair.interval, pair.p_value) == ("run 1", "run 2", 0, (0, 0), 1)
     assert "+0.0 points of accuracy [0.0, 0.0], p = 1.000" in pair.verdict
 
 
-def test_rows_are_matched_by_id_whatever_their_order() -> None:
-    straight = compare({"good": GOOD, "poor": POOR}, resamples=100)
-    crossed = compare({"good": GOOD, "poor": shuffled(POOR)}, resamples=100)
-    assert straight.pairs == crossed.pairs
+def test_rows_are_matched_by_id() -> None:
+    expected = compare({"good": GOOD, "poor": POOR}, resamples=100)
+    reordered = compare({"good": GOOD, "poor": shuffled(POOR)}, resamples=100)
+    assert expected.pairs == reordered.pairs
 
 
-def test_classes_are_matched_by_name_whatever_their_order() -> None:
+def test_classes_are_matched_by_name() -> None:
     columns = [2, 0, 1]
-    renamed = replace(
+    reordered = replace(
         POOR,
         labels=LabelSet(tuple(LABELS.names[column] for column in columns)),
         logits=POOR.logits[:, columns],
         targets=np.argsort(columns)[TARGETS],
     )
     for metric in ("accuracy", "f1_macro"):
-        straight = compare({"good": GOOD, "poor": POOR}, metric=metric, resamples=100)
-        assert compare({"good": GOOD, "poor": renamed}, metric=metric, resamples=100).pairs == straight.pairs
+        expected = compare({"good": GOOD, "poor": POOR}, metric=metric, resamples=100)
+        assert compare({"good": GOOD, "poor": reordered}, metric=metric, resamples=100).pairs == expected.pairs
 
 
-def test_figures_are_those_of_the_runs_own_metrics() -> None:
+def test_metrics_equal_those_of_the_run_itself() -> None:
     own_order = shuffled(POOR)
-    found = compare({"good": GOOD, "poor": own_order}, resamples=200).runs[1]
+    run = compare({"good": GOOD, "poor": own_order}, resamples=200).runs[1]
     metrics = score(own_order, bootstrap=200).metrics
-    assert found.metrics == {name: metrics[name] for name in METRICS}
-    assert found.confidence_intervals == confidence_intervals(own_order, resamples=200)
+    assert run.metrics == {name: metrics[name] for name in METRICS}
+    assert run.confidence_intervals == confidence_intervals(own_order, resamples=200)
 
 
 @pytest.mark.parametrize("metric", ["f1_macro", "loss", "ece"])
-def test_any_metric_may_decide(metric: str) -> None:
-    # So sure of themselves that every mistake also is one of calibration.
-    runs = {"poor": contender(range(5, 65), sureness=8.0), "good": contender(range(10), sureness=8.0)}
-    found = compare(runs, metric=metric, resamples=400)
-    (pair,) = found.pairs
+def test_runs_differ_by_any_metric(metric: str) -> None:
+    # With such confidence, every error also increases the calibration error.
+    runs = {"poor": run_with(range(5, 65), margin=8.0), "good": run_with(range(10), margin=8.0)}
+    comparison = compare(runs, metric=metric, resamples=400)
+    (pair,) = comparison.pairs
     assert (pair.a, pair.is_shown) == ("good", True)
     assert (pair.difference > 0) == METRICS[metric].greater_is_better
     assert pair.p_value == pytest.approx(1 / 401)
     assert METRICS[metric].title in pair.verdict
-    assert "permutation test" in found.method
+    assert "permutation test" in comparison.method
 
 
-def test_any_metric_may_leave_it_open() -> None:
-    runs = {"a": contender(range(10)), "b": contender(range(7, 19))}
+def test_small_differences_of_any_metric_are_not_shown() -> None:
+    runs = {"a": run_with(range(10)), "b": run_with(range(7, 19))}
     for metric in ("f1_macro", "loss"):
         (pair,) = compare(runs, metric=metric, resamples=300).pairs
         assert not pair.is_shown
         assert pair.p_value > 0.4
 
 
-def test_other_rows_are_not_comparable() -> None:
+def test_runs_on_different_rows_are_not_comparable() -> None:
     fewer = replace(POOR, ids=POOR.ids[:-4], targets=POOR.targets[:-4], logits=POOR.logits[:-4])
     message = (
         "'a' and 'b' are not comparable: of 400 and 396 rows, 4 are only in 'a', 0 only in 'b', and 0 have another"
@@ -151,19 +151,19 @@ def test_other_rows_are_not_comparable() -> None:
     assert "split_seed" in caught.value.hint
 
 
-def test_other_labels_are_not_comparable() -> None:
+def test_runs_with_different_labels_are_not_comparable() -> None:
     relabelled = replace(POOR, targets=np.where(np.arange(COUNT) < 7, (TARGETS + 1) % 3, TARGETS))
     with pytest.raises(DataError, match="7 have another label"):
         compare({"a": GOOD, "b": relabelled})
 
 
-def test_other_classes_are_not_comparable() -> None:
+def test_runs_with_different_classes_are_not_comparable() -> None:
     other = replace(POOR, labels=LabelSet(("business", "sport", "science")))
     with pytest.raises(DataError, match="2 classes are in only one of the two label sets, such as 'science'"):
         compare({"a": GOOD, "b": other})
 
 
-def test_one_contender_is_no_comparison() -> None:
+def test_one_run_cannot_be_compared() -> None:
     with pytest.raises(DataError, match="1 run to compare"):
         compare([GOOD])
 
@@ -173,9 +173,9 @@ def test_unknown_metric_is_refused() -> None:
         compare([GOOD, POOR], metric="acuracy")
 
 
-def test_a_comparison_repeats_and_is_plain_json() -> None:
-    found = compare({"good": GOOD, "poor": POOR}, resamples=100)
-    plain = found.to_dict()
+def test_a_comparison_is_deterministic_and_plain_json() -> None:
+    comparison = compare({"good": GOOD, "poor": POOR}, resamples=100)
+    plain = comparison.to_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert plain == compare({"good": GOOD, "poor": POOR}, resamples=100).to_dict()
     assert (plain["dataset"], plain["split"], plain["support"], plain["metric"]) == ("news", "test", 400, "accuracy")

@@ -1,4 +1,4 @@
-"""What goes into errors.json; the Reuters system's most confused topics are the witness."""
+"""Contents of errors.json, compared with the published most confused topics of the Reuters system."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def test_most_confused_topics_of_reuters(reuters: dict[str, Any]) -> None:
 def test_both_directions_are_summed(reuters: dict[str, Any]) -> None:
     assert reuters["most_confused_pairs"][0] == {"labels": ["topic 3", "topic 4"], "count": 23 + 13}
     matrix = np.array(GOLDEN["confusion_matrix"])
-    wrong = int(matrix.sum() - np.trace(matrix))
-    assert reuters["mistakes"] == wrong
-    assert sum(pair["count"] for pair in reuters["most_confused_pairs"]) == wrong
+    n_errors = int(matrix.sum() - np.trace(matrix))
+    assert reuters["errors"] == n_errors
+    assert sum(pair["count"] for pair in reuters["most_confused_pairs"]) == n_errors
     assert reuters["support"] == matrix.sum()
 
 
-def test_the_surest_mistakes_come_first() -> None:
+def test_the_most_confident_errors_come_first() -> None:
     logits = [[3.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 5.0]]
     predictions = predictions_of([1, 1, 0, 0], logits, calibration=Calibration(temperature=2.0))
-    found = analyse_errors(predictions, ["first", "second", "right", "fourth"])
+    found = analyse_errors(predictions, ["first", "second", "correct", "fourth"])
     assert [entry["text"] for entry in found["most_confident"]] == ["fourth", "first", "second"]
     assert found["most_confident"][0] == {
         "id": "row-3",
@@ -66,7 +66,7 @@ def test_the_surest_mistakes_come_first() -> None:
     assert json.loads(json.dumps(found)) == found
 
 
-def test_lists_and_texts_stay_short() -> None:
+def test_lists_and_texts_are_limited() -> None:
     rng = np.random.default_rng(0)
     predictions = predictions_of(np.zeros(400), rng.normal(size=(400, 300)) - 9 * np.eye(300)[0])
     found = analyse_errors(predictions, ["word " * 200] * 400)
@@ -78,11 +78,11 @@ def test_lists_and_texts_stay_short() -> None:
     assert text.endswith("word…")
 
 
-def test_a_faultless_model_has_no_mistakes() -> None:
+def test_a_model_without_errors_has_empty_lists() -> None:
     found = analyse_errors(predictions_of([0, 1], [[1.0, 0.0], [0.0, 1.0]]), ["a", "b"])
-    assert (found["mistakes"], found["most_confused"], found["most_confident"]) == (0, [], [])
+    assert (found["errors"], found["most_confused"], found["most_confident"]) == (0, [], [])
 
 
-def test_texts_of_other_rows_are_refused() -> None:
+def test_a_wrong_number_of_texts_is_refused() -> None:
     with pytest.raises(DataError, match="1 texts for 2 predictions"):
         analyse_errors(predictions_of([0, 1], np.eye(2)), ["a"])

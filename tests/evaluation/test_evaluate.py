@@ -1,4 +1,4 @@
-"""Evaluation of a classifier that looks its answers up: every figure follows from a table."""
+"""Evaluation of a classifier that reads its logits from a table."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ LABELS = LabelSet(("business", "sport", "tech"))
 
 
 class Table:
-    """A classifier that knows its answers by heart and counts what it is asked."""
+    """A classifier with fixed logits that records the texts passed to `predict_proba`."""
 
     def __init__(self, logits: NDArray[np.float32]) -> None:
-        self.labels, self.answers = LABELS, logits
-        self.asked: list[str] = []
+        self.labels, self.table = LABELS, logits
+        self.texts: list[str] = []
 
     def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
-        """Two rows at a time."""
+        """Logits of two rows at a time."""
         rows = [int(text.removeprefix("text ")) for text in texts]
         for start in range(0, len(rows), 2):
-            yield self.answers[rows[start : start + 2]]
+            yield self.table[rows[start : start + 2]]
 
     def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """One text at a time is what is timed."""
-        self.asked += texts
+        """Probabilities of single texts, whose latency is measured."""
+        self.texts += texts
         return probabilities(np.concatenate(list(self.logits(texts))))
 
 
 def split_of(count: int, *, seed: int = 0, sharpness: float = 3.0) -> tuple[Any, datasets.Dataset]:
-    """A classifier that is mostly right, and the rows."""
+    """A classifier that is mostly correct, and its rows."""
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, 3, count)
     logits = (sharpness * np.eye(3)[targets] + 1.5 * rng.normal(size=(count, 3))).astype(np.float32)
@@ -66,7 +66,7 @@ def test_predictions_keep_the_order_of_the_rows() -> None:
     found = predict(classifier, rows, split="test", dataset="news")
     assert found.ids.tolist() == rows["id"][:]
     assert found.targets.tolist() == rows["label"][:]
-    assert found.logits.tolist() == classifier.answers.tolist()
+    assert found.logits.tolist() == classifier.table.tolist()
     assert (found.split, found.dataset, found.labels, found.calibration) == ("test", "news", LABELS, None)
 
 
@@ -76,7 +76,7 @@ def test_an_empty_split_is_refused() -> None:
         predict(classifier, rows.select([]), split="test")
 
 
-def test_evaluation_holds_predictions_metrics_and_timing() -> None:
+def test_an_evaluation_has_predictions_metrics_and_timing() -> None:
     classifier, rows = split_of(60)
     calibration = Calibration(temperature=2.0, fitted_on="validation")
     found = evaluate(classifier, rows, split="test", dataset="news", calibration=calibration, bootstrap=50)
@@ -96,15 +96,15 @@ def test_evaluation_holds_predictions_metrics_and_timing() -> None:
 
 
 @pytest.mark.parametrize(("count", "timed"), [(5, 5), (100, 100), (730, 100)])
-def test_latency_is_taken_of_single_texts_from_all_over_the_split(count: int, timed: int) -> None:
+def test_latency_is_measured_on_texts_from_the_whole_split(count: int, timed: int) -> None:
     classifier, rows = split_of(count)
     evaluate(classifier, rows, split="test", bootstrap=0)
-    asked = classifier.asked[3:]  # after the warm-up
-    assert len(asked) == len(set(asked)) == timed
-    assert (asked[0], asked[-1]) == ("text 0", f"text {count - 1}")
+    texts = classifier.texts[3:]  # after the warm-up
+    assert len(texts) == len(set(texts)) == timed
+    assert (texts[0], texts[-1]) == ("text 0", f"text {count - 1}")
 
 
-def test_everything_but_timing_repeats_exactly() -> None:
+def test_everything_but_timing_is_deterministic() -> None:
     classifier, rows = split_of(40)
     first, again = (evaluate(classifier, rows, split="test", bootstrap=100) for _ in range(2))
     assert first.metrics == again.metrics
@@ -112,31 +112,31 @@ def test_everything_but_timing_repeats_exactly() -> None:
     assert other.metrics["confidence_intervals"] != first.metrics["confidence_intervals"]
 
 
-def test_without_bootstrap_there_are_no_intervals_and_without_a_clock_no_timing() -> None:
+def test_score_without_bootstrap_has_no_intervals_and_no_timing() -> None:
     found = score(predictions_of(20), bootstrap=0)
     assert "confidence_intervals" not in found.metrics
     assert found.timing == {}
 
 
-def test_every_metric_has_an_interval_that_holds_it() -> None:
+def test_every_metric_is_in_its_interval() -> None:
     predictions = predictions_of(300)
     intervals = confidence_intervals(predictions, resamples=300)
     assert intervals.keys() == METRICS.keys()
     for name, (low, high) in intervals.items():
-        assert low <= METRICS[name].function(predictions) <= high, name
+        assert low <= METRICS[name].value(predictions) <= high, name
         assert high - low < 0.2, name
         assert low >= 0, name
 
 
-def test_accuracy_has_wilsons_interval_under_both_its_names() -> None:
+def test_accuracy_and_weighted_recall_have_wilsons_interval() -> None:
     predictions = predictions_of(200)
-    right = int((predictions.predicted == predictions.targets).sum())
+    correct = int((predictions.predicted == predictions.targets).sum())
     intervals = confidence_intervals(predictions, resamples=20)
-    assert intervals["accuracy"] == intervals["recall_weighted"] == wilson_interval(right, 200)
+    assert intervals["accuracy"] == intervals["recall_weighted"] == wilson_interval(correct, 200)
 
 
-def test_intervals_of_macro_averages_survive_rare_classes() -> None:
-    # 60 classes of three rows each, all of them right but one row: plain resampling would lose three classes a sample.
+def test_intervals_of_macro_averages_with_rare_classes() -> None:
+    # 60 classes of 3 rows each, 1 error: without strata, a resample would lose 3 classes.
     labels = LabelSet(tuple(f"intent {index}" for index in range(60)))
     targets = np.repeat(np.arange(60), 3)
     predicted = targets.copy()
@@ -152,7 +152,7 @@ def test_intervals_of_macro_averages_survive_rare_classes() -> None:
     assert low > 0.97
 
 
-def test_the_interval_of_the_calibration_error_reaches_down_to_a_calibrated_models_truth() -> None:
+def test_the_interval_of_the_calibration_error_of_a_calibrated_model_is_reflected() -> None:
     rng = np.random.default_rng(0)
     confidence = rng.uniform(0.55, 1.0, 1000)
     logits = np.stack([np.log(confidence / (1 - confidence)), np.zeros(1000)], axis=1)
@@ -163,13 +163,13 @@ def test_the_interval_of_the_calibration_error_reaches_down_to_a_calibrated_mode
         labels=LabelSet(("yes", "no")),
         split="test",
     )
-    estimate = METRICS["ece"].function(predictions)
+    estimate = METRICS["ece"].value(predictions)
     low, high = confidence_intervals(predictions)["ece"]
     assert low < 0.6 * estimate
     assert estimate <= high < 2 * estimate
 
 
-def test_calibration_makes_confidence_honest() -> None:
+def test_calibration_reduces_the_calibration_error() -> None:
     validation = predictions_of(3000, sharpness=2.0)
     overconfident = replace(validation, logits=5 * validation.logits)
     calibration = calibrate(overconfident)
@@ -181,13 +181,13 @@ def test_calibration_makes_confidence_honest() -> None:
     assert found["ece_uncalibrated"] == pytest.approx(float(plain))
 
 
-def test_calibration_none_leaves_probabilities_alone() -> None:
+def test_calibration_none_keeps_probabilities() -> None:
     predictions = predictions_of(50)
     same = replace(predictions, calibration=calibrate(predictions, method="none"))
     assert same.probabilities.tolist() == predictions.probabilities.tolist()
 
 
-def test_unknown_calibrations_and_several_labels_are_refused() -> None:
+def test_unknown_calibrations_and_multi_label_predictions_are_refused() -> None:
     predictions = predictions_of(4)
     with pytest.raises(RecipeError, match="'platt'; it can be 'temperature' or 'none'"):
         calibrate(predictions, method="platt")

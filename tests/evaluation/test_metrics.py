@@ -1,4 +1,4 @@
-"""Metrics, with scikit-learn as referee and published figures as witnesses."""
+"""Metrics, compared with scikit-learn and with published numbers."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def reuters() -> Predictions:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """Targets and predictions; most draws leave some classes without rows or never predicted."""
+def targets_and_predictions(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Targets, predictions and K; in most draws, some classes have no rows or are never predicted."""
     width = draw(st.integers(2, 7))
     size = draw(st.integers(1, 40))
     labels = st.lists(st.integers(0, width - 1), min_size=size, max_size=size)
@@ -55,8 +55,8 @@ def answers(draw: st.DrawFn) -> tuple[NDArray[np.int64], NDArray[np.int64], int]
 
 
 @settings(deadline=None)
-@given(answers())
-def test_every_score_agrees_with_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
+@given(targets_and_predictions())
+def test_metrics_agree_with_scikit_learn(case: tuple[NDArray[np.int64], NDArray[np.int64], int]) -> None:
     targets, predicted, width = case
     found = summary(predictions_of(targets, as_logits(predicted, width)))
     classes = range(width)
@@ -72,7 +72,7 @@ def test_every_score_agrees_with_scikit_learn(case: tuple[NDArray[np.int64], NDA
         assert list(scores.values()) == pytest.approx([column[index] for column in by_class])
 
 
-def test_published_figures_of_reuters_follow_from_its_matrix(reuters: Predictions) -> None:
+def test_published_metrics_of_reuters_follow_from_its_matrix(reuters: Predictions) -> None:
     found, published = summary(reuters), GOLDEN["published"]
     for name in published.keys() & METRICS.keys():
         assert round(found[name], 4) == published[name], name
@@ -83,25 +83,25 @@ def test_published_figures_of_reuters_follow_from_its_matrix(reuters: Prediction
     assert found["support"] == sum(published["support"])
 
 
-def test_public_counting_function_agrees_with_the_outcomes(reuters: Predictions) -> None:
+def test_confusion_matrix_of_reuters(reuters: Predictions) -> None:
     predicted = reuters.logits.argmax(axis=1)
-    counted = metrics.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
-    assert counted.tolist() == GOLDEN["confusion_matrix"]
+    matrix = metrics.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
+    assert matrix.tolist() == GOLDEN["confusion_matrix"]
 
 
-def test_many_resamples_are_scored_as_each_alone() -> None:
+def test_resamples_are_scored_like_single_samples() -> None:
     rng = np.random.default_rng(0)
     predictions = predictions_of(rng.integers(0, 4, 60), rng.normal(size=(60, 5)))
     outcomes = Outcomes.of(predictions)
     rows = rng.integers(0, 60, (3, 60))
-    together = outcomes.take(rows)
+    resampled = outcomes.take(rows)
     for each in METRICS.values():
-        alone = [float(each.of(outcomes.take(sample))) for sample in rows]
-        assert each.of(together) == pytest.approx(alone), each.name
-    assert together.confusion.shape == (3, 5, 5)
+        expected = [float(each.of(outcomes.take(sample))) for sample in rows]
+        assert each.of(resampled) == pytest.approx(expected), each.name
+    assert resampled.confusion.shape == (3, 5, 5)
 
 
-def test_one_run_followed_by_another_keeps_both() -> None:
+def test_outcomes_of_two_runs_are_concatenated() -> None:
     rng = np.random.default_rng(0)
     a, b = (Outcomes.of(predictions_of(rng.integers(0, 3, 8), rng.normal(size=(8, 3)))) for _ in range(2))
     both = a.followed_by(b)
@@ -115,10 +115,10 @@ def test_loss_agrees_with_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     predictions = predictions_of(rng.integers(0, 4, 30), 3 * rng.normal(size=(30, 4)))
     expected = log_loss(predictions.targets, predictions.probabilities, labels=range(4))
-    assert METRICS["loss"].function(predictions) == pytest.approx(expected)
+    assert METRICS["loss"].value(predictions) == pytest.approx(expected)
 
 
-def test_loss_is_of_the_model_before_calibration() -> None:
+def test_loss_ignores_calibration() -> None:
     plain = predictions_of([0, 1], [[2.0, 0.0], [1.0, 0.0]])
     calibrated = replace(plain, calibration=Calibration(temperature=3.0))
     assert summary(calibrated)["loss"] == summary(plain)["loss"]
@@ -126,26 +126,26 @@ def test_loss_is_of_the_model_before_calibration() -> None:
 
 def test_loss_of_huge_logits_is_finite() -> None:
     predictions = predictions_of([1, 0], [[1e4, -1e4], [1e4, -1e4]])
-    assert METRICS["loss"].function(predictions) == pytest.approx(1e4)
+    assert METRICS["loss"].value(predictions) == pytest.approx(1e4)
 
 
-def test_calibration_error_by_hand() -> None:
-    # Two rows of confidence 0.9, one of them right: |0.5 - 0.9|. Two of 0.6, both right: |1 - 0.6|.
+def test_calibration_error_of_four_rows() -> None:
+    # Two rows of confidence 0.9, one of them correct: |0.5 - 0.9|. Two of 0.6, both correct: |1 - 0.6|.
     logit = {0.9: math.log(9), 0.6: math.log(1.5)}
     predictions = predictions_of([0, 1, 0, 0], [[logit[share], 0.0] for share in (0.9, 0.9, 0.6, 0.6)])
-    assert METRICS["ece"].function(predictions) == pytest.approx(0.4)
+    assert METRICS["ece"].value(predictions) == pytest.approx(0.4)
 
 
-def test_calibration_error_puts_edges_into_the_lower_bin() -> None:
-    # Closed on the right: 0.2 belongs to (0, 0.2], so that the two gaps of one bin cancel.
+def test_bins_of_the_calibration_error_are_closed_on_the_right() -> None:
+    # 0.2 belongs to (0, 0.2], so that the two errors of one bin cancel.
     error = metrics.expected_calibration_error(np.array([0.2, 0.1, 1.0]), np.array([False, True, True]), bins=5)
     assert float(error) == pytest.approx(abs(0.2 + 0.1 - 1) / 3)
 
 
-def test_calibration_error_is_told_after_and_before_calibration() -> None:
+def test_calibration_error_after_and_before_calibration() -> None:
     plain = predictions_of([0, 1, 0, 0], [[4.0, 0.0]] * 4)
     found = summary(replace(plain, calibration=Calibration(temperature=4 / math.log(3))))
-    assert found["ece"] == pytest.approx(0, abs=1e-6)  # a confidence of 3/4, and 3 of 4 are right
+    assert found["ece"] == pytest.approx(0, abs=1e-6)  # a confidence of 3/4, and 3 of 4 rows are correct
     assert found["ece_uncalibrated"] == pytest.approx(summary(plain)["ece"])
     assert found["ece_uncalibrated"] > 0.2
 
@@ -157,12 +157,12 @@ def test_summary_is_plain_json_and_complete(reuters: Predictions) -> None:
     assert found.keys() == METRICS.keys() | others
 
 
-def test_metrics_know_their_direction() -> None:
+def test_directions_of_metrics() -> None:
     assert [name for name, each in METRICS.items() if not each.greater_is_better] == ["loss", "ece"]
     assert all(metric(name).name == name for name in METRICS)
 
 
-def test_unknown_metric_is_answered_with_the_nearest() -> None:
+def test_an_unknown_metric_is_refused_with_a_suggestion() -> None:
     with pytest.raises(RecipeError, match=r"no metric 'f1_makro'. Did you mean 'f1_macro'\?\nMetrics: accuracy, "):
         metric("f1_makro")
 
@@ -177,6 +177,6 @@ def test_multi_label_predictions_are_refused() -> None:
         summary(multi)
 
 
-def test_nothing_cannot_be_scored() -> None:
+def test_predictions_without_rows_are_refused() -> None:
     with pytest.raises(DataError, match="the test split has no rows"):
         summary(predictions_of([], np.zeros((0, 3))))

@@ -1,4 +1,4 @@
-"""Pictures: written, readable in size, the same every time, and drawn without a window."""
+"""Plots: files, sizes, texts, and identical bytes for identical numbers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_curves_are_written_as_png_and_svg(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("history", [[], HISTORY[:1], HISTORY[2:3], [{"step": 0, "epoch": 0.0, "loss": 1.0}]])
-def test_panels_without_figures_say_so(history: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_panels_without_values_show_not_recorded(history: list[dict[str, Any]], tmp_path: Path) -> None:
     assert "not recorded" in text_of(plot_curves(history, tmp_path / "curves")[1])
 
 
@@ -59,7 +59,7 @@ def test_confusion_is_drawn_for_few_and_many_classes(count: int, tmp_path: Path)
     assert "predicted" in text
 
 
-def test_counts_stand_in_the_cells_of_small_matrices_only(tmp_path: Path) -> None:
+def test_only_small_matrices_have_counts_in_their_cells(tmp_path: Path) -> None:
     small = plot_confusion([[4321, 0], [0, 7]], ["a", "b"], tmp_path / "small")[1]
     assert "4,321" in text_of(small)
     matrix = 4321 * np.eye(30, dtype=np.int64)
@@ -67,11 +67,11 @@ def test_counts_stand_in_the_cells_of_small_matrices_only(tmp_path: Path) -> Non
     assert "4,321" not in text_of(large)
 
 
-def test_a_class_without_rows_is_drawn_empty(tmp_path: Path) -> None:
+def test_a_class_without_rows_can_be_drawn(tmp_path: Path) -> None:
     plot_confusion([[3, 0], [0, 0]], ["a", "never"], tmp_path / "confusion")
 
 
-def test_names_are_taken_literally_and_cut(tmp_path: Path) -> None:
+def test_names_are_not_parsed_and_are_truncated(tmp_path: Path) -> None:
     names = ["$AAPL$_{x}", "体育", "x" * 60]
     text = text_of(plot_confusion(np.eye(3, dtype=np.int64), names, tmp_path / "confusion")[1])
     assert "$AAPL$_{x}" in text
@@ -80,7 +80,7 @@ def test_names_are_taken_literally_and_cut(tmp_path: Path) -> None:
     assert "x" * 30 not in text
 
 
-def test_pictures_repeat_byte_for_byte(tmp_path: Path) -> None:
+def test_plots_are_identical_byte_for_byte(tmp_path: Path) -> None:
     first, again = (
         plot_curves(HISTORY, tmp_path / name / "curves") + plot_confusion([[3, 1], [0, 4]], "ab", tmp_path / name / "c")
         for name in ("first", "again")

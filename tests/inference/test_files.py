@@ -1,4 +1,4 @@
-"""Files of any size: in order, in constant memory, whole or not at all."""
+"""Predictions for files: in order, in constant memory, complete or no file at all."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def run_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def classifier(run_path: Path) -> Classifier:
-    """The run, loaded."""
+    """The classifier of the run."""
     return load(run_path)
 
 
-def test_an_answer_names_every_label(classifier: Classifier) -> None:
-    (answer,) = predict_texts(classifier, ["bank shares"])
-    assert answer["label"] == "business"
-    assert sum(answer["probabilities"].values()) == pytest.approx(1.0)
+def test_a_prediction_has_probabilities_of_all_classes(classifier: Classifier) -> None:
+    (prediction,) = predict_texts(classifier, ["bank shares"])
+    assert prediction["label"] == "business"
+    assert sum(prediction["probabilities"].values()) == pytest.approx(1.0)
 
 
-def test_the_columns_of_training_are_used_where_they_are(classifier: Classifier, tmp_path: Path) -> None:
+def test_the_text_columns_of_the_training_are_used_if_the_file_has_them(classifier: Classifier, tmp_path: Path) -> None:
     rows = [{"body": "the team won", "headline": "bank shares fell on the market", "text": "phone chip"}]
     write_csv(tmp_path / "in.csv", rows)
     predict_file(classifier, tmp_path / "in.csv", tmp_path / "out.csv")
@@ -51,7 +51,7 @@ def test_the_columns_of_training_are_used_where_they_are(classifier: Classifier,
     assert ",tech," in (tmp_path / "out.csv").read_text()
 
 
-def test_other_columns_are_guessed_and_wrong_ones_named(classifier: Classifier, tmp_path: Path) -> None:
+def test_other_text_columns_are_guessed_and_unknown_ones_refused(classifier: Classifier, tmp_path: Path) -> None:
     write_csv(tmp_path / "in.csv", [{"nr": "1", "content": "the coach of the team"}])
     predict_file(classifier, tmp_path / "in.csv", tmp_path / "out.jsonl")
     assert '"predicted": "sport"' in (tmp_path / "out.jsonl").read_text()
@@ -59,12 +59,12 @@ def test_other_columns_are_guessed_and_wrong_ones_named(classifier: Classifier, 
         predict_file(classifier, tmp_path / "in.csv", tmp_path / "out.jsonl", columns=["contents"])
 
 
-def test_an_unknown_kind_of_file_is_refused_before_anything_is_read(classifier: Classifier, tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused_before_the_source_is_read(classifier: Classifier, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot write \.xlsx"):
         predict_file(classifier, tmp_path / "none.csv", tmp_path / "out.xlsx")
 
 
-def test_what_breaks_in_the_middle_leaves_no_file(classifier: Classifier, tmp_path: Path) -> None:
+def test_an_error_after_some_rows_leaves_no_file(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "bank"}\n' * 5000 + "{broken\n")
     with pytest.raises(DataError, match="5001"):
         predict_file(classifier, tmp_path / "in.jsonl", tmp_path / "out.jsonl")
@@ -77,15 +77,15 @@ def test_a_column_of_the_file_is_not_overwritten(
     classifier: Classifier, tmp_path: Path, column: str, suffix: str
 ) -> None:
     write_csv(tmp_path / "in.csv", [{"text": "bank", column: "mine"}])
-    with pytest.raises(DataError, match=rf"in\.csv: has a column '{column}' already.*\nRename"):
+    with pytest.raises(DataError, match=rf"in\.csv: has a column '{column}', but predictions.*\nRename"):
         predict_file(classifier, tmp_path / "in.csv", tmp_path / f"out.{suffix}")
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
-def test_columns_that_come_late_do_not_fit_a_table(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
+def test_tables_refuse_columns_that_first_occur_late(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / f"out.{suffix}"
     source.write_text('{"text": "bank"}\n' * ROWS_AT_ONCE + '{"text": "bank", "late": 1}\n')
-    with pytest.raises(DataError, match=r"in\.jsonl: column 'late' comes up only after.*\n.*JSON lines"):
+    with pytest.raises(DataError, match=r"in\.jsonl: column 'late' first occurs after row 4,096.*\n.*JSON lines"):
         predict_file(classifier, source, target)
     assert not target.exists()
     predict_file(classifier, source, tmp_path / "out.jsonl")
@@ -93,7 +93,7 @@ def test_columns_that_come_late_do_not_fit_a_table(classifier: Classifier, tmp_p
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_a_table_has_all_columns_of_the_first_rows(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
+def test_a_table_has_all_columns_of_the_first_chunk(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "bank"}\n{"text": "bank", "second": "x"}\n')
     predict_file(classifier, tmp_path / "in.jsonl", tmp_path / f"out.{suffix}")
     if suffix == "parquet":
@@ -102,7 +102,7 @@ def test_a_table_has_all_columns_of_the_first_rows(classifier: Classifier, tmp_p
         assert (tmp_path / "out.csv").read_text().startswith("text,second,predicted,confidence\n")
 
 
-def test_what_json_does_not_know_is_written_as_text(classifier: Classifier, tmp_path: Path) -> None:
+def test_types_without_json_form_are_written_as_text(classifier: Classifier, tmp_path: Path) -> None:
     rows = [{"text": "bank", "when": datetime(2024, 5, 1, tzinfo=UTC)}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in.parquet")
     predict_file(classifier, tmp_path / "in.parquet", tmp_path / "out.jsonl")
@@ -110,7 +110,7 @@ def test_what_json_does_not_know_is_written_as_text(classifier: Classifier, tmp_
 
 
 @pytest.mark.parametrize("rows", [ROWS_AT_ONCE, 1])
-def test_types_that_change_do_not_fit_parquet(classifier: Classifier, tmp_path: Path, rows: int) -> None:
+def test_parquet_refuses_columns_of_several_types(classifier: Classifier, tmp_path: Path, rows: int) -> None:
     source = tmp_path / "in.jsonl"
     source.write_text('{"text": "bank", "n": 1}\n' * rows + '{"text": "bank", "n": "many"}\n')
     with pytest.raises(DataError, match=r"in\.jsonl: a column has values of several types.*\nWrite JSON lines or CSV"):
@@ -119,11 +119,11 @@ def test_types_that_change_do_not_fit_parquet(classifier: Classifier, tmp_path: 
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_half_a_character_stops_nothing(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
+def test_lone_surrogates_are_replaced(classifier: Classifier, tmp_path: Path, suffix: str) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "\\ud83d bread"}\n')
     assert predict_file(classifier, tmp_path / "in.jsonl", tmp_path / f"out.{suffix}") == 1
-    (answer,) = predict_texts(classifier, ["\udcff bread"])
-    assert answer["text"] == "\ufffd bread"
+    (prediction,) = predict_texts(classifier, ["\udcff bread"])
+    assert prediction["text"] == "\ufffd bread"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")

@@ -1,4 +1,4 @@
-"""The linear kind: comes back to the bit, knows all classes, forgets nothing of a binary problem."""
+"""The linear kind: margins equal to those of scikit-learn, exact saving, classes without rows, errors."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def margins(predictor: LinearPredictor, texts: list[str]) -> np.ndarray:
 
 def test_margins_are_those_of_scikit_learn() -> None:
     vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(TEXTS)
-    machine = LinearSVC(C=1.0, random_state=0).fit(vectors.transform(TEXTS), TARGETS)
-    expected = machine.decision_function(vectors.transform(TEXTS))
+    svm = LinearSVC(C=1.0, random_state=0).fit(vectors.transform(TEXTS), TARGETS)
+    expected = svm.decision_function(vectors.transform(TEXTS))
     np.testing.assert_allclose(margins(fit(TEXTS, TARGETS), TEXTS), expected, atol=1e-5)
 
 
-def test_saved_and_loaded_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
+def test_saving_changes_nothing(tmp_path: Path) -> None:
     predictor = fit(TEXTS, TARGETS)
     predictor.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["linear.json", "model.safetensors"]
@@ -45,18 +45,19 @@ def test_saved_and_loaded_it_is_the_same_to_the_bit(tmp_path: Path) -> None:
     assert loaded.settings == predictor.settings
 
 
-def test_two_classes_get_two_margins_whose_difference_is_the_svms() -> None:
+def test_the_difference_of_two_margins_is_the_margin_of_the_svm() -> None:
     labels = LabelSet(("business", "sport"))
-    rows = TARGETS < 2
-    texts, targets = [text for text, is_in in zip(TEXTS, rows, strict=True) if is_in], TARGETS[rows]
+    selected = TARGETS < 2
+    texts = [text for text, is_selected in zip(TEXTS, selected, strict=True) if is_selected]
+    targets = TARGETS[selected]
     found = margins(fit(texts, targets, labels), texts)
     vectors = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit(texts)
-    machine = LinearSVC(C=1.0, random_state=0).fit(vectors.transform(texts), targets)
-    expected = machine.decision_function(vectors.transform(texts))
+    svm = LinearSVC(C=1.0, random_state=0).fit(vectors.transform(texts), targets)
+    expected = svm.decision_function(vectors.transform(texts))
     np.testing.assert_allclose(found[:, 1] - found[:, 0], expected, atol=1e-5)
 
 
-def test_a_class_without_training_texts_is_never_the_answer() -> None:
+def test_a_class_without_training_texts_is_never_predicted() -> None:
     labels = LabelSet(("business", "nothing", "sport", "tech"))
     targets = np.where(TARGETS == 0, 0, TARGETS + 1)
     found = margins(fit(TEXTS, targets, labels), [*TEXTS, "", "words never seen"])
@@ -64,7 +65,7 @@ def test_a_class_without_training_texts_is_never_the_answer() -> None:
     assert 1 not in found.argmax(axis=1)
 
 
-def test_what_cannot_be_learned_is_said() -> None:
+def test_texts_without_classes_or_words_are_refused() -> None:
     with pytest.raises(TrainingError, match="only one class"):
         fit(TEXTS, np.zeros(len(TEXTS), dtype=np.int64))
     with pytest.raises(TrainingError, match="no words"):

@@ -1,4 +1,4 @@
-"""Long texts in windows: a text's logits are the mean over its windows; short texts notice nothing."""
+"""Long texts in windows: the logits of a text are the mean over its windows; short texts are not affected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXTS = [row["text"] for row in articles(30)]
 
 @pytest.fixture
 def predictor_of(tiny_base: Path) -> Any:
-    """From a reading to a scorer; all of them share their weights."""
+    """A function from a truncation to a predictor and its model; all predictors share the model."""
     torch.manual_seed(0)
     model = build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LABELS, "cpu").eval()
     tokenizer = load_tokenizer(str(tiny_base))
@@ -40,7 +40,7 @@ def logits_of(predictor: TransformerPredictor, texts: list[str]) -> Any:
 
 
 @pytest.mark.parametrize("limits", [LIMITS, BatchLimits(3, 8_192), BatchLimits(64, 30)])
-def test_a_text_is_the_mean_of_its_windows_asked_one_by_one(predictor_of: Any, limits: BatchLimits) -> None:
+def test_the_logits_of_a_text_are_the_mean_over_its_windows(predictor_of: Any, limits: BatchLimits) -> None:
     predictor, model = predictor_of(WINDOW, limits)
     tokens = tokenise(TEXTS, predictor.tokenizer, WINDOW)
     assert {1, 2, 3, 4} <= set(tokens.pieces.tolist())
@@ -52,7 +52,7 @@ def test_a_text_is_the_mean_of_its_windows_asked_one_by_one(predictor_of: Any, l
         np.testing.assert_allclose(row, np.mean(alone, axis=0), atol=1e-5)
 
 
-def test_short_texts_notice_no_windows(predictor_of: Any) -> None:
+def test_short_texts_are_not_affected_by_windows(predictor_of: Any) -> None:
     head, _ = predictor_of(Truncation(12))
     windows, _ = predictor_of(WINDOW)
     lengths = tokenise(TEXTS, head.tokenizer, WINDOW).full_lengths
@@ -62,19 +62,19 @@ def test_short_texts_notice_no_windows(predictor_of: Any) -> None:
     np.testing.assert_allclose(logits_of(windows, TEXTS)[lengths <= 12], logits_of(head, short), atol=1e-5)
 
 
-def test_means_over_windows_are_taken_in_single_precision() -> None:
-    class Halves(torch.nn.Module):
-        """Logits just above one, in bfloat16, whose sums would be rounded."""
+def test_means_over_windows_are_computed_in_float32() -> None:
+    class Bfloat16Logits(torch.nn.Module):
+        """A model with logits just above one in bfloat16; their sums would be rounded."""
 
         def forward(self, input_ids: torch.Tensor) -> Any:
             values = torch.tensor([1.0, 1.0078125, 1.0, 1.0078125, 1.0], dtype=torch.bfloat16)
             return type("Output", (), {"logits": values.unsqueeze(1)})
 
     batch = {"input_ids": torch.zeros(5, 1), "window_of": torch.tensor([0, 0, 0, 0, 1])}
-    assert text_logits(Halves(), batch, 2).tolist() == [[1.00390625], [1.0]]
+    assert text_logits(Bfloat16Logits(), batch, 2).tolist() == [[1.00390625], [1.0]]
 
 
-def test_the_model_is_left_in_the_mode_it_was_found_in(predictor_of: Any) -> None:
+def test_prediction_restores_the_mode_of_the_model(predictor_of: Any) -> None:
     predictor, model = predictor_of(WINDOW)
     tokens = tokenise(TEXTS[:3], predictor.tokenizer, WINDOW)
     for is_training in (True, False):
@@ -83,7 +83,7 @@ def test_the_model_is_left_in_the_mode_it_was_found_in(predictor_of: Any) -> Non
         assert model.training == is_training
 
 
-def test_what_is_trained_in_windows_is_asked_in_windows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_model_trained_with_windows_predicts_with_windows(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     keys = {"max_length": 12, "long_texts": "window", "stride": 3, "max_windows": 4}
     run = train(with_changes(recipe_values, data=keys, train={"epochs": 4}), run_dir=tmp_path / "run")
     assert run.data["tokens"]["train"]["mean_pieces"] > 1.5
@@ -92,7 +92,9 @@ def test_what_is_trained_in_windows_is_asked_in_windows(recipe_values: dict[str,
     lines = [line["validation"] for line in run.history if "validation" in line]
     best = max(lines, key=lambda line: line["f1_macro"])
     assert run.metrics["validation"]["loss"] == pytest.approx(best["loss"], abs=1e-5)
-    # A topic that shows only behind what one window holds.
-    late = "the a said on monday new after over for with " * 2
-    answers = found.predict([late + "goal match team coach league cup " * 3, late + "profit shares bank stocks " * 3])
-    assert answers == ["sport", "business"]
+    # The topic words come after the first window.
+    late = "the a was on monday new after over for with " * 2
+    predictions = found.predict(
+        [late + "goal match team coach league cup " * 3, late + "profit shares bank stocks " * 3]
+    )
+    assert predictions == ["sport", "business"]

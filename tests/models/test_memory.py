@@ -1,4 +1,4 @@
-"""Memory that runs out costs time, not the run: passes are halved until they fit."""
+"""Exhausted memory: forward passes are halved until they fit, and the results stay the same."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from slugline.recipe.model_section import ModelSection
 TEXTS = [row["text"] for row in articles(40)]
 
 
-class Small:
-    """A machine on which a model's base reads only so many texts at a time."""
+class LimitedMemory:
+    """Replaces the forward pass of a module by one that runs out of memory above a number of texts."""
 
     def __init__(self, module: torch.nn.Module, rows: int) -> None:
         self.forward, self.rows = module.forward, rows
@@ -43,10 +43,10 @@ def model(base: Path) -> Any:
     return build_pretrained(section, LabelSet(("business", "sport", "tech")), "cpu")
 
 
-def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_smaller_passes_do_not_change_predictions(tiny_base: Path, caplog: pytest.LogCaptureFixture) -> None:
     tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(32))
     large, small = model(tiny_base), model(tiny_base)
-    Small(small, rows=4)
+    LimitedMemory(small, rows=4)
     passes = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(32, 2**31)}
     expected = predict_logits(large.train(), tokens, **passes)  # type: ignore[arg-type]
     np.testing.assert_allclose(predict_logits(small.train(), tokens, **passes), expected, atol=1e-5)  # type: ignore[arg-type]
@@ -54,17 +54,17 @@ def test_predictions_are_those_of_larger_passes(tiny_base: Path, caplog: pytest.
     assert "at most 4 texts" in caplog.text
 
 
-def test_features_are_those_of_larger_passes(tiny_base: Path) -> None:
+def test_smaller_passes_do_not_change_features(tiny_base: Path) -> None:
     tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(32))
     frozen_base = FrozenBase(model(tiny_base).eval())
     passes = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(32, 2**31)}
     expected = frozen_base.encode(tokens, **passes)  # type: ignore[arg-type]
-    Small(frozen_base.base, rows=4)
+    LimitedMemory(frozen_base.base, rows=4)
     found = frozen_base.encode(tokens, **passes)  # type: ignore[arg-type]
     np.testing.assert_allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
-def test_a_text_that_does_not_fit_ends_with_a_remedy() -> None:
+def test_a_text_that_does_not_fit_raises_an_error_with_a_hint() -> None:
     def compute(limits: BatchLimits) -> None:
         raise torch.OutOfMemoryError("out of memory")
 
@@ -72,7 +72,7 @@ def test_a_text_that_does_not_fit_ends_with_a_remedy() -> None:
         retry_with_smaller_batches(compute, limits=BatchLimits(64, 2**31))
 
 
-def test_other_errors_stay_what_they_are() -> None:
+def test_other_errors_are_not_changed() -> None:
     def compute(limits: BatchLimits) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 

@@ -1,4 +1,4 @@
-"""Tokenizers: learnt from the texts that are given, the same every time, padded by a token of their own."""
+"""Tokenizers: trained on texts, reproducible, saved and loaded, with a padding token of their own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GPT2 = Path(__file__).parents[3] / "shared" / "tokenizers" / "gpt2"
 @pytest.mark.parametrize("kind", sorted(TOKENIZERS))
 def test_words_of_the_texts_become_entries(kind: str) -> None:
     tokenizer = train_tokenizer(TEXTS, kind, vocabulary_size=400)
-    assert len(tokenizer.tokenize("the market said the team")) < (20 if kind == "unigram" else 9)  # of 24 letters
+    assert len(tokenizer.tokenize("the market with the team")) < (20 if kind == "unigram" else 9)  # of 24 letters
     assert len(tokenizer) <= 400
     assert tokenizer.pad_token == PADDING
     assert tokenizer.eos_token == END
@@ -34,52 +34,52 @@ def test_the_same_texts_give_the_same_byte_pairs() -> None:
 
 @pytest.mark.parametrize("kind", sorted(TOKENIZERS))
 def test_saving_changes_nothing(kind: str, tmp_path: Path) -> None:
-    one = train_tokenizer(TEXTS, kind, vocabulary_size=400)
-    one.save_pretrained(tmp_path)
-    again = load_tokenizer(str(tmp_path))
-    assert again(TEXTS[:20])["input_ids"] == one(TEXTS[:20])["input_ids"]
-    assert (again.pad_token_id, again.eos_token_id) == (one.pad_token_id, one.eos_token_id)
+    trained = train_tokenizer(TEXTS, kind, vocabulary_size=400)
+    trained.save_pretrained(tmp_path)
+    loaded = load_tokenizer(str(tmp_path))
+    assert loaded(TEXTS[:20])["input_ids"] == trained(TEXTS[:20])["input_ids"]
+    assert (loaded.pad_token_id, loaded.eos_token_id) == (trained.pad_token_id, trained.eos_token_id)
 
 
-def test_bytes_leave_nothing_unknown() -> None:
+def test_byte_pairs_have_no_unknown_tokens() -> None:
     tokenizer = train_tokenizer(TEXTS, "bpe", vocabulary_size=400)
     for text in ("naïve café", "日本語", "🙂 ok", "tab\tand\nline"):
         assert tokenizer.decode(tokenizer(text)["input_ids"]).strip() == text
 
 
-def test_a_first_word_is_the_same_token_as_anywhere_else() -> None:
+def test_the_first_word_is_the_same_token_as_in_other_places() -> None:
     tokenizer = train_tokenizer(TEXTS, "bpe", vocabulary_size=400)
     ids = tokenizer("market and market")["input_ids"]
     assert ids[0] == ids[-1]
 
 
-def test_fewer_entries_than_wanted_are_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_smaller_vocabulary_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     tokenizer = train_tokenizer(TEXTS, "bpe", vocabulary_size=10_000)
-    assert f"hold no more than {len(tokenizer)} entries" in caplog.text
+    assert f"contain only {len(tokenizer)} entries" in caplog.text
 
 
 @pytest.mark.parametrize("kind", sorted(TOKENIZERS))
-def test_too_small_a_vocabulary_is_refused(kind: str) -> None:
+def test_a_vocabulary_smaller_than_the_characters_is_refused(kind: str) -> None:
     with pytest.raises(ModelError, match="characters of the texts alone need"):
         train_tokenizer(TEXTS, kind, vocabulary_size=20)
 
 
 @pytest.mark.parametrize("kind", sorted(TOKENIZERS))
-def test_a_text_without_tokens_is_read_as_its_end(kind: str) -> None:
+def test_an_empty_text_becomes_the_end_of_text_token(kind: str) -> None:
     tokenizer = train_tokenizer(TEXTS, kind, vocabulary_size=400)
     tokens = tokenise(["market", ""], tokenizer, Truncation(8))
     assert tokens[1] == [[tokenizer.eos_token_id]]
     assert all(len(piece) for row in range(2) for piece in tokens[row])
 
 
-def test_a_tokenizer_with_special_tokens_needs_no_stand_in(tiny_base: Path) -> None:
+def test_an_empty_text_becomes_the_special_tokens_if_there_are_any(tiny_base: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
     assert tokenise([""], tokenizer, Truncation(8))[0] == [[tokenizer.cls_token_id, tokenizer.sep_token_id]]
 
 
 @pytest.fixture
 def gpt2(tmp_path: Path) -> Path:
-    """GPT-2's own tokenizer files beside a configuration, as a folder."""
+    """A folder with GPT-2's tokenizer files and a configuration."""
     if not GPT2.is_dir():
         pytest.skip("there is no ../shared/tokenizers/gpt2")
     for path in GPT2.glob("*.*"):
@@ -103,7 +103,7 @@ def test_gpt2_gets_a_padding_token_that_is_not_its_end_of_text(gpt2: Path) -> No
         ("bert-base-uncased", 30_522, [101, 7592, 2088, 102]),
     ],
 )
-def test_published_vocabularies_need_no_further_file(name: str, entries: int, ids: list[int]) -> None:
+def test_published_vocabularies_load_without_further_files(name: str, entries: int, ids: list[int]) -> None:
     folder = GPT2.with_name(name)
     if not folder.is_dir():
         pytest.skip("there are no ../shared/tokenizers")
@@ -118,7 +118,7 @@ def test_a_cased_vocabulary_stays_cased(tmp_path: Path) -> None:
     assert load_tokenizer(str(tmp_path)).tokenize("Bank bank") == ["Bank", "bank"]
 
 
-def test_what_the_model_takes_for_padding_stays_so(gpt2: Path) -> None:
+def test_the_padding_token_of_the_configuration_is_kept(gpt2: Path) -> None:
     config = json.loads((gpt2 / "config.json").read_text()) | {"pad_token_id": 50_256}
     (gpt2 / "config.json").write_text(json.dumps(config))
     tokenizer = load_tokenizer(str(gpt2))

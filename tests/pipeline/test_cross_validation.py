@@ -1,4 +1,4 @@
-"""Cross-validation end to end: a run a fold, their ensemble, and nothing lost when it is killed."""
+"""Cross-validation from recipe to run: one run per fold, their ensemble, resuming."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from slugline import load, train
 from slugline.cli.app import run as command
 from slugline.core.errors import DataError, RunError
 from slugline.core.predictions import probabilities
-from slugline.pipeline import compare_runs, evaluate_on
-from slugline.pipeline import cross_validation as folds
+from slugline.pipeline import compare_runs, cross_validation, evaluate_on
 from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.recipe import Recipe, write
 from slugline.run.run import Run
@@ -24,7 +23,7 @@ from slugline.run.run import Run
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
 
 
-def asked(model: Path, texts: list[str] = TEXTS) -> Any:
+def logits_of(model: Path, texts: list[str] = TEXTS) -> Any:
     return np.concatenate(list(load(model, precision="fp32").logits(texts)))
 
 
@@ -39,7 +38,7 @@ def encoder(recipe_values: dict[str, Any]) -> Recipe:
 
 
 @pytest.mark.parametrize("kind", ["linear", "encoder"])
-def test_a_cross_validation_leaves_all_its_evidence(
+def test_a_cross_validation_writes_all_results(
     recipe_values: dict[str, Any], encoder: Recipe, tmp_path: Path, kind: str
 ) -> None:
     recipe = linear(recipe_values, folds=3) if kind == "linear" else encoder
@@ -55,7 +54,7 @@ def test_a_cross_validation_leaves_all_its_evidence(
     for fold in run.folds:
         held_out = fold.predictions("validation").ids.tolist()
         expected = np.array([logits[name] for name in held_out])
-        found = asked(fold.path, [texts[name] for name in held_out])
+        found = logits_of(fold.path, [texts[name] for name in held_out])
         np.testing.assert_allclose(found, expected, atol=1e-4)
         assert evaluate_on(str(fold.path), split="validation").metrics["accuracy"] == pytest.approx(
             fold.metrics["validation"]["accuracy"]
@@ -74,42 +73,44 @@ def test_a_cross_validation_leaves_all_its_evidence(
     total = run.metrics["timing"]["train_seconds"]
     assert total == pytest.approx(sum(fold.metrics["timing"]["train_seconds"] for fold in run.folds))
 
-    np.testing.assert_allclose(asked(run.path), np.mean([asked(fold.path) for fold in run.folds], axis=0), atol=1e-5)
-    # Scored in the precision of the training, fp32 here, also where the hardware would prefer another.
+    np.testing.assert_allclose(
+        logits_of(run.path), np.mean([logits_of(fold.path) for fold in run.folds], axis=0), atol=1e-5
+    )
+    # Scored in the precision of the training (fp32), also if the hardware supports another one.
     test = run.predictions("test")
     by_id = texts_by_id(recipe, "test")
-    np.testing.assert_allclose(test.logits, asked(run.path, [by_id[name] for name in test.ids.tolist()]), atol=1e-5)
+    np.testing.assert_allclose(test.logits, logits_of(run.path, [by_id[name] for name in test.ids.tolist()]), atol=1e-5)
     assert evaluate_on(str(run.path)).metrics["accuracy"] == run.metrics["test"]["accuracy"]
 
 
-def test_an_ensemble_may_average_probabilities(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_an_ensemble_can_average_probabilities(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(linear(recipe_values, folds=3, ensemble="probabilities"), run_dir=tmp_path / "run")
-    members = [probabilities(asked(fold.path)) for fold in run.folds]
-    np.testing.assert_allclose(probabilities(asked(run.path)), np.mean(members, axis=0), atol=1e-5)
+    members = [probabilities(logits_of(fold.path)) for fold in run.folds]
+    np.testing.assert_allclose(probabilities(logits_of(run.path)), np.mean(members, axis=0), atol=1e-5)
 
 
-def test_a_cross_validation_repeats_exactly_also_side_by_side(
+def test_folds_trained_side_by_side_give_the_same_results(
     encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = train(encoder, run_dir=tmp_path / "one")
-    monkeypatch.setattr(folds, "jobs_at_once", lambda _: 2)
+    monkeypatch.setattr(cross_validation, "jobs_at_once", lambda _: 2)
     two = train(encoder, run_dir=tmp_path / "two")
     assert everything(two.path) == everything(one.path)
     processes = [fold.manifest["process"]["pid"] for fold in two.folds]
     assert len({os.getpid(), *processes}) == 3
     for fold, other in zip(one.folds, two.folds, strict=True):
-        weights = [(some.layout.model / "model.safetensors").read_bytes() for some in (fold, other)]
+        weights = [(run.layout.model / "model.safetensors").read_bytes() for run in (fold, other)]
         assert weights[0] == weights[1]
 
 
-def test_a_killed_cross_validation_trains_no_complete_fold_again(
+def test_a_resumed_cross_validation_skips_complete_folds(
     encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = encoder.model_copy(update={"train": encoder.train.model_copy(update={"folds": 3})})
-    whole = train(recipe, run_dir=tmp_path / "whole")
-    train_fold = folds.train_fold
+    uninterrupted = train(recipe, run_dir=tmp_path / "uninterrupted")
+    train_fold = cross_validation.train_fold
 
-    def stopped_in_the_second(*job: Any) -> None:
+    def stop_in_second_fold(*job: Any) -> None:
         if job[-1] != 2:
             train_fold(*job)
             return
@@ -118,7 +119,7 @@ def test_a_killed_cross_validation_trains_no_complete_fold_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(folds, "train_fold", stopped_in_the_second)
+        patched.setattr(cross_validation, "train_fold", stop_in_second_fold)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "run")
     run = Run(tmp_path / "run")
@@ -131,10 +132,10 @@ def test_a_killed_cross_validation_trains_no_complete_fold_again(
     assert after[0] == before[0]
     assert json.loads(after[1])["created"] == json.loads(before[1])["created"]
     assert "resuming from checkpoint-2" in (run.path / "folds" / "2" / "log.txt").read_text()
-    assert everything(run.path) == everything(whole.path)
+    assert everything(run.path) == everything(uninterrupted.path)
 
 
-def test_a_fold_of_other_data_is_trained_again(
+def test_folds_are_trained_again_if_the_data_has_changed(
     recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_csv(tmp_path / "news.csv", articles(120))
@@ -144,7 +145,7 @@ def test_a_fold_of_other_data_is_trained_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(folds, "_evaluate_ensemble", stop)
+        patched.setattr(cross_validation, "_evaluate_ensemble", stop)
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "run")
     write_csv(path, articles(150))
@@ -152,31 +153,31 @@ def test_a_fold_of_other_data_is_trained_again(
         train(recipe, run_dir=tmp_path / "run", resume=True)
     fewer = linear({**recipe_values, "data": {"path": str(path)}}, folds=2)
     run = train(fewer, run_dir=tmp_path / "run", resume=True, accept_changes=True)
-    assert everything(run.path) == everything(train(fewer, run_dir=tmp_path / "anew").path)
+    assert everything(run.path) == everything(train(fewer, run_dir=tmp_path / "again").path)
     assert len(run.folds) == 2
 
 
-def test_an_interrupted_fold_never_holds_out_what_it_has_learnt_from(encoder: Recipe, tmp_path: Path) -> None:
+def test_an_interrupted_fold_never_holds_out_rows_that_it_was_trained_on(encoder: Recipe, tmp_path: Path) -> None:
     with interrupted_after(3):
         train(encoder, run_dir=tmp_path / "run")
     assert list((tmp_path / "run" / "folds" / "1" / "checkpoints").iterdir())
     recipe = encoder.model_copy(update={"train": encoder.train.model_copy(update={"folds": 3})})
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        # Killed when the fold was set aside, and nothing was trained yet in its place.
-        patched.setattr(folds, "fit_and_evaluate", interrupt)
+        # Killed after the fold was renamed to its backup, before anything was trained in its place.
+        patched.setattr(cross_validation, "fit_and_evaluate", interrupt)
         patched.setattr("slugline.run.lifecycle.shutil.rmtree", interrupt)
         train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
     assert (tmp_path / "run" / "folds" / ".1.aside").exists()
     run = train(recipe, run_dir=tmp_path / "run", resume=True, accept_changes=True)
     assert "resuming from" not in (run.path / "folds" / "1" / "log.txt").read_text()
-    assert everything(run.path) == everything(train(recipe, run_dir=tmp_path / "anew").path)
+    assert everything(run.path) == everything(train(recipe, run_dir=tmp_path / "again").path)
 
 
-def test_a_complete_fold_of_another_recipe_is_named(
+def test_a_complete_fold_of_another_recipe_is_kept_with_a_warning(
     encoder: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(folds, "_evaluate_ensemble", interrupt)
+        patched.setattr(cross_validation, "_evaluate_ensemble", interrupt)
         train(encoder, run_dir=tmp_path / "run")
     focal = encoder.model_copy(update={"train": encoder.train.model_copy(update={"loss": "focal"})})
     train(focal, run_dir=tmp_path / "run", resume=True, accept_changes=True)

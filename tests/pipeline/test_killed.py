@@ -1,4 +1,4 @@
-"""Killed is not lost: a training process is killed again and again, and ends where it would have ended."""
+"""A training process that is killed repeatedly reaches the same result as one that is not."""
 
 from __future__ import annotations
 
@@ -27,61 +27,60 @@ def start(recipe: Path, run_dir: Path, *options: str) -> subprocess.Popen[bytes]
 
 
 def kill_when(condition: Callable[[], bool], process: subprocess.Popen[bytes], *, seconds: float = 120) -> None:
-    """Send SIGKILL as soon as something holds; the process must not have ended before."""
+    """Send SIGKILL as soon as a condition is true; the process must not have ended before."""
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < end, "nothing happened"
+        assert time.monotonic() < end, "the condition is still false"
         time.sleep(0.001)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
 
 
-def has_come_further(run: Run, rng: random.Random) -> Callable[[], bool]:
-    """History goes some updates beyond what it was, though a resumed run first goes back to its checkpoint."""
+def has_progressed(run: Run, rng: random.Random) -> Callable[[], bool]:
+    """True once the history is some updates longer than before; a resumed run first truncates it to its checkpoint."""
     goal = (run.history[-1]["step"] if run.history else 0) + rng.randint(2, 16)
     return lambda: bool(run.history) and run.history[-1]["step"] >= goal
 
 
 def is_saving(run: Run, rng: random.Random) -> Callable[[], bool]:
-    """A checkpoint folder has just appeared; most likely it is not whole yet."""
+    """True once a new checkpoint folder exists; most likely it is still incomplete."""
     before = set(run.layout.checkpoints.glob("checkpoint-*"))
     return lambda: bool(set(run.layout.checkpoints.glob("checkpoint-*")) - before)
 
 
-MOMENTS = [has_come_further, is_saving, has_come_further, is_saving, has_come_further]
+#: When to kill the process, one condition per attempt.
+CONDITIONS = [has_progressed, is_saving, has_progressed, is_saving, has_progressed]
 
 
-def test_a_run_that_is_killed_five_times_ends_as_if_nothing_had_happened(
-    recipe_values: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_run_that_is_killed_five_times_gives_the_same_result(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     data = {"path": str(write_csv(tmp_path / "news.csv", articles(300)))}
     keys = {"epochs": 8, "weight_averaging": "ema", "save_every": 4, "keep_checkpoints": 2, "logging_steps": 1}
     recipe = with_changes(recipe_values, data=data, train=keys)
-    whole = train(recipe, run_dir=tmp_path / "whole")
+    uninterrupted = train(recipe, run_dir=tmp_path / "uninterrupted")
     (tmp_path / "recipe.toml").write_text(write(recipe))
 
     rng, run = random.Random(13), Run(tmp_path / "killed")
     options: list[str] = []
-    for moment in MOMENTS:
-        kill_when(moment(run, rng), start(tmp_path / "recipe.toml", run.path, *options))
+    for condition in CONDITIONS:
+        kill_when(condition(run, rng), start(tmp_path / "recipe.toml", run.path, *options))
         assert run.state == "interrupted"
         options = ["--resume"]
     last = start(tmp_path / "recipe.toml", run.path, *options)
-    _, said = last.communicate()
-    assert last.returncode == 0, said.decode()
+    _, errors = last.communicate()
+    assert last.returncode == 0, errors.decode()
     assert run.state == "complete"
 
-    ends = [checkpoints_in(some.layout.checkpoints)[-1] for some in (whole, run)]
-    assert ends[0].name == ends[1].name
+    checkpoints = [checkpoints_in(each.layout.checkpoints)[-1] for each in (uninterrupted, run)]
+    assert checkpoints[0].name == checkpoints[1].name
     for file in ("model.safetensors", "averaged.safetensors"):
-        expected, found = (load_file(end / file) for end in ends)
+        expected, found = (load_file(checkpoint / file) for checkpoint in checkpoints)
         assert all(torch.equal(found[name], value) for name, value in expected.items()), file
-    assert everything(run.path) == everything(whole.path)
-    assert timeless(run) == timeless(whole)
+    assert everything(run.path) == everything(uninterrupted.path)
+    assert history_without_speeds(run) == history_without_speeds(uninterrupted)
 
 
-def timeless(run: Run) -> list[dict[str, Any]]:
-    """History without speeds."""
+def history_without_speeds(run: Run) -> list[dict[str, Any]]:
+    """The history without the values that differ in every repetition."""
     return [{key: value for key, value in line.items() if key != "examples_per_second"} for line in run.history]

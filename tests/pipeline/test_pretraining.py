@@ -1,4 +1,4 @@
-"""Pre-training from recipe to run: what is left behind, that nothing is lost, fine-tuning from where it ended."""
+"""Pre-training from recipe to run: files, resuming, and fine-tuning of the backbone."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from slugline.data.batching import packing
 from slugline.data.batching.loaders import split_update
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.dataset import load_dataset
-from slugline.models.architectures.language_model import PositionLogits, build_language_model
 from slugline.models.build import build_pretrained
+from slugline.models.language_model import PositionLogits, build_language_model
 from slugline.models.tokenizers import load_tokenizer
 from slugline.pipeline import evaluate_on, pretrain
 from slugline.recipe.document import commented
@@ -36,7 +36,7 @@ from slugline.training.loop.checkpoints import checkpoints_in, step_of
 
 @pytest.fixture
 def values(masked_base: Path, tmp_path: Path) -> dict[str, Any]:
-    """Pre-trains the tiny model in a second or two: 7 updates an epoch; change it freely."""
+    """A recipe that pre-trains the tiny model in a second or two: 7 updates per epoch. Tests may change it."""
     rows = [{"text": row["text"]} for row in articles(150, seed=3)]
     return {
         "name": "tiny",
@@ -53,7 +53,7 @@ def values(masked_base: Path, tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def test_a_run_leaves_its_evidence_and_a_backbone(values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_has_all_results_and_a_backbone(values: dict[str, Any], tmp_path: Path) -> None:
     run = pretrain(validate(values), run_dir=tmp_path / "run")
     files = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     assert files >= {
@@ -85,26 +85,24 @@ def test_a_run_leaves_its_evidence_and_a_backbone(values: dict[str, Any], tmp_pa
     assert type(AutoModel.from_pretrained(run.layout.model)).__name__ == "BertModel"
 
 
-def test_the_loss_goes_down_where_texts_repeat_themselves(values: dict[str, Any], tmp_path: Path) -> None:
+def test_the_loss_decreases_on_repetitive_texts(values: dict[str, Any], tmp_path: Path) -> None:
     words = [*TOPICS["sport"][:4], *TOPICS["tech"][:4]]
     rows = [{"text": " ".join([*words[index % 8 :], *words * 3, f"no{index}"])} for index in range(400)]
     path = write_csv(tmp_path / "repetitive.csv", rows)
-    still = {"dropout": 0.0, "attention_dropout": 0.0}
-    recipe = with_changes(values, model=still, pretrain={"texts": [{"path": str(path)}]}, train={"epochs": 12})
+    no_dropout = {"dropout": 0.0, "attention_dropout": 0.0}
+    recipe = with_changes(values, model=no_dropout, pretrain={"texts": [{"path": str(path)}]}, train={"epochs": 12})
     run = pretrain(recipe, run_dir=tmp_path / "run")
     losses = [line["loss"] for line in run.history if "loss" in line]
     assert losses[0] > 3 * run.metrics["validation"]["loss"]
-    assert run.metrics["validation"]["accuracy"] > 0.5  # one in eight, for whoever looks at no neighbour
+    assert run.metrics["validation"]["accuracy"] > 0.5  # 0.125 without attention to neighbours: there are eight words
 
 
 @pytest.mark.parametrize(("after", "average"), [(2, "none"), (4, "none"), (11, "none"), (7, "ema")])
-def test_an_interrupted_run_ends_as_if_nothing_had_happened(
-    values: dict[str, Any], tmp_path: Path, after: int, average: str
-) -> None:
-    """A checkpoint every three updates: stops before the first, between checkpoints, within epochs."""
+def test_a_resumed_run_gives_the_same_result(values: dict[str, Any], tmp_path: Path, after: int, average: str) -> None:
+    """One checkpoint per three updates: stops before the first, between checkpoints, within epochs."""
     keys = {"save_every": 3, "logging_steps": 3, "keep_checkpoints": 0, "weight_averaging": average}
     recipe = with_changes(values, train=keys)
-    whole = pretrain(recipe, run_dir=tmp_path / "whole")
+    uninterrupted = pretrain(recipe, run_dir=tmp_path / "uninterrupted")
     with interrupted_after(after):
         pretrain(recipe, run_dir=tmp_path / "stopped")
     assert Run(tmp_path / "stopped").state == "interrupted"
@@ -112,20 +110,20 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
         pretrain(recipe, run_dir=tmp_path / "stopped")
     resumed = pretrain(recipe, run_dir=tmp_path / "stopped", resume=True)
 
-    last = [checkpoints_in(run.layout.checkpoints)[-1] for run in (whole, resumed)]
+    last = [checkpoints_in(run.layout.checkpoints)[-1] for run in (uninterrupted, resumed)]
     assert step_of(last[0]) == step_of(last[1]) > 12
-    for one, other in (last, [run.layout.model for run in (whole, resumed)]):
+    for one, other in (last, [run.layout.model for run in (uninterrupted, resumed)]):
         weights = [load_file(path / "model.safetensors") for path in (one, other)]
         assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert everything(resumed.path) == everything(whole.path)
-    timeless = [[{**line, "examples_per_second": 0} for line in run.history] for run in (whole, resumed)]
-    assert timeless[0] == timeless[1]
+    assert everything(resumed.path) == everything(uninterrupted.path)
+    histories = [[{**line, "examples_per_second": 0} for line in run.history] for run in (uninterrupted, resumed)]
+    assert histories[0] == histories[1]
 
 
-def test_a_run_stopped_after_its_last_update_trains_no_further(
+def test_a_run_stopped_after_its_last_update_is_not_trained_further(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = pretrain(validate(values), run_dir=tmp_path / "whole")
+    uninterrupted = pretrain(validate(values), run_dir=tmp_path / "uninterrupted")
 
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -135,14 +133,14 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
         with pytest.raises(KeyboardInterrupt):
             pretrain(validate(values), run_dir=tmp_path / "stopped")
     resumed = pretrain(validate(values), run_dir=tmp_path / "stopped", resume=True)
-    assert everything(resumed.path) == everything(whole.path)
+    assert everything(resumed.path) == everything(uninterrupted.path)
 
 
 def test_accumulation_is_exact(values: dict[str, Any], tmp_path: Path) -> None:
-    still = {"dropout": 0.0, "attention_dropout": 0.0}
+    no_dropout = {"dropout": 0.0, "attention_dropout": 0.0}
     runs = [
         pretrain(
-            with_changes(values, model=still, train={"micro_batch_size": size, "logging_steps": 1}),
+            with_changes(values, model=no_dropout, train={"micro_batch_size": size, "logging_steps": 1}),
             run_dir=tmp_path / str(size),
         )
         for size in (16, 3)
@@ -151,47 +149,47 @@ def test_accumulation_is_exact(values: dict[str, Any], tmp_path: Path) -> None:
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
-def test_a_shorter_sequence_has_a_pass_of_its_own(masked_base: Path) -> None:
-    """A pass is cut to its longest sequence, labels are not."""
+def test_forward_passes_are_cut_to_their_longest_sequence(masked_base: Path) -> None:
+    """Inputs are cut, labels are not."""
     model = build_language_model(
         ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(masked_base))
     ).eval()
-    asked = SimpleNamespace(logits=PositionLogits(model))
+    session = SimpleNamespace(logits=PositionLogits(model))
     ids, mask = torch.randint(5, 40, (2, 12)), torch.ones(2, 12, dtype=torch.int64)
     mask[1, 4:] = 0
     labels = torch.where((ids % 2 == 0) & (mask == 1), ids, packing.IGNORED)
     update = {"input_ids": ids, "attention_mask": mask, "labels": labels}
-    whole = pretraining.PretrainSession.forward(asked, model, update)  # type: ignore[arg-type]
+    expected = pretraining.PretrainSession.forward(session, model, update)  # type: ignore[arg-type]
     parts = split_update(update, limits=BatchLimits(1, 2**31), overhead=0)
     assert [part["input_ids"].shape[1] for part in parts] == [12, 4]
-    cut = [pretraining.PretrainSession.forward(asked, model, part) for part in parts]  # type: ignore[arg-type]
-    for found, pieces in zip(whole, zip(*cut, strict=True), strict=True):
-        torch.testing.assert_close(torch.cat(pieces), found)
+    cut = [pretraining.PretrainSession.forward(session, model, part) for part in parts]  # type: ignore[arg-type]
+    for values, parts_of_values in zip(expected, zip(*cut, strict=True), strict=True):
+        torch.testing.assert_close(torch.cat(parts_of_values), values)
 
 
-def test_fine_tuning_begins_with_what_was_learnt(
+def test_fine_tuning_starts_from_the_pre_trained_weights(
     values: dict[str, Any], recipe_values: dict[str, Any], tmp_path: Path
 ) -> None:
     run = pretrain(with_changes(values, train={"learning_rate": 5e-4}), run_dir=tmp_path / "pretrained")
     base = str(run.layout.model)
-    learnt = load_file(run.layout.model / "model.safetensors")
+    pretrained = load_file(run.layout.model / "model.safetensors")
     recipe = validate({**recipe_values, "model": {"base": base}, "train": recipe_values["train"] | {"epochs": 8}})
     dataset = load_dataset(recipe.data)
     model = build_pretrained(recipe.model, dataset.labels, "cpu")
     assert model.config.pooling == "mean"
     for name, value in model.base_model.state_dict().items():
-        assert torch.equal(value, learnt[name]), name
+        assert torch.equal(value, pretrained[name]), name
     before = load_file(Path(values["model"]["base"]) / "model.safetensors")
-    assert any(not torch.equal(before[name], learnt[name]) for name in learnt)
+    assert any(not torch.equal(before[name], pretrained[name]) for name in pretrained)
     tuned = train(recipe, run_dir=tmp_path / "tuned")
     assert tuned.metrics["test"]["accuracy"] > 0.5
     assert load(tuned.path).predict(["the team won the match"])[0] in TOPICS
 
 
-def test_no_text_that_is_judged_on_reaches_the_model(
+def test_no_validation_or_test_text_reaches_the_model(
     values: dict[str, Any], news_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every article has words of its own, so that what the model reads tells where it came from."""
+    """Every article has a unique word, so that the ids that the model reads identify it."""
     rows = [{"text": f"{row['text']} mark{index:03d}", "label": row["label"]} for index, row in enumerate(articles(90))]
     path = write_csv(tmp_path / "marked.csv", rows)
     tokenizer = load_tokenizer(values["model"]["base"])
@@ -223,17 +221,17 @@ def test_no_text_that_is_judged_on_reaches_the_model(
             assert marks <= found if is_read else not marks & found, part
 
 
-def test_a_backbone_says_that_it_cannot_classify(
+def test_a_backbone_without_head_is_refused(
     values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pretrain(with_changes(values, train={"epochs": 1}), run_dir=tmp_path / "run")
     checkpoint = checkpoints_in(run.layout.checkpoints)[-1]
-    for ask in (load, lambda path: evaluate_on(str(path))):
+    for function in (load, lambda path: evaluate_on(str(path))):
         for path in (run.path, run.layout.model, checkpoint):
             with pytest.raises(
                 ModelError, match=r"without a classification head(.|\n)*slugline train RECIPE model.base"
             ):
-                ask(path)
+                function(path)
     assert command_line(["predict", str(run.path), "a text"]) == 1
     assert f"model.base={run.layout.model}" in capsys.readouterr().err
 
@@ -255,12 +253,12 @@ def test_train_and_pretrain_refuse_each_others_recipes(
         ({"pretrain": {"sequence_length": 2}}, ModelError, r"2 of them special(.|\n)*between 3 and 64"),
         ({"train": {"select_by": "f1_macro"}}, RecipeError, r"no classes to score"),
         ({"train": {"mixup": 0.2}}, RecipeError, r"train\.mixup has no meaning in pre-training"),
-        ({"train": {"arguments": {"learning_rate": 1.0}}}, RecipeError, r"not free to set"),
+        ({"train": {"arguments": {"learning_rate": 1.0}}}, RecipeError, r"learning_rate cannot be set"),
         ({"model": {"kind": "linear"}}, RecipeError, r"cannot be pre-trained"),
         ({"pretrain": {"texts": [{"path": "nowhere.csv"}]}}, DataError, r"nowhere\.csv"),
     ],
 )
-def test_mistakes_are_told_in_a_line_and_leave_no_folder(
+def test_errors_in_the_recipe_leave_no_folder(
     values: dict[str, Any], tmp_path: Path, changes: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
@@ -282,13 +280,13 @@ def test_too_few_texts_are_an_error(values: dict[str, Any], tmp_path: Path) -> N
         pretrain(with_changes(values, pretrain={"texts": [{"path": str(path)}]}), run_dir=tmp_path / "run")
 
 
-def test_a_diverging_run_stops_and_says_why(values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_diverging_run_stops_with_the_reason(values: dict[str, Any], tmp_path: Path) -> None:
     recipe = with_changes(values, train={"learning_rate": 1e30, "warmup": 0, "max_grad_norm": 0})
     with pytest.raises(TrainingError, match="learning rate is too high"):
         pretrain(recipe, run_dir=tmp_path / "run")
 
 
-def test_texts_that_changed_are_not_gone_on_with(values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_is_not_resumed_with_other_texts(values: dict[str, Any], tmp_path: Path) -> None:
     recipe = validate(values)
     with interrupted_after(6):
         pretrain(recipe, run_dir=tmp_path / "run")
@@ -297,28 +295,28 @@ def test_texts_that_changed_are_not_gone_on_with(values: dict[str, Any], tmp_pat
         pretrain(recipe, run_dir=tmp_path / "run", resume=True)
 
 
-def test_exhausted_memory_halves_the_passes(
+def test_exhausted_memory_halves_the_forward_passes(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = pretraining.PretrainSession.forward
+    forward = pretraining.PretrainSession.forward
 
-    def small_only(self: Any, model: Any, batch: Any) -> Any:
+    def forward_with_little_memory(self: Any, model: Any, batch: Any) -> Any:
         if len(batch["labels"]) > 9:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 17179869184 bytes")
-        return answer(self, model, batch)
+        return forward(self, model, batch)
 
-    still = {"dropout": 0.0, "attention_dropout": 0.0}
+    no_dropout = {"dropout": 0.0, "attention_dropout": 0.0}
     keys = {"micro_batch_size": 16, "logging_steps": 1, "eval_batch_size": 8}
-    recipe = with_changes(values, model=still, train=keys)
-    whole = pretrain(recipe, run_dir=tmp_path / "whole")
-    monkeypatch.setattr(pretraining.PretrainSession, "forward", small_only)
+    recipe = with_changes(values, model=no_dropout, train=keys)
+    expected = pretrain(recipe, run_dir=tmp_path / "expected")
+    monkeypatch.setattr(pretraining.PretrainSession, "forward", forward_with_little_memory)
     halved = pretrain(recipe, run_dir=tmp_path / "halved")
     for key in ("loss", "accuracy"):
-        lines = [[line[key] for line in run.history if key in line] for run in (whole, halved)]
+        lines = [[line[key] for line in run.history if key in line] for run in (expected, halved)]
         assert lines[0] == pytest.approx(lines[1], rel=2e-3, abs=2e-3)
 
 
-def test_a_recipe_with_texts_needs_no_data_and_is_read_back(values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_recipe_with_texts_needs_no_data_and_can_be_written_and_read(values: dict[str, Any], tmp_path: Path) -> None:
     recipe = validate(values)
     assert not recipe.has_data
     assert recipe.train.select_by == "loss"
@@ -331,7 +329,7 @@ def test_a_recipe_with_texts_needs_no_data_and_is_read_back(values: dict[str, An
             validate({**values, "pretrain": pretrain_section})
 
 
-def test_defaults_follow_the_base_that_a_pre_training_began_with(tmp_path: Path) -> None:
+def test_a_backbone_has_the_defaults_of_the_base_of_its_pre_training(tmp_path: Path) -> None:
     def recipe_of(base: str, **sections: Any) -> Recipe:
         return validate({"name": "x", "data": {"name": "ag_news"}, "model": {"base": base}, **sections})
 
@@ -342,7 +340,7 @@ def test_defaults_follow_the_base_that_a_pre_training_began_with(tmp_path: Path)
     for name in ("one", "two"):
         assert recipe_of(str(tmp_path / name / "model")).train == embedded
     assert recipe_of(str(tmp_path / "one" / "model"), train={"learning_rate": 1.0}).train.learning_rate == 1.0
-    # A run that was fine-tuned, its own base, or nothing at all.
+    # No pre-training run: a fine-tuned run, a run whose base is its own model, a folder that does not exist.
     (tmp_path / "one" / "recipe.toml").write_text(write(recipe_of("embedded")))
     (tmp_path / "two" / "recipe.toml").write_text(write(recipe_of(str(tmp_path / "two" / "model"), pretrain={})))
     for name in ("one", "two", "three"):

@@ -1,4 +1,4 @@
-"""The main job from recipe to run, on tiny models: what is left behind, that it repeats, that nothing is lost."""
+"""Training from recipe to run, on tiny models: files, reproducibility, resuming, evaluation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of
 TEXTS = ["market shares and the bank", "the team won a match", "a phone with a chip", ""]
 
 
-def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_has_all_results(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(with_changes(recipe_values, train={"epochs": 6}), run_dir=tmp_path / "run")
     files = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     assert files >= {
@@ -64,10 +64,10 @@ def test_a_run_leaves_all_its_evidence(recipe_values: dict[str, Any], tmp_path: 
     }
     assert set(run.manifest) >= {"state", "versions", "hardware", "precision", "threads", "data", "seed", "seconds"}
     assert run.data["tokens"]["train"]["truncated_share"] >= 0
-    assert metrics["test"]["accuracy"] > 0.5  # chance is a third, and the model tiny
+    assert metrics["test"]["accuracy"] > 0.5  # a random model has 1/3
 
 
-def test_metrics_agree_with_the_predictions_that_are_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_metrics_agree_with_the_saved_predictions(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
     predictions = run.predictions("test")
     assert (predictions.predicted == predictions.targets).mean() == run.metrics["test"]["accuracy"]
@@ -91,7 +91,7 @@ def test_two_trainings_give_the_same_metrics(recipe_values: dict[str, Any], tmp_
 def test_a_fresh_process_gives_the_same_probabilities(
     recipe_values: dict[str, Any], tmp_path: Path, pooling: str
 ) -> None:
-    """The contract of every kind: train, save, load elsewhere, same answers."""
+    """For every kind: a saved model gives the same probabilities in another process."""
     recipe = linear(recipe_values) if pooling == "linear" else with_changes(recipe_values, model={"pooling": pooling})
     run = train(recipe, run_dir=tmp_path / "run")
     script = (
@@ -101,8 +101,8 @@ def test_a_fresh_process_gives_the_same_probabilities(
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     probabilities, labels, classes = json.loads(done.stdout)
-    here = load(run.path, precision="fp32")
-    np.testing.assert_allclose(probabilities, here.predict_proba(TEXTS), atol=1e-6)
+    classifier = load(run.path, precision="fp32")
+    np.testing.assert_allclose(probabilities, classifier.predict_proba(TEXTS), atol=1e-6)
     assert np.sum(probabilities, axis=1) == pytest.approx(np.ones(len(TEXTS)))
     assert set(labels) <= set(classes) == {"business", "sport", "tech"}
 
@@ -128,13 +128,13 @@ def test_plain_transformers_gives_the_same_logits_with_native_pooling(
     assert list(names.values()) == ["business", "sport", "tech"]
 
 
-def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_runs_model_folders_and_checkpoints_are_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
     expected = load(run.path, precision="fp32")
     best = Progress.read(checkpoints_in(run.layout.checkpoints)[-1]).best_step
     for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
         assert load(path, precision="fp32").predict(TEXTS) == expected.predict(TEXTS)
-    foreign = tmp_path / "somebody-elses"
+    foreign = tmp_path / "foreign"
     run.model_dirs[0].rename(foreign)
     found = load(foreign, precision="fp32")
     assert found.calibration is None
@@ -142,27 +142,25 @@ def test_anything_that_holds_a_model_is_loaded(recipe_values: dict[str, Any], tm
 
 
 @pytest.mark.parametrize("after", [3, 7, 8, 9, 13])
-def test_an_interrupted_run_ends_as_if_nothing_had_happened(
-    recipe_values: dict[str, Any], tmp_path: Path, after: int
-) -> None:
-    """Seven updates an epoch, a checkpoint every four: stops before, at and between checkpoints and epochs."""
+def test_a_resumed_run_gives_the_same_result(recipe_values: dict[str, Any], tmp_path: Path, after: int) -> None:
+    """Seven updates per epoch, one checkpoint per four: stops before, at and between checkpoints and epochs."""
     recipe = with_changes(recipe_values, train={"save_every": 4, "logging_steps": 4, "keep_checkpoints": 0})
-    whole = train(recipe, run_dir=tmp_path / "whole")
+    uninterrupted = train(recipe, run_dir=tmp_path / "uninterrupted")
     with interrupted_after(after):
         train(recipe, run_dir=tmp_path / "stopped")
     assert Run(tmp_path / "stopped").state == "interrupted"
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
 
-    last = [checkpoints_in(run.layout.checkpoints)[-1] for run in (whole, resumed)]
+    last = [checkpoints_in(run.layout.checkpoints)[-1] for run in (uninterrupted, resumed)]
     assert step_of(last[0]) == step_of(last[1]) == 14
     weights = [load_file(path / "model.safetensors") for path in last]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    assert everything(resumed.path) == everything(whole.path)
-    timeless = [
+    assert everything(resumed.path) == everything(uninterrupted.path)
+    histories = [
         [{k: v for k, v in line.items() if k != "examples_per_second"} for line in run.history]
-        for run in (whole, resumed)
+        for run in (uninterrupted, resumed)
     ]
-    assert timeless[0] == timeless[1]
+    assert histories[0] == histories[1]
 
 
 @pytest.mark.parametrize(
@@ -173,12 +171,12 @@ def test_an_interrupted_run_ends_as_if_nothing_had_happened(
         {"schedule": "one_cycle", "epochs": 3},
     ],
 )
-def test_rates_that_were_changed_and_accepted_rule_from_then_on(
+def test_accepted_changes_of_rates_apply_from_the_next_update_on(
     recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
 ) -> None:
     used: list[tuple[int, list[tuple[float, float]]]] = []
 
-    class Watch(HistoryWriter):
+    class RateRecorder(HistoryWriter):
         def on_step_begin(self, args: Any, state: Any, control: Any, **options: Any) -> None:
             super().on_step_begin(args, state, control, **options)
             groups = options["optimizer"].param_groups
@@ -187,8 +185,8 @@ def test_rates_that_were_changed_and_accepted_rule_from_then_on(
     changed = with_changes(recipe_values, train={"save_every": 4} | keys)
     with interrupted_after(8):
         train(with_changes(recipe_values, train={"save_every": 4}), run_dir=tmp_path / "stopped")
-    monkeypatch.setattr("slugline.training.loop.session.HistoryWriter", Watch)
-    train(changed, run_dir=tmp_path / "whole")
+    monkeypatch.setattr("slugline.training.loop.session.HistoryWriter", RateRecorder)
+    train(changed, run_dir=tmp_path / "uninterrupted")
     expected = dict(used)
     used.clear()
     train(changed, run_dir=tmp_path / "stopped", resume=True, accept_changes=True)
@@ -197,7 +195,7 @@ def test_rates_that_were_changed_and_accepted_rule_from_then_on(
     assert found == {step: rates for step, rates in expected.items() if step >= 7}
 
 
-def test_early_stopping_is_remembered_over_a_resume(
+def test_a_resumed_run_stays_stopped_after_early_stopping(
     recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = with_changes(
@@ -219,12 +217,12 @@ def test_early_stopping_is_remembered_over_a_resume(
     assert run.state == "complete"
 
 
-def test_a_run_stopped_after_its_last_update_trains_no_further(
+def test_a_run_stopped_after_its_last_update_is_not_trained_further(
     recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An epoch and a half: the epoch could go on, the training must not."""
+    """With 1.5 epochs, the training ends in the middle of an epoch."""
     recipe = with_changes(recipe_values, train={"epochs": 1.5})
-    whole = train(recipe, run_dir=tmp_path / "whole")
+    uninterrupted = train(recipe, run_dir=tmp_path / "uninterrupted")
 
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -234,13 +232,11 @@ def test_a_run_stopped_after_its_last_update_trains_no_further(
         with pytest.raises(KeyboardInterrupt):
             train(recipe, run_dir=tmp_path / "stopped")
     resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
-    assert resumed.history[-1]["step"] == whole.history[-1]["step"] == 11
-    assert everything(resumed.path) == everything(whole.path)
+    assert resumed.history[-1]["step"] == uninterrupted.history[-1]["step"] == 11
+    assert everything(resumed.path) == everything(uninterrupted.path)
 
 
-def test_data_that_changed_is_neither_resumed_on_nor_scored_as_test(
-    recipe_values: dict[str, Any], tmp_path: Path
-) -> None:
+def test_changed_data_is_refused_by_resume_and_by_evaluation(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     path = write_csv(tmp_path / "news.csv", articles(150))
     recipe = with_changes(recipe_values, data={"path": str(path)})
     finished = train(recipe, run_dir=tmp_path / "finished")
@@ -261,7 +257,9 @@ def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], t
     assert other.exists()
 
 
-def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_the_number_of_checkpoints_is_limited_and_the_best_is_kept(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
     recipe = with_changes(recipe_values, train={"epochs": 4, "save_every": 3, "eval_every": 7, "keep_checkpoints": 2})
     run = train(recipe, run_dir=tmp_path / "run")
     kept = [step_of(path) for path in checkpoints_in(run.layout.checkpoints)]
@@ -275,7 +273,7 @@ def test_checkpoints_are_bounded_and_the_best_is_kept(recipe_values: dict[str, A
     assert all(torch.equal(restored[name], at_best[name]) for name in restored)
 
 
-def test_a_full_disk_while_saving_leaves_a_run_that_can_go_on(
+def test_a_run_with_a_full_disk_can_be_resumed(
     recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import errno
@@ -283,28 +281,28 @@ def test_a_full_disk_while_saving_leaves_a_run_that_can_go_on(
     recipe = with_changes(recipe_values, train={"save_every": 5})
     save, calls = torch.save, []
 
-    def full(*arguments: Any, **options: Any) -> None:
+    def save_until_full(*arguments: Any, **options: Any) -> None:
         calls.append(1)
-        if len(calls) > 3:  # in the middle of the second checkpoint
+        if len(calls) > 3:  # during the second checkpoint
             raise OSError(errno.ENOSPC, "No space left on device")
         save(*arguments, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", full)
+        patched.setattr(torch, "save", save_until_full)
         with pytest.raises(RunError, match="disk is full"):
             train(recipe, run_dir=tmp_path / "run")
     assert Run(tmp_path / "run").state == "failed"
     assert train(recipe, run_dir=tmp_path / "run", resume=True).state == "complete"
 
 
-def test_evaluating_a_run_repeats_its_figures(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    """To the last digit: it is asked in the precision that it was trained in."""
+def test_evaluating_a_run_gives_the_same_metrics(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    """Exactly the same, because evaluation uses the precision of the training."""
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
     assert run.manifest["precision"] == "fp32"
     assert evaluate_on(str(run.path)).metrics["loss"] == run.metrics["test"]["loss"]
 
 
-def test_a_diverging_run_stops_and_says_why(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_diverging_run_stops_with_the_reason(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     recipe = with_changes(recipe_values, train={"learning_rate": 1e30, "warmup": 0, "max_grad_norm": 0})
     with pytest.raises(TrainingError, match="learning rate is too high"):
         train(recipe, run_dir=tmp_path / "run")
@@ -314,7 +312,7 @@ def test_a_diverging_run_stops_and_says_why(recipe_values: dict[str, Any], tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"learning_rate": 1e-3}, "not free to set"),
+        ({"learning_rate": 1e-3}, "learning_rate cannot be set"),
         ({"gradient_accumulation_steps": 2}, "train.micro_batch_size"),
         ({"adam_beta3": 0.9}, "Did you mean 'adam_beta2'"),
         ({"optim": "foo"}, "foo"),
@@ -336,12 +334,12 @@ def test_further_arguments_reach_the_trainer(recipe_values: dict[str, Any], tmp_
     assert plain.history[-1] != other.history[-1]
 
 
-def test_an_unknown_metric_to_select_by_is_refused_at_once(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_an_unknown_metric_in_select_by_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="f1_macro"):
         train(with_changes(recipe_values, train={"select_by": "f1_marco"}), run_dir=tmp_path / "run")
 
 
-def test_losses_weights_and_smoothing_change_the_training(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_loss_weights_and_smoothing_change_the_training(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     options: list[dict[str, Any]] = [
         {},
         {"loss": "focal"},
@@ -355,19 +353,19 @@ def test_losses_weights_and_smoothing_change_the_training(recipe_values: dict[st
     assert len(set(losses)) == len(options)
 
 
-def test_a_run_is_evaluated_on_data_that_it_never_saw(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_a_run_is_evaluated_on_other_data(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(linear(recipe_values), run_dir=tmp_path / "run")
     own = evaluate_on(str(run.path))
     assert own.metrics["accuracy"] == run.metrics["test"]["accuracy"]
     new = write_csv(tmp_path / "new.csv", articles(30, seed=5))
     assert evaluate_on(str(run.path), data=str(new)).metrics["support"] == 30
-    strange = write_csv(tmp_path / "strange.csv", [*articles(30, seed=5), {"text": "rain", "label": "weather"}])
+    unknown = write_csv(tmp_path / "unknown.csv", [*articles(30, seed=5), {"text": "rain", "label": "weather"}])
     with pytest.raises(DataError, match=r"'weather' \(1 rows\)"):
-        evaluate_on(str(run.path), data=str(strange))
+        evaluate_on(str(run.path), data=str(unknown))
 
 
 @pytest.mark.parametrize("kind", ["encoder", "linear"])
-def test_a_split_scored_later_has_the_figures_that_training_would_have_given(
+def test_a_split_scored_later_has_the_metrics_of_a_split_scored_in_training(
     recipe_values: dict[str, Any], tmp_path: Path, kind: str
 ) -> None:
     both = validate(recipe_values) if kind == "encoder" else linear(recipe_values)
@@ -394,16 +392,16 @@ def test_a_split_is_scored_once_and_only_on_the_data_of_a_complete_run(
         score_split(run.path, "test")
     assert "test" not in run.metrics
     path.write_text(rows)
-    figures = score_split(run.path, "test")
+    metrics = score_split(run.path, "test")
     with monkeypatch.context() as patched:
         patched.setattr("slugline.pipeline.evaluate_model.load", None)
-        assert score_split(run.path, "test") == figures
+        assert score_split(run.path, "test") == metrics
     run.update_manifest({"state": "failed"})
     with pytest.raises(RunError, match="only a complete run"):
         score_split(run.path, "test")
 
 
-def test_a_run_on_mapped_labels_is_evaluated_on_labels_as_they_were(
+def test_a_run_with_mapped_labels_is_evaluated_on_original_labels(
     recipe_values: dict[str, Any], tmp_path: Path
 ) -> None:
     names = {"business": "Business", "sport": "Sports", "tech": "Business"}
@@ -430,7 +428,7 @@ def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_p
     one = train(linear(recipe_values), run_dir=tmp_path / "linear")
     two = train(validate(recipe_values), run_dir=tmp_path / "encoder")
     comparison = compare_runs([one.path, two.path])
-    assert [contender.name for contender in comparison.runs] == ["linear", "encoder"]
+    assert [run.name for run in comparison.runs] == ["linear", "encoder"]
     assert comparison.support == 30
     other = train(
         validate(

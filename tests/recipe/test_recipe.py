@@ -1,4 +1,4 @@
-"""A recipe is read whole or refused with everything that is wrong with it."""
+"""Recipes: reading with all errors at once, overrides, defaults, writing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_three_lines_are_a_recipe(tmp_path: Path) -> None:
     assert (recipe.data.name, recipe.model.kind, recipe.data.max_length) == ("ag_news", "encoder", 256)
 
 
-def test_all_errors_come_at_once_with_their_lines(tmp_path: Path) -> None:
+def test_all_errors_are_raised_together_with_their_lines(tmp_path: Path) -> None:
     text = THREE_LINES + '[train]\nlearning_rat = 1e-4\nloss = "focl"\nepochs = -1\n'
     with pytest.raises(RecipeError) as caught:
         read(written(tmp_path, text))
@@ -40,12 +40,12 @@ def test_all_errors_come_at_once_with_their_lines(tmp_path: Path) -> None:
     assert "line 7: train.epochs is -1; input should be greater than 0" in message
 
 
-def test_an_unknown_section_names_the_nearest(tmp_path: Path) -> None:
+def test_an_error_about_an_unknown_section_suggests_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"line 4: trian is not a key of a recipe\. Did you mean 'train'"):
         read(written(tmp_path, THREE_LINES + "[trian]\nepochs = 1\n"))
 
 
-def test_one_source_is_needed(tmp_path: Path) -> None:
+def test_data_needs_exactly_one_source(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="exactly one of name, path and hub; found name and path"):
         read(written(tmp_path, THREE_LINES + 'path = "news.csv"\n'))
 
@@ -61,17 +61,17 @@ label_map = { sport = "Sports", "sci tech" = "Sci/Tech" }
 """
 
 
-def test_several_sources_are_read_and_written(tmp_path: Path) -> None:
+def test_a_recipe_with_several_sources_is_read_and_written(tmp_path: Path) -> None:
     recipe = read(written(tmp_path, SEVERAL))
-    assert [place.name or place.path for place in recipe.data.all_sources()] == ["ag_news", "bbc.csv"]
+    assert [source.name or source.path for source in recipe.data.all_sources()] == ["ag_news", "bbc.csv"]
     assert list(recipe.data.all_sources()[1].label_map) == ["sport", "sci tech"]
     for text in (write(recipe), commented(recipe)):
         assert read(written(tmp_path, text)) == recipe
-    assert [place.name for place in read(written(tmp_path, THREE_LINES)).data.all_sources()] == ["ag_news"]
+    assert [source.name for source in read(written(tmp_path, THREE_LINES)).data.all_sources()] == ["ag_news"]
 
 
 @pytest.mark.parametrize(
-    ("line", "found"),
+    ("line", "keys"),
     [
         ('name = "ag_news"', "name"),
         ('text = "title"\nlabel_offset = -1', "text and label_offset"),
@@ -79,12 +79,12 @@ def test_several_sources_are_read_and_written(tmp_path: Path) -> None:
         ('split = "part"', "split"),
     ],
 )
-def test_sources_speak_for_themselves(tmp_path: Path, line: str, found: str) -> None:
-    with pytest.raises(RecipeError, match=rf"data: {found} cannot be used with sources; put name, path, hub, text"):
+def test_keys_of_a_source_are_refused_besides_sources(tmp_path: Path, line: str, keys: str) -> None:
+    with pytest.raises(RecipeError, match=rf"data: {keys} cannot be used with sources; put name, path, hub, text"):
         read(written(tmp_path, SEVERAL.replace("[data]", f"[data]\n{line}")))
 
 
-def test_every_source_is_one_place(tmp_path: Path) -> None:
+def test_every_source_needs_exactly_one_place(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"data\.sources: give exactly one of name, path and hub; found none"):
         read(written(tmp_path, SEVERAL.replace('path = "bbc.csv"', "")))
 
@@ -101,13 +101,13 @@ def test_every_source_is_one_place(tmp_path: Path) -> None:
         ("model.base=models/my-bert", "models/my-bert"),
     ],
 )
-def test_overrides_are_toml_whose_quotes_may_be_left_out(tmp_path: Path, override: str, value: object) -> None:
+def test_overrides_are_toml_with_optional_quotes(tmp_path: Path, override: str, value: object) -> None:
     recipe = read(written(tmp_path, THREE_LINES), [override])
     section, key = override.partition("=")[0].split(".")
     assert getattr(getattr(recipe, section), key) == value
 
 
-def test_an_error_in_an_override_cites_it(tmp_path: Path) -> None:
+def test_an_error_in_an_override_names_it(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"override 'train.epoch=3': train.epoch is not a key"):
         read(written(tmp_path, THREE_LINES), ["train.epoch=3"])
 
@@ -118,7 +118,7 @@ def test_a_malformed_override_is_refused(tmp_path: Path, override: str) -> None:
         read(written(tmp_path, THREE_LINES), [override])
 
 
-def test_a_missing_recipe_and_broken_toml_are_named(tmp_path: Path) -> None:
+def test_a_missing_recipe_and_invalid_toml_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no such recipe"):
         read(tmp_path / "none.toml")
     with pytest.raises(RecipeError, match=r"recipe\.toml: not valid TOML"):
@@ -129,7 +129,7 @@ def test_encodings_of_recipes(tmp_path: Path) -> None:
     (tmp_path / "bom.toml").write_bytes(b"\xef\xbb\xbf" + THREE_LINES.encode())
     assert read(tmp_path / "bom.toml").name == "agnews"
     (tmp_path / "latin.toml").write_bytes(("# caf\u00e9\n" + THREE_LINES).encode("latin-1"))
-    with pytest.raises(RecipeError, match="not UTF-8"):
+    with pytest.raises(RecipeError, match="not encoded in UTF-8"):
         read(tmp_path / "latin.toml")
 
 
@@ -159,7 +159,7 @@ def test_writing_and_reading_gives_an_equal_recipe(rate: float, size: int, every
     ],
     ids=str,
 )
-def test_a_recipe_for_people_leaves_the_defaults_of_another_model_alone(model: dict[str, Any], rate: float) -> None:
+def test_defaults_in_a_commented_recipe_do_not_apply_to_other_models(model: dict[str, Any], rate: float) -> None:
     text = commented(validate({"name": "a", "data": {"path": "a.csv"}}))
     assert "# learning_rate = 0.0001 " in text
     values = tomllib.loads(text)
@@ -177,12 +177,12 @@ def test_a_recipe_for_people_leaves_the_defaults_of_another_model_alone(model: d
     ],
     ids=str,
 )
-def test_a_recipe_for_people_reads_back_whatever_the_model(values: dict[str, Any]) -> None:
+def test_a_commented_recipe_is_read_unchanged(values: dict[str, Any]) -> None:
     recipe = validate({"name": "a", "data": {"path": "a.csv"}} | values)
     assert validate(tomllib.loads(commented(recipe))) == recipe
 
 
-def test_the_embedded_encoder_has_defaults_of_its_own_which_the_user_may_override() -> None:
+def test_the_embedded_encoder_has_its_own_defaults() -> None:
     data = {"name": "bbc_news"}
     assert validate({"name": "x", "data": data}).train.learning_rate == 1e-4
     assert validate({"name": "x", "data": data, "model": {"base": "bert-base-uncased"}}).train.learning_rate == 2e-5
@@ -190,7 +190,7 @@ def test_the_embedded_encoder_has_defaults_of_its_own_which_the_user_may_overrid
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("train.learning_rate=inf", "train.learning_rate is inf; input should be a finite number"),
         ("train.class_weights={sport=nan}", "train.class_weights"),
@@ -198,10 +198,10 @@ def test_the_embedded_encoder_has_defaults_of_its_own_which_the_user_may_overrid
         ("train.class_weight_bounds=[-1, 2]", "train.class_weight_bounds is -1"),
     ],
 )
-def test_numbers_that_mean_nothing_are_refused(tmp_path: Path, override: str, said: str) -> None:
+def test_invalid_numbers_are_refused(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(RecipeError) as raised:
         read(written(tmp_path, '[data]\nname = "bbc_news"'), [override])
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 def test_a_recipe_cannot_be_changed_in_place() -> None:
@@ -210,24 +210,24 @@ def test_a_recipe_cannot_be_changed_in_place() -> None:
         recipe.seed = 1
 
 
-def test_changes_are_named_with_both_values() -> None:
+def test_changed_keys_have_both_values() -> None:
     before = validate({"name": "x", "data": {"name": "bbc_news"}})
     after = validate({"name": "x", "data": {"name": "bbc_news"}, "train": {"epochs": 5}})
     assert changed_keys(before, after) == ["train.epochs: 3.0 -> 5.0"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden"])
-def test_a_name_cannot_lead_out_of_the_runs_folder(name: str) -> None:
+def test_a_name_cannot_be_a_path(name: str) -> None:
     with pytest.raises(RecipeError, match="name is"):
         validate({"name": name, "data": {"name": "bbc_news"}})
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.toml")), ids=lambda path: path.name)
-def test_every_recipe_that_is_shipped_is_valid(path: Path) -> None:
+def test_shipped_recipes_are_valid(path: Path) -> None:
     assert read(path).name == path.stem
 
 
-def test_every_key_says_what_it_does() -> None:
+def test_every_key_has_a_description() -> None:
     schema = Recipe.model_json_schema()
     for section in schema["$defs"].values():
         for key, field in section.get("properties", {}).items():

@@ -1,4 +1,4 @@
-"""The recipes of the reference systems, with random weights of the same architecture: all their keys work together."""
+"""Shipped recipes, trained with random weights of the same architectures on small data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from slugline.recipe.recipe import read, validate
 from slugline.run.run import Run
 from slugline.workflows.study.plan import read_study
 
-#: Four topics of words that the tokenizer knows.
+#: Four topics with words in the vocabulary of the tokenizer.
 NEWS = TOPICS | {"tech": TOPICS["tech"][:5], "world": TOPICS["tech"][5:]}
 
-#: What makes any of them small enough for a test.
+#: Overrides that make training short.
 SMALL = [
     "train.epochs=2",
     "train.learning_rate=3e-3",
@@ -55,13 +55,15 @@ def test_the_topic_classification_guide(
 
 
 @pytest.mark.parametrize("name", ["bbc-distilbert", "newsgroups20-distilbert"])
-def test_the_guides_smaller_sets(family_base: Callable[[str], Path], news: Path, tmp_path: Path, name: str) -> None:
+def test_the_recipes_for_smaller_data_sets(
+    family_base: Callable[[str], Path], news: Path, tmp_path: Path, name: str
+) -> None:
     run = trained(name, tmp_path, family_base("distilbert"), ["data.name=", f"data.path={news}", "train.epochs=1"])
     assert run.state == "complete"
 
 
-def test_several_sets_in_one(family_base: Callable[[str], Path], tmp_path: Path) -> None:
-    """The label maps as they stand, on files with the labels of both sets."""
+def test_several_data_sets_in_one(family_base: Callable[[str], Path], tmp_path: Path) -> None:
+    """The label maps of the recipe, with generated files that have the labels of both data sets."""
     values: dict[str, Any] = tomllib.loads((ROOT / "recipes" / "agnews-bbc-distilbert.toml").read_text())
     for number, source in enumerate(values["data"]["sources"]):
         topics = {label: [f"{label.lower().replace('/', '')}word"] for label in source["label_map"]}
@@ -83,7 +85,7 @@ def test_title_and_description(family_base: Callable[[str], Path], tmp_path: Pat
         writer = csv.writer(file)
         writer.writerow(["label", "title", "description"])
         for index, row in enumerate(articles(240, topics=NEWS)):
-            # Words that the tokenizer does not know stand everywhere, as in the text that is asked about.
+            # Unknown words in all texts, as in the text that is classified below.
             words = [*row["text"].split(), *(f"rare{number}" for number in range(index % 7))]
             writer.writerow([numbers[row["label"]], " ".join(words[:3]), " ".join(words[3:])])
     overrides = ["data.hub=", f"data.path={path}", "train.batch_size=16", "train.epochs=6", "model.dropout=0.0"]
@@ -115,7 +117,7 @@ def _chosen(losses: list[float]) -> dict[str, Any]:
 
 
 def test_small_bert_on_imbalanced_topics(family_base: Callable[[str], Path], tmp_path: Path) -> None:
-    """Three topics of about 60 texts and one of 20, which is too small; artefacts in some texts, some of two words."""
+    """Three topics of 60 texts and one of 20, which is too small; texts with artefacts, and one of two words."""
     folder = tmp_path / "reuters46"
     folder.mkdir()
     rare = articles(20, seed=1, topics={"world": NEWS["world"]})
@@ -158,7 +160,7 @@ def test_a_small_decoder_from_scratch(news: Path, tmp_path: Path, name: str) -> 
     assert 396_000 < run.metrics["size"]["parameters"] < 600_000
 
 
-def test_texts_to_pre_train_on_and_what_goes_on_from_them(
+def test_pre_training_and_fine_tuning(
     news: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -171,12 +173,11 @@ def test_texts_to_pre_train_on_and_what_goes_on_from_them(
     overrides = [*SMALL, "data.name=", f"data.path={news}", "model.base=runs/texts-pretrain/model"]
     after = train(read(ROOT / "recipes" / "banking77-scratch.toml", overrides), run_dir=tmp_path / "run")
     assert after.metrics["size"]["embedding_parameters"] == before.metrics["size"]["embedding_parameters"]
-    assert (
-        "runs/texts-pretrain/model has 2 blocks of width 128: they count, not the size in [model]." in caplog.messages
-    )
+    warning = "runs/texts-pretrain/model has 2 blocks of width 128: this size is used, not the size in [model]."
+    assert warning in caplog.messages
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes" / "studies").glob("*.toml")), ids=lambda path: path.stem)
-def test_every_study_makes_valid_recipes(path: Path) -> None:
+def test_all_members_of_a_shipped_study_are_valid(path: Path) -> None:
     members = read_study(path).members
     assert len(members) == len({member.path for member in members}) > 1

@@ -1,4 +1,4 @@
-"""The life of a run: what is written is whole, what was interrupted is known, what is complete is safe."""
+"""Runs: their states, complete files, and protection against overwriting."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def interrupted(path: Path) -> Run:
     return Run(path)
 
 
-def test_a_run_goes_from_new_through_running_to_complete(tmp_path: Path) -> None:
+def test_a_run_is_new_then_running_then_complete(tmp_path: Path) -> None:
     path = tmp_path / "run"
     assert Run(path).state == "new"
     with open_run(path, recipe(epochs=2)) as run:
@@ -51,7 +51,7 @@ def test_a_run_goes_from_new_through_running_to_complete(tmp_path: Path) -> None
     assert run.manifest["seconds"] >= 0
 
 
-def test_a_resumed_run_has_the_recipe_that_it_is_resumed_with(tmp_path: Path) -> None:
+def test_a_resumed_run_has_the_new_recipe(tmp_path: Path) -> None:
     interrupted(tmp_path)
     with open_run(tmp_path, recipe(epochs=9), resume=True, accept_changes=True) as run:
         assert run.recipe == recipe(epochs=9)
@@ -66,7 +66,7 @@ def test_a_resumed_run_has_the_recipe_that_it_is_resumed_with(tmp_path: Path) ->
         {"train": {"select_by": "loss"}},
     ],
 )
-def test_no_checkpoint_follows_another_model_or_choice(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_run_cannot_be_resumed_with_another_model_or_selection(tmp_path: Path, changes: dict[str, Any]) -> None:
     run = interrupted(tmp_path)
     other = with_changes(run.recipe.model_dump(exclude_none=True), **changes)
     with (
@@ -77,23 +77,23 @@ def test_no_checkpoint_follows_another_model_or_choice(tmp_path: Path, changes: 
     assert Run(tmp_path).recipe == run.recipe
 
 
-def test_what_goes_wrong_is_recorded(tmp_path: Path) -> None:
+def test_errors_are_recorded_in_the_manifest(tmp_path: Path) -> None:
     with pytest.raises(TrainingError), open_run(tmp_path / "run", recipe()) as run:
         raise TrainingError("the loss is nan")
     assert run.state == "failed"
     assert "the loss is nan" in run.manifest["error"]
 
 
-def test_a_mistake_in_the_input_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_error_in_the_input_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError), open_run(tmp_path / "run", recipe()):
         raise DataError("no such column")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_mistake_while_resuming_leaves_everything(tmp_path: Path) -> None:
+def test_an_error_while_resuming_keeps_the_run(tmp_path: Path) -> None:
     interrupted(tmp_path)
     with pytest.raises(DataError), open_run(tmp_path, recipe(), resume=True):
-        raise DataError("the file is gone")
+        raise DataError("the file is missing")
     assert Run(tmp_path).state == "failed"
 
 
@@ -107,8 +107,8 @@ def test_a_complete_run_is_refused_unless_forced(tmp_path: Path) -> None:
         assert not (tmp_path / "old").exists()
 
 
-@pytest.mark.parametrize("error", [DataError("the file is gone"), KeyboardInterrupt(), ValueError()], ids=repr)
-def test_what_stood_there_comes_back_if_nothing_was_trained(tmp_path: Path, error: BaseException) -> None:
+@pytest.mark.parametrize("error", [DataError("the file is missing"), KeyboardInterrupt(), ValueError()], ids=repr)
+def test_a_replaced_run_is_restored_if_nothing_was_trained(tmp_path: Path, error: BaseException) -> None:
     path = tmp_path / "run"
     complete(path)
     before = {each.name: each.read_bytes() for each in path.iterdir() if each.is_file()}
@@ -123,7 +123,7 @@ def test_what_stood_there_comes_back_if_nothing_was_trained(tmp_path: Path, erro
     assert [each.name for each in tmp_path.iterdir()] == ["run"]
 
 
-def test_an_interrupted_run_wants_to_be_told_what_to_do(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_refused_without_resume_or_force(tmp_path: Path) -> None:
     run = interrupted(tmp_path)
     assert run.state == "interrupted"
     with pytest.raises(RunError, match="--resume"), open_run(tmp_path, recipe()):
@@ -133,7 +133,7 @@ def test_an_interrupted_run_wants_to_be_told_what_to_do(tmp_path: Path) -> None:
     assert run.state == "complete"
 
 
-def test_durations_add_up_over_a_resume(tmp_path: Path) -> None:
+def test_durations_are_summed_over_resumes(tmp_path: Path) -> None:
     run = interrupted(tmp_path)
     run.update_manifest({"seconds": 100.0})
     with open_run(tmp_path, recipe(), resume=True):
@@ -152,14 +152,14 @@ def test_a_resume_with_a_changed_recipe_names_the_keys(tmp_path: Path) -> None:
         assert Run(run.path).recipe.train.epochs == 9
 
 
-def test_a_run_whose_process_lives_is_left_alone(tmp_path: Path) -> None:
+def test_a_running_run_is_refused(tmp_path: Path) -> None:
     with open_run(tmp_path, recipe()):
         for options in ({}, {"resume": True}, {"force": True}):
             with pytest.raises(RunError, match="right now"), open_run(tmp_path, recipe(), **options):
                 pass
 
 
-def test_a_killed_run_counts_as_interrupted(tmp_path: Path) -> None:
+def test_a_killed_run_is_interrupted(tmp_path: Path) -> None:
     script = textwrap.dedent(
         f"""
         import os, signal
@@ -176,32 +176,32 @@ def test_a_killed_run_counts_as_interrupted(tmp_path: Path) -> None:
 
 
 def test_the_current_folder_may_be_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
     assert complete(Path()).state == "complete"
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_run_set_aside_by_a_process_that_was_killed_is_not_lost(tmp_path: Path, begun: bool) -> None:
+@pytest.mark.parametrize("trained", [False, True])
+def test_a_run_is_restored_if_its_replacement_was_killed(tmp_path: Path, trained: bool) -> None:
     path, backup = tmp_path / "run", tmp_path / ".run.aside"
-    if begun:
+    if trained:
         interrupted(path).append_history({"step": 1})
     complete(backup)
     (backup / "mine").touch()
-    with pytest.raises(RunError, match="interrupted" if begun else "complete"), open_run(path, recipe()):
+    with pytest.raises(RunError, match="interrupted" if trained else "complete"), open_run(path, recipe()):
         pass
-    assert (path / "mine").exists() == (not begun)
+    assert (path / "mine").exists() == (not trained)
     assert not backup.exists()
 
 
-def test_a_folder_that_is_no_run_is_never_touched(tmp_path: Path) -> None:
+def test_other_folders_are_never_changed(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunError, match="is not a run"), open_run(tmp_path, recipe(), force=True):
         pass
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
-def test_a_run_that_was_killed_in_its_first_moment_is_begun_again(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_at_its_start_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(write(recipe()))
     (tmp_path / ".manifest.77.partial.json").touch()
     with open_run(tmp_path, recipe()) as run:
@@ -209,7 +209,7 @@ def test_a_run_that_was_killed_in_its_first_moment_is_begun_again(tmp_path: Path
     assert run.state == "complete"
 
 
-def test_a_users_own_recipe_is_neither_replaced_nor_deleted(tmp_path: Path) -> None:
+def test_a_recipe_of_the_user_is_neither_replaced_nor_deleted(tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text("# my own, with comments")
     with pytest.raises(RunError, match="is not a run"), open_run(tmp_path, recipe()):
         pass
@@ -223,7 +223,7 @@ def test_an_error_after_training_deletes_nothing(tmp_path: Path) -> None:
     assert Run(tmp_path / "run").state == "failed"
 
 
-def test_somebody_elses_manifest_is_no_run(tmp_path: Path) -> None:
+def test_the_manifest_of_another_program_is_no_run(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "a web extension"}')
     (tmp_path / "recipe.toml").touch()
     with pytest.raises(RunError, match="something else"), open_run(tmp_path, recipe(), force=True):
@@ -231,7 +231,7 @@ def test_somebody_elses_manifest_is_no_run(tmp_path: Path) -> None:
     assert (tmp_path / "manifest.json").exists()
 
 
-def test_a_half_written_line_of_history_is_passed_over(tmp_path: Path) -> None:
+def test_an_incomplete_line_of_the_history_is_skipped(tmp_path: Path) -> None:
     run = complete(tmp_path)
     run.append_history({"step": 2, "loss": 1.0})
     with run.layout.history.open("a") as file:
@@ -242,7 +242,7 @@ def test_a_half_written_line_of_history_is_passed_over(tmp_path: Path) -> None:
     assert [line["step"] for line in run.history] == [2, 4]
 
 
-def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_while_writing_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = complete(tmp_path)
     before = run.layout.manifest.read_text()
 
@@ -256,7 +256,7 @@ def test_a_crash_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log.txt", "manifest.json", "recipe.toml"]
 
 
-def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = complete(tmp_path)
 
     def full(*_: object, **__: object) -> None:
@@ -267,7 +267,7 @@ def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.Mon
         run.write_json(run.layout.metrics, {})
 
 
-def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
+def test_saved_predictions_are_read_unchanged(tmp_path: Path) -> None:
     run = complete(tmp_path)
     rng = np.random.default_rng(0)
     predictions = Predictions(
@@ -292,7 +292,7 @@ def test_predictions_come_back_as_they_were(tmp_path: Path) -> None:
     )
 
 
-def test_history_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+def test_the_history_is_truncated_to_the_checkpoint(tmp_path: Path) -> None:
     run = complete(tmp_path)
     for step in (2, 4, 6):
         run.append_history({"step": step, "loss": 1.0})
@@ -300,26 +300,26 @@ def test_history_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     assert [line["step"] for line in run.history] == [2, 4]
 
 
-def test_the_log_of_the_run_is_kept(tmp_path: Path) -> None:
+def test_the_log_is_written_to_the_run_folder(tmp_path: Path) -> None:
     with open_run(tmp_path, recipe()) as run:
         logging.getLogger("slugline").info("precision bf16: because")
     assert "precision bf16: because" in run.layout.log.read_text()
 
 
-def ask_metrics(run: Run) -> object:
+def read_metrics(run: Run) -> object:
     return run.metrics
 
 
-def ask_predictions(run: Run) -> object:
+def read_predictions(run: Run) -> object:
     return run.predictions("test")
 
 
-@pytest.mark.parametrize("ask", [ask_metrics, ask_predictions])
-def test_what_a_run_lacks_is_named(tmp_path: Path, ask: Callable[[Run], object]) -> None:
+@pytest.mark.parametrize("function", [read_metrics, read_predictions])
+def test_missing_results_are_named(tmp_path: Path, function: Callable[[Run], object]) -> None:
     with pytest.raises(RunError, match="is not a run folder"):
-        ask(Run(tmp_path / "nothing"))
+        function(Run(tmp_path / "nothing"))
     with pytest.raises(RunError, match=r"has no .*: the run is interrupted"):
-        ask(interrupted(tmp_path / "run"))
+        function(interrupted(tmp_path / "run"))
 
 
 def test_a_newer_format_and_a_damaged_file_are_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""From a recipe to a classifier by every way of adapting, and from scratch: trained, resumed, loaded, refused."""
+"""Training with each value of model.adapt, and from scratch: resuming, loading, pre-training, invalid recipes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slugline.core.errors import ModelError, RecipeError
 from slugline.data.batching.tokens import tokenizer_fingerprint
 from slugline.data.dataset import load_dataset
 from slugline.models.adaptation.frozen_features import Features, FrozenBase
-from slugline.models.build import pooling_of
+from slugline.models.config import pooling_of
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain
 from slugline.recipe.model_section import ModelSection
@@ -29,7 +29,7 @@ TEXTS = ["market shares profit", "the team won the match", "software and chip"]
 SCRATCH = {"kind": "scratch", "layers": 2, "width": 32, "ffn": 48, "heads": 4, "vocabulary_size": 400}
 
 
-def recipe(csv: Path, model: dict[str, Any], **train_keys: Any) -> Recipe:
+def build_recipe(csv: Path, model: dict[str, Any], **train_keys: Any) -> Recipe:
     keys = {"epochs": 3, "batch_size": 16, "precision": "fp32", "learning_rate": 5e-3, "patience": 0} | train_keys
     return validate(
         {"name": "tiny", "data": {"path": str(csv), "max_length": 24}, "model": model, "train": keys}
@@ -37,7 +37,7 @@ def recipe(csv: Path, model: dict[str, Any], **train_keys: Any) -> Recipe:
     )
 
 
-def ways(base: Path) -> dict[str, dict[str, Any]]:
+def sections(base: Path) -> dict[str, dict[str, Any]]:
     tuned = {"base": str(base), "pooling": "mean"}
     return {
         "lora": tuned | {"adapt": "lora", "lora": {"r": 4}},
@@ -50,44 +50,44 @@ def ways(base: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-NAMES = sorted(ways(Path()))
+NAMES = sorted(sections(Path()))
 
 
 class Stopped(Exception):
-    """The training was cut off."""
+    """Interrupts a training."""
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_cut_off_training_goes_on_to_the_same_weights(
+def test_a_resumed_training_has_the_same_weights(
     tiny_base: Path, news_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """With averaged weights, for whose sake a checkpoint must know all that is ever trained."""
-    asked = recipe(news_csv, ways(tiny_base)[name], weight_averaging="ema", ema_decay=0.9, save_every=3)
-    whole = train(asked, run_dir=tmp_path / "whole")
+    """With weight averaging, because the average has to include weights that are frozen at first."""
+    recipe = build_recipe(news_csv, sections(tiny_base)[name], weight_averaging="ema", ema_decay=0.9, save_every=3)
+    uninterrupted = train(recipe, run_dir=tmp_path / "uninterrupted")
     step_end = HistoryWriter.on_step_end
 
-    def cut_off(self: HistoryWriter, args: Any, state: Any, control: Any, **rest: Any) -> None:
+    def interrupt(self: HistoryWriter, args: Any, state: Any, control: Any, **rest: Any) -> None:
         step_end(self, args, state, control, **rest)
         if state.global_step == 11:
             raise Stopped
 
     with monkeypatch.context() as patch, pytest.raises(Stopped):
-        patch.setattr(HistoryWriter, "on_step_end", cut_off)
-        train(asked, run_dir=tmp_path / "cut")
-    resumed = train(asked, run_dir=tmp_path / "cut", resume=True)
-    ours, theirs = (load_file(run.layout.model / "model.safetensors") for run in (whole, resumed))
-    assert ours.keys() == theirs.keys()
-    assert all(np.array_equal(ours[key], theirs[key]) for key in ours)
-    assert {k: v for k, v in whole.metrics.items() if k != "timing"} == {
+        patch.setattr(HistoryWriter, "on_step_end", interrupt)
+        train(recipe, run_dir=tmp_path / "stopped")
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    expected, found = (load_file(run.layout.model / "model.safetensors") for run in (uninterrupted, resumed))
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+    assert {k: v for k, v in uninterrupted.metrics.items() if k != "timing"} == {
         k: v for k, v in resumed.metrics.items() if k != "timing"
     }
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_best_checkpoint_and_the_run_answer_alike(
+def test_the_best_checkpoint_and_the_run_predict_the_same(
     tiny_base: Path, news_csv: Path, tmp_path: Path, name: str
 ) -> None:
-    run = train(recipe(news_csv, ways(tiny_base)[name], keep_checkpoints=0), run_dir=tmp_path / "run")
+    run = train(build_recipe(news_csv, sections(tiny_base)[name], keep_checkpoints=0), run_dir=tmp_path / "run")
     best = run.layout.checkpoints / f"checkpoint-{run.manifest['chosen']['step']}"
     expected = load(run.path).predict_proba(TEXTS)
     np.testing.assert_allclose(load(best).predict_proba(TEXTS), expected, atol=1e-5)
@@ -97,11 +97,13 @@ def test_the_best_checkpoint_and_the_run_answer_alike(
 
 
 @pytest.mark.parametrize("long", ["head", "window"])
-def test_the_head_of_features_is_the_head_of_texts(tiny_base: Path, news_csv: Path, tmp_path: Path, long: str) -> None:
-    """The last evaluation, made of features, has the figures of the saved model's answers to the texts themselves."""
-    asked = recipe(news_csv, ways(tiny_base)["frozen"], epochs=5)
-    data = asked.data.model_copy(update={"long_texts": long, "max_length": 10, "stride": 2})
-    run = train(asked.model_copy(update={"data": data}), run_dir=tmp_path / "run")
+def test_evaluation_with_features_equals_that_with_texts(
+    tiny_base: Path, news_csv: Path, tmp_path: Path, long: str
+) -> None:
+    """The metrics in the history, computed from features, equal those of the saved model, computed from texts."""
+    recipe = build_recipe(news_csv, sections(tiny_base)["frozen"], epochs=5)
+    data = recipe.data.model_copy(update={"long_texts": long, "max_length": 10, "stride": 2})
+    run = train(recipe.model_copy(update={"data": data}), run_dir=tmp_path / "run")
     assert (run.data["tokens"]["train"]["mean_pieces"] > 1) == (long == "window")
     step = run.manifest["chosen"]["step"]
     of_features = next(line["validation"] for line in run.history if line["step"] == step and "validation" in line)
@@ -109,35 +111,35 @@ def test_the_head_of_features_is_the_head_of_texts(tiny_base: Path, news_csv: Pa
     assert of_features["accuracy"] == run.metrics["validation"]["accuracy"]
 
 
-def test_to_ask_a_frozen_base_is_part_of_the_training(
+def test_training_time_includes_the_computation_of_features(
     tiny_base: Path, news_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def encode(*args: Any, **options: Any) -> Features:
         time.sleep(1.0)
-        return plain(*args, **options)
+        return original(*args, **options)
 
-    plain = FrozenBase.encode
+    original = FrozenBase.encode
     monkeypatch.setattr(FrozenBase, "encode", encode)
-    run = train(recipe(news_csv, ways(tiny_base)["frozen"], epochs=1), run_dir=tmp_path / "run")
+    run = train(build_recipe(news_csv, sections(tiny_base)["frozen"], epochs=1), run_dir=tmp_path / "run")
     assert run.metrics["timing"]["train_seconds"] > 2  # train and validation
 
 
-def test_a_vocabulary_is_learnt_from_training_rows_alone(news_csv: Path, tmp_path: Path) -> None:
-    asked = recipe(news_csv, SCRATCH, epochs=1)
-    run = train(asked, run_dir=tmp_path / "run")
+def test_a_vocabulary_is_trained_only_on_training_rows(news_csv: Path, tmp_path: Path) -> None:
+    recipe = build_recipe(news_csv, SCRATCH, epochs=1)
+    run = train(recipe, run_dir=tmp_path / "run")
     found = tokenizer_fingerprint(load_tokenizer(str(run.layout.tokenizer)))
-    texts = {split: rows["text"][:] for split, rows in load_dataset(asked.data).splits.items()}
+    texts = {split: rows["text"][:] for split, rows in load_dataset(recipe.data).splits.items()}
     allowed = train_tokenizer(texts["train"], "bpe", vocabulary_size=400)
     leaked = train_tokenizer(texts["train"] + texts["test"], "bpe", vocabulary_size=400)
     assert found == tokenizer_fingerprint(allowed) != tokenizer_fingerprint(leaked)
     assert found == tokenizer_fingerprint(load_tokenizer(str(run.layout.model)))
 
 
-def test_counts_are_said_and_recorded(
+def test_parameter_counts_are_logged_and_recorded(
     tiny_base: Path, news_csv: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    run = train(recipe(news_csv, ways(tiny_base)["frozen"], epochs=1), run_dir=tmp_path / "run")
+    run = train(build_recipe(news_csv, sections(tiny_base)["frozen"], epochs=1), run_dir=tmp_path / "run")
     size = run.metrics["size"]
     assert size["trainable_parameters"] == size["head_parameters"] == 3 * 32 + 3
     blocks = size["parameters"] - size["embedding_parameters"] - size["head_parameters"]
@@ -145,46 +147,46 @@ def test_counts_are_said_and_recorded(
 
 
 @pytest.mark.parametrize("name", ["scratch", "lora"])
-def test_folds_answer_as_one(tiny_base: Path, news_csv: Path, tmp_path: Path, name: str) -> None:
-    run = train(recipe(news_csv, ways(tiny_base)[name], epochs=1, folds=2), run_dir=tmp_path / "run")
+def test_an_ensemble_of_folds_predicts(tiny_base: Path, news_csv: Path, tmp_path: Path, name: str) -> None:
+    run = train(build_recipe(news_csv, sections(tiny_base)[name], epochs=1, folds=2), run_dir=tmp_path / "run")
     assert load(run.path).predict_proba(TEXTS).shape == (3, 3)
 
 
-def test_a_small_decoder_is_pre_trained_and_gone_on_from(news_csv: Path, tmp_path: Path) -> None:
-    asked = recipe(news_csv, SCRATCH, epochs=8).model_dump(exclude={"train": {"select_by"}})
-    asked |= {"name": "before", "pretrain": {"sequence_length": 16}}
-    before = pretrain(validate(asked), run_dir=tmp_path / "before")
+def test_a_small_decoder_is_pre_trained_and_fine_tuned(news_csv: Path, tmp_path: Path) -> None:
+    values = build_recipe(news_csv, SCRATCH, epochs=8).model_dump(exclude={"train": {"select_by"}})
+    values |= {"name": "before", "pretrain": {"sequence_length": 16}}
+    before = pretrain(validate(values), run_dir=tmp_path / "before")
     assert before.metrics["validation"]["perplexity"] < before.metrics["size"]["embedding_parameters"] / 32 / 2
     base = str(before.layout.model)
-    after = train(recipe(news_csv, {"kind": "scratch", "base": base}, epochs=1), run_dir=tmp_path / "after")
+    after = train(build_recipe(news_csv, {"kind": "scratch", "base": base}, epochs=1), run_dir=tmp_path / "after")
     assert after.metrics["size"]["embedding_parameters"] == before.metrics["size"]["embedding_parameters"]
     trained, start = (load_file(run.layout.model / "model.safetensors") for run in (after, before))
     moved = np.abs(trained["backbone.embedding.weight"] - start["embedding.weight"]).max()
-    assert 0 < moved < 0.1  # gone on from, not begun anew
+    assert 0 < moved < 0.1  # the weights are those of the pre-training, slightly changed
     assert after.recipe.model.tokenizer == "base"
     assert after.recipe.train.schedule == "one_cycle"
 
 
-def test_every_token_to_be_found_counts(news_csv: Path, tmp_path: Path) -> None:
-    """Loss in training is the loss on validation, before anything is learnt: both are means over the tokens."""
-    asked = recipe(news_csv, SCRATCH | {"dropout": 0.0}, epochs=1, learning_rate=1e-9, logging_steps=1)
-    values = asked.model_dump(exclude={"train": {"select_by"}}) | {"name": "a", "pretrain": {"sequence_length": 3}}
+def test_the_training_loss_is_the_mean_over_all_predicted_tokens(news_csv: Path, tmp_path: Path) -> None:
+    """With a learning rate of nearly 0, training loss and validation loss are the same: both are means over tokens."""
+    recipe = build_recipe(news_csv, SCRATCH | {"dropout": 0.0}, epochs=1, learning_rate=1e-9, logging_steps=1)
+    values = recipe.model_dump(exclude={"train": {"select_by"}}) | {"name": "a", "pretrain": {"sequence_length": 3}}
     run = pretrain(validate(values), run_dir=tmp_path / "run")
     losses = [line["loss"] for line in run.history if "loss" in line]
     assert np.mean(losses) == pytest.approx(run.metrics["validation"]["loss"], rel=0.05)
 
 
-def test_pre_training_goes_on_from_a_small_decoder(news_csv: Path, tmp_path: Path) -> None:
-    asked = recipe(news_csv, SCRATCH, epochs=1).model_dump(exclude={"train": {"select_by"}})
-    first = pretrain(validate(asked | {"pretrain": {"sequence_length": 16}}), run_dir=tmp_path / "first")
-    asked["model"] = {"kind": "scratch", "base": str(first.layout.model)}
-    second = pretrain(validate(asked | {"pretrain": {"sequence_length": 16}}), run_dir=tmp_path / "second")
+def test_pre_training_can_start_from_a_small_decoder(news_csv: Path, tmp_path: Path) -> None:
+    values = build_recipe(news_csv, SCRATCH, epochs=1).model_dump(exclude={"train": {"select_by"}})
+    first = pretrain(validate(values | {"pretrain": {"sequence_length": 16}}), run_dir=tmp_path / "first")
+    values["model"] = {"kind": "scratch", "base": str(first.layout.model)}
+    second = pretrain(validate(values | {"pretrain": {"sequence_length": 16}}), run_dir=tmp_path / "second")
     assert second.metrics["validation"]["loss"] < first.metrics["validation"]["loss"]
 
 
-def test_what_is_no_small_decoder_is_not_gone_on_from(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
+def test_a_base_that_is_not_a_small_decoder_is_refused(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r'is a bert, but model\.kind = "scratch"'):
-        train(recipe(news_csv, {"kind": "scratch", "base": str(tiny_base)}), run_dir=tmp_path / "run")
+        train(build_recipe(news_csv, {"kind": "scratch", "base": str(tiny_base)}), run_dir=tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -209,58 +211,60 @@ def test_what_is_no_small_decoder_is_not_gone_on_from(tiny_base: Path, news_csv:
         ({"kind": "scratch", "pooling": "native"}, "the small decoder has no head of its own"),
     ],
 )
-def test_keys_that_do_not_fit_are_refused(model: dict[str, Any], message: str) -> None:
+def test_keys_that_contradict_each_other_are_refused(model: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         validate({"name": "a", "data": {"name": "ag_news"}, "model": model})
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["token_dropout", "mixup", "cutmix"])
-def test_a_frozen_base_reads_each_text_once_so_nothing_is_hidden_or_mixed(key: str) -> None:
+def test_token_dropout_and_mixing_are_refused_with_a_frozen_base(key: str) -> None:
     with pytest.raises(RecipeError, match="runs the base only once"):
         validate({"name": "a", "data": {"name": "ag_news"}, "model": {"adapt": "frozen"}, "train": {key: 0.2}})
 
 
-def test_a_native_head_brings_its_pooling(tiny_base: Path) -> None:
+def test_the_head_determines_the_default_pooling(tiny_base: Path) -> None:
     assert pooling_of(ModelSection(base=str(tiny_base), head="native")) == "native"
     assert pooling_of(ModelSection(base=str(tiny_base), head="mlp")) == "mean"
     assert pooling_of(ModelSection(kind="decoder", base=str(tiny_base), adapt="adapter")) == "last"
 
 
-def test_both_sides_of_a_comparison_can_have_one_tokenizer(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
+def test_a_model_from_scratch_can_use_the_tokenizer_of_a_base(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
     model = {key: value for key, value in SCRATCH.items() if key != "vocabulary_size"}
-    run = train(recipe(news_csv, model | {"tokenizer": str(tiny_base)}, epochs=1), run_dir=tmp_path / "run")
+    run = train(build_recipe(news_csv, model | {"tokenizer": str(tiny_base)}, epochs=1), run_dir=tmp_path / "run")
     tokenizer = load_tokenizer(str(tiny_base))
     assert run.metrics["size"]["embedding_parameters"] == len(tokenizer) * 32
     assert load_tokenizer(str(run.layout.model))("market share")["input_ids"] == tokenizer("market share")["input_ids"]
     assert not run.layout.tokenizer.exists()
 
 
-def test_a_budget_of_tokens_decides_how_long_is_learnt(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
-    one = train(recipe(news_csv, {"base": str(tiny_base)}, epochs=2), run_dir=tmp_path / "epochs")
+def test_max_tokens_determines_the_length_of_training(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
+    one = train(build_recipe(news_csv, {"base": str(tiny_base)}, epochs=2), run_dir=tmp_path / "epochs")
     tokens = one.metrics["timing"]["tokens"]
-    same = train(recipe(news_csv, {"base": str(tiny_base)}, epochs=9, max_tokens=tokens), run_dir=tmp_path / "tokens")
+    same = train(
+        build_recipe(news_csv, {"base": str(tiny_base)}, epochs=9, max_tokens=tokens), run_dir=tmp_path / "tokens"
+    )
     assert same.metrics["timing"]["tokens"] == tokens
     assert same.metrics["timing"]["epochs"] == pytest.approx(2)
     assert same.metrics["validation"] == one.metrics["validation"]
 
 
-def test_advice_is_given_in_the_budgets_own_key(news_csv: Path, tmp_path: Path) -> None:
-    run = train(recipe(news_csv, SCRATCH, max_tokens=4_000, learning_rate=5e-4), run_dir=tmp_path / "run")
-    told = [line for line in json.loads(run.layout.diagnosis.read_text())["diagnosis"] if line["settings"]]
-    assert told
-    assert not any("train.epochs" in line["advice"] or "train.epochs" in line["settings"] for line in told)
-    assert any("train.max_tokens" in line["settings"] for line in told)
+def test_advice_names_max_tokens_instead_of_epochs_if_it_is_set(news_csv: Path, tmp_path: Path) -> None:
+    run = train(build_recipe(news_csv, SCRATCH, max_tokens=4_000, learning_rate=5e-4), run_dir=tmp_path / "run")
+    advice = [line for line in json.loads(run.layout.diagnosis.read_text())["diagnosis"] if line["settings"]]
+    assert advice
+    assert not any("train.epochs" in line["advice"] or "train.epochs" in line["settings"] for line in advice)
+    assert any("train.max_tokens" in line["settings"] for line in advice)
 
 
-def test_a_model_from_scratch_should_be_the_smaller_one(
+def test_a_comparison_warns_if_the_model_from_scratch_is_larger(
     tiny_base: Path, news_csv: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from slugline.pipeline import compare_runs
 
-    tuned = train(recipe(news_csv, {"base": str(tiny_base)}, epochs=1), run_dir=tmp_path / "tuned")
+    tuned = train(build_recipe(news_csv, {"base": str(tiny_base)}, epochs=1), run_dir=tmp_path / "tuned")
     for width, is_large in ((8, False), (32, True)):
         model = SCRATCH | {"width": width, "ffn": 2 * width, "layers": 1, "vocabulary_size": 300}
-        run = train(recipe(news_csv, model, epochs=1), run_dir=tmp_path / f"scratch-{width}")
+        run = train(build_recipe(news_csv, model, epochs=1), run_dir=tmp_path / f"scratch-{width}")
         compare_runs([tuned.path, run.path])
         assert (f"scratch-{width}, trained from scratch, has" in caplog.text) == is_large

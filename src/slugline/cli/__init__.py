@@ -1,4 +1,18 @@
-"""The command line: parse, call, print. Heavy imports happen inside commands, so that ``--help`` answers at once."""
+"""The command line: parses arguments, calls one function, prints its result.
+
+Heavy imports happen inside commands, so that ``--help`` is fast.
+
+```text
+app.py       the application: commands, errors, exit codes
+train.py     train, pretrain
+models.py    evaluate, predict, compare
+studies.py   study
+recipes.py   recipe new, show, schema
+data.py      data list, inspect, prepare
+system.py    demo, doctor
+output.py    tables and JSON on stdout
+```
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The application: its commands, its global behaviour, and the only place that catches `SluglineError`.
+"""The application: commands, logging, errors. No other module catches `SluglineError`.
 
-Exit codes: 0 done, 1 the user's input is at fault, 2 wrong usage, 3 a check did not hold, 130 stopped by Ctrl-C.
+Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Annotated, TextIO
 import typer
 
 from slugline import __version__
-from slugline.cli import data, models, pretraining, recipes, studies, system
+from slugline.cli import data, models, recipes, studies, system, train
 from slugline.core.errors import SluglineError
 
 app = typer.Typer(
     name="slugline",
-    help="From a labelled text set to a trained, honestly evaluated, usable classifier: recipe in, run out.",
+    help="Train and evaluate text classifiers: a recipe goes in, a run comes out.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,8 +28,8 @@ app = typer.Typer(
 app.command("demo")(system.demo)
 app.add_typer(data.app, name="data")
 app.add_typer(recipes.app, name="recipe")
-app.command("train")(models.train)
-app.command("pretrain")(pretraining.pretrain)
+app.command("train")(train.train)
+app.command("pretrain")(train.pretrain)
 app.command("study")(studies.study)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)
@@ -44,14 +44,16 @@ def _version(requested: bool) -> None:
 
 
 @app.callback()
-def _globally(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors on stderr.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+def _set_up(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors on stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     from slugline.core import progress
 
-    handler = _Stderr()
-    handler.setFormatter(_Terse("%(message)s"))
+    handler = _StderrHandler()
+    handler.setFormatter(_Formatter("%(message)s"))
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     progress.logger.handlers = [handler]
     progress.logger.setLevel(logging.INFO)
@@ -60,8 +62,8 @@ def _globally(
         progress.show()
 
 
-class _Stderr(logging.StreamHandler[TextIO]):
-    """Writes to whatever stderr is at the moment: while a bar is drawn, that is the bar's own, which moves aside."""
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to the present `sys.stderr`: a progress bar replaces it while the bar is drawn."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -71,8 +73,8 @@ class _Stderr(logging.StreamHandler[TextIO]):
         return sys.stderr
 
 
-class _Terse(logging.Formatter):
-    """Messages as they are; only what is unusual says so."""
+class _Formatter(logging.Formatter):
+    """Marks warnings; other messages stay as they are."""
 
     def format(self, record: logging.LogRecord) -> str:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
@@ -80,15 +82,15 @@ class _Terse(logging.Formatter):
 
 
 def main() -> None:
-    """Run the command line and turn errors into one or two lines and an exit code."""
+    """Run the command line and exit with its exit code."""
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command.
+    """Run one command; print errors without a traceback.
 
     Args:
-        arguments: of the command line, without the program's name.
+        arguments: of the command line, without the name of the program.
 
     Returns:
         The exit code.
@@ -101,7 +103,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output went away: `slugline predict ... | head`. Nobody is to be told at exit either.
+        # The reader of stdout has exited: `slugline predict ... | head`. Python would report that again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -110,7 +112,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _usage_error(error: Exception) -> int:
-    """Typer's and click's own errors have an exit code and a way to show themselves; all others are bugs."""
+    """Show an error of typer or click and return its exit code; raise other errors, which are bugs."""
     show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
     if code is None:
         raise error

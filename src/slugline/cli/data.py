@@ -10,14 +10,14 @@ import typer
 
 from slugline.cli.output import Json, print_description, print_json, print_table
 
-app = typer.Typer(no_args_is_help=True, help="Known sets, statistics, splits.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="List, inspect and prepare data sets.", rich_markup_mode=None)
 
-Source = Annotated[str, typer.Argument(help="A known set, a file, a glob, or a folder.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="Keys of [data]: text=headline, any number.")]
+Source = Annotated[str, typer.Argument(help="A file, a glob, a folder, or a known data set.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Keys of [data] to override: text=headline label=topic")]
 
 
 class Format(StrEnum):
-    """Kinds of file that a prepared set may have."""
+    """File formats of a prepared data set."""
 
     JSONL = "jsonl"
     PARQUET = "parquet"
@@ -25,17 +25,17 @@ class Format(StrEnum):
 
 @app.command("list")
 def list_sets(as_json: Json = False) -> None:
-    """Known sets, and which can be had here."""
+    """List the known data sets, and which of them are available without a network."""
     from dataclasses import asdict
 
     from slugline.data.reading.sources import known_sets
 
-    found = known_sets()
+    sets = known_sets()
     if as_json:
-        print_json([asdict(known) for known in found])
+        print_json([asdict(known) for known in sets])
         return
     print_table(
-        ["name", "from", "here", "classes", "rows", "licence"],
+        ["name", "source", "available", "classes", "rows", "licence"],
         [
             [
                 k.name,
@@ -45,14 +45,14 @@ def list_sets(as_json: Json = False) -> None:
                 f"{sum(k.rows.values()):,}" if k.rows else "",
                 k.licence,
             ]
-            for k in found
+            for k in sets
         ],
     )
 
 
 @app.command("inspect")
 def inspect(source: Source, overrides: Overrides = None, as_json: Json = False) -> None:
-    """Counts, lengths in tokens, duplicates, findings, examples."""
+    """Show counts, lengths in tokens, findings and examples of a data set."""
     from slugline.workflows.first_recipe import data_section, inspect_data
 
     described = inspect_data(data_section(source, overrides or []))
@@ -66,10 +66,10 @@ def inspect(source: Source, overrides: Overrides = None, as_json: Json = False) 
 def prepare(
     source: Source,
     overrides: Overrides = None,
-    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("prepared"),
-    format: Annotated[Format, typer.Option(help="Of the split files.")] = Format.JSONL,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("prepared"),
+    format: Annotated[Format, typer.Option(help="Format of the files.")] = Format.JSONL,
 ) -> None:
-    """Clean, split, and write train, validation, test and metadata.json."""
+    """Clean and split a data set; write its splits and metadata.json."""
     from slugline.data.dataset import load_dataset
     from slugline.data.prepared import write_dataset
     from slugline.workflows.first_recipe import data_section
@@ -78,4 +78,4 @@ def prepare(
     write_dataset(dataset, out, format=format.value)
     for split, rows in dataset.splits.items():
         typer.echo(f"{split}: {len(rows):,} rows")
-    typer.echo(f"written to {out}; use it with data.path={out}")
+    typer.echo(f"Written to {out}. Use it in a recipe: data.path={out}")

@@ -1,10 +1,11 @@
-"""How results look on stdout: tables for people, JSON for machines."""
+"""Output of the commands: tables or JSON on stdout, and the message after Ctrl-C on stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,16 +15,30 @@ if TYPE_CHECKING:
     from slugline.workflows.demo import DemoResult
     from slugline.workflows.study.results import StudyResult
 
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@contextmanager
+def interruption_message(hint: str) -> Iterator[None]:
+    """Print a message if Ctrl-C ends the block.
+
+    Args:
+        hint: how to resume.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\nInterrupted. The work done so far is kept. {hint}\n")
+        raise
 
 
 def print_json(values: Any) -> None:
-    """One JSON document on stdout."""
+    """Print a JSON document."""
     typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
 
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout, numbers on the right. Plain when it is no terminal."""
+    """Print a table, with numbers aligned to the right; plain text if stdout is not a terminal."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -43,32 +58,32 @@ def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def _print_plain(rows: Sequence[Sequence[object]]) -> None:
-    """One line a row, columns aligned, however wide: for pipes, logs and `grep`."""
+    """One line per row, of any width, with aligned columns: for pipes, logs and `grep`."""
     widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         typer.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def print_facts(facts: Mapping[str, object]) -> None:
-    """Names and values on stdout, a line each."""
-    width = max(map(len, facts), default=0)
-    for name, value in facts.items():
+def print_values(values: Mapping[str, object]) -> None:
+    """Print names and values, one per line."""
+    width = max(map(len, values), default=0)
+    for name, value in values.items():
         typer.echo(f"  {name.ljust(width)}  {value}")
 
 
 def with_interval(metrics: Mapping[str, Any], name: str) -> str:
-    """A metric and its confidence interval: ``0.9789 [0.9648, 0.9906]``."""
+    """Return a metric with its confidence interval: ``0.9789 [0.9648, 0.9906]``."""
     value = f"{metrics[name]:.4f}"
     interval = metrics.get("confidence_intervals", {}).get(name)
     return value if interval is None else f"{value} [{interval[0]:.4f}, {interval[1]:.4f}]"
 
 
-#: Metrics of the short table.
+#: Metrics in tables of splits and runs.
 SHOWN = ("accuracy", "f1_macro", "f1_weighted", "loss", "ece")
 
 
 def print_metrics(splits: Mapping[str, Mapping[str, Any]]) -> None:
-    """A line for each split, with intervals."""
+    """Print one line for each split, with confidence intervals."""
     print_table(
         ["split", "rows", *SHOWN],
         [
@@ -79,13 +94,10 @@ def print_metrics(splits: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Contenders with intervals, then a sentence for each pair."""
+    """Print one line for each run, with confidence intervals, then a verdict for each pair."""
     print_table(
-        ["contender", *SHOWN],
-        [
-            [contender["name"], *(with_interval(contender, name) for name in SHOWN)]
-            for contender in comparison.to_dict()["runs"]
-        ],
+        ["run", *SHOWN],
+        [[run["name"], *(with_interval(run, name) for name in SHOWN)] for run in comparison.to_dict()["runs"]],
     )
     for sentence in comparison.summary:
         typer.echo(sentence)
@@ -93,7 +105,7 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def print_description(described: Mapping[str, Any]) -> None:
-    """What `slugline data inspect` found."""
+    """Print the description of a data set."""
     splits = list(described["rows"])
     source = described["name"] + (f" ({described['licence']})" if described["licence"] else "")
     typer.echo(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}\n")
@@ -108,7 +120,7 @@ def print_description(described: Mapping[str, Any]) -> None:
 
 
 def _print_classes(described: Mapping[str, Any], splits: Sequence[str]) -> None:
-    """Rows by class and split; where some were let go, those of train before as well."""
+    """Print rows by class and split; if rows of train were dropped, their number before as well."""
     before = described.get("classes_before", {})
     names = [*described["labels"], *(name for name in before if name not in described["labels"])]
     rows = [[name, *(described["classes"][split].get(name, 0) for split in splits)] for name in names]
@@ -125,11 +137,11 @@ def _print_classes(described: Mapping[str, Any], splits: Sequence[str]) -> None:
 def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:
     tokens = described["tokens"]
     if not tokens:
-        typer.echo('\nlengths in tokens need the embedded encoder: pip install "slugline[embedded]"')
+        typer.echo('\nCounting tokens needs the embedded encoder: pip install "slugline[embedded]"')
         return
     typer.echo(f"\nlengths in tokens ({tokens['tokenizer']})")
     quantiles = list(tokens[splits[0]]["length_quantiles"])
-    headers = ["split", "shortest", *(f"{float(q):.0%}" for q in quantiles[1:-1]), "longest", "cut off"]
+    headers = ["split", "shortest", *(f"{float(q):.0%}" for q in quantiles[1:-1]), "longest", "truncated"]
     print_table(
         headers,
         [
@@ -137,11 +149,11 @@ def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:
             for split in splits
         ],
     )
-    typer.echo(f"cut off: texts of more than {tokens['max_length']} tokens (data.max_length)")
+    typer.echo(f"truncated: texts of more than {tokens['max_length']} tokens (data.max_length)")
 
 
 def print_demo(result: DemoResult) -> None:
-    """The comparison of every seed, the median, the answer, and what to try next."""
+    """Print the comparison of each seed, the medians, a prediction, and commands to try next."""
     from slugline.workflows.demo import SENTENCE
 
     for comparison in result.comparisons:
@@ -156,17 +168,17 @@ def print_demo(result: DemoResult) -> None:
             ],
         )
         typer.echo()
-    label, probability = result.answer
-    typer.echo(f"{result.winner.path} scored best on validation. Loaded again, it says of")
+    label, probability = result.prediction
+    typer.echo(f"{result.best.path} scored best on validation. Its prediction for")
     typer.echo(f'  "{SENTENCE}"\n  {label} ({probability:.1%})\n')
-    typer.echo("Now your own file, with a column of texts and a column of labels:")
+    typer.echo("Next, use your own file with a column of texts and a column of labels:")
     typer.echo("  slugline data inspect my.csv")
     typer.echo("  slugline recipe new my.csv > my.toml && slugline train my.toml")
     typer.echo("  slugline predict runs/my --input new.csv --output labelled.csv")
 
 
 def print_study(result: StudyResult) -> None:
-    """A line for each setting, the chosen one, whether it is shown to be better than the next, its test figures."""
+    """Print one line for each setting, the comparison of the two best, and the test scores of the chosen setting."""
     metric = result.study.chosen_by
     shown = list(dict.fromkeys(["accuracy", "f1_macro", "f1_weighted", metric.name]))
     rows = [
@@ -176,10 +188,10 @@ def print_study(result: StudyResult) -> None:
         for setting in result.settings
     ]
     print_table(["step", "overrides", "seeds", *shown, "state"], rows)
-    typer.echo(f"Figures are on validation; {result.study.layout.summary} holds more.")
+    typer.echo(f"Scores are on validation. All results: {result.study.layout.summary}")
     chosen = result.chosen
     if chosen is None:
-        typer.echo("No setting is complete with all its seeds, so none is chosen.")
+        typer.echo("No setting is chosen, because none is complete with all its seeds.")
         return
     typer.echo(f"\n{chosen.setting.title} scored best: {metric.title} {chosen.spread(metric.name)}")
     for seed, comparison in result.comparisons.items():

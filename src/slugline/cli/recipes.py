@@ -9,15 +9,18 @@ import typer
 
 from slugline.cli.output import print_json
 
-app = typer.Typer(no_args_is_help=True, help="Starting points, resolved recipes, the schema.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Create and show recipes.", rich_markup_mode=None)
+
+RecipeFile = Annotated[Path, typer.Argument(help="TOML file of the recipe.")]
+Overrides = Annotated[list[str] | None, typer.Argument(help="Keys to override: train.epochs=1 data.max_length=128")]
 
 
 @app.command("new")
 def new(
-    source: Annotated[str, typer.Argument(help="Your file or folder, or a known set.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, any number.")] = None,
+    source: Annotated[str, typer.Argument(help="A file, a glob, a folder, or a known data set.")],
+    overrides: Overrides = None,
 ) -> None:
-    """A commented recipe for a file or set, on stdout."""
+    """Print a commented recipe for a data set."""
     from slugline.recipe.document import commented
     from slugline.workflows.first_recipe import first_recipe
 
@@ -25,11 +28,8 @@ def new(
 
 
 @app.command("show")
-def show(
-    recipe: Annotated[Path, typer.Argument(help="The recipe: a TOML file.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="key.sub=value, any number.")] = None,
-) -> None:
-    """The resolved recipe: every key with its value."""
+def show(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Print the resolved recipe: every key with its value."""
     from slugline.recipe.recipe import read, write
 
     typer.echo(write(read(recipe, overrides or [])), nl=False)
@@ -37,7 +37,7 @@ def show(
 
 @app.command("schema")
 def schema() -> None:
-    """The JSON schema of recipes, for editors."""
+    """Print the JSON schema of recipes, for editors."""
     from slugline.recipe.recipe import Recipe
 
     print_json(Recipe.model_json_schema())

@@ -1,4 +1,4 @@
-"""`slugline demo` and `slugline doctor`: the whole journey, and what this machine can do."""
+"""`slugline demo` and `slugline doctor`."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.output import Json, print_demo, print_facts, print_json
+from slugline.cli.output import Json, print_demo, print_json, print_values
 
 
 def demo(
-    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many splits and seeds.")] = 1,
-    run_dir: Annotated[Path, typer.Option(help="Folder for the runs.")] = Path("runs/demo"),
+    seeds: Annotated[int, typer.Option(min=1, help="Number of splits and seeds.")] = 1,
+    run_dir: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/demo"),
     as_json: Json = False,
 ) -> None:
-    """The whole journey on embedded data and model: prepare, train three contenders, compare, ask the best."""
+    """Train three classifiers on BBC News, compare them, and predict with the best one. Needs no network."""
     from slugline.workflows.demo import run_demo
 
     result = run_demo(run_dir, seeds=seeds)
@@ -26,13 +26,13 @@ def demo(
 
 
 def doctor(as_json: Json = False) -> None:
-    """What is installed, what the hardware can do, what is missing and how to get it."""
+    """Show the hardware, the installed versions, and how to install what is missing."""
     from slugline.workflows.doctor import examine
 
-    findings = examine()
+    report = examine()
     if as_json:
-        print_json(findings)
+        print_json(report)
         return
-    for title, facts in findings.items():
+    for title, values in report.items():
         typer.echo(title)
-        print_facts(facts)
+        print_values(values)

@@ -1,25 +1,25 @@
-"""What can go wrong, as a tree. The command line catches the root and prints it in one or two lines.
+"""The errors that Slugline raises for problems that a user can fix. The command line prints them without a traceback.
 
 SluglineError
-├── RecipeError     a key, a value, or the recipe file itself
+├── RecipeError     a key, a value, or the recipe file
 ├── DataError       a file, a column, a row, a label
-├── ModelError      a base model, a tokenizer, a folder that is no model
-├── RunError        a run folder: its state, its contents, the disk under it
-├── TrainingError   training cannot go on: loss not finite, memory exhausted
-└── MissingExtra    an optional dependency that is not installed
+├── ModelError      a base model, a tokenizer, a model folder
+├── RunError        a run folder: its state, its contents, its disk
+├── TrainingError   training cannot continue: the loss is not finite, the memory is exhausted
+└── MissingExtra    an optional dependency is not installed
 
-Every error says what is wrong and where, and carries its ``mend``: what the user can do about it.
+The message names the problem and its place; the ``hint`` describes the fix.
 """
 
 from __future__ import annotations
 
 
 class SluglineError(Exception):
-    """Root of all errors that are the user's to mend.
+    """Root of all errors that a user can fix.
 
     Args:
         message: what is wrong and where (file, row, key).
-        hint: what to do about it; shown on a line of its own.
+        hint: how to fix it; shown on its own line.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -32,11 +32,11 @@ class SluglineError(Exception):
 
 
 class RecipeError(SluglineError):
-    """A recipe that cannot be read, or says something that it may not."""
+    """A recipe that cannot be read, or has an invalid key or value."""
 
 
 class DataError(SluglineError):
-    """Texts or labels that cannot be used as they are."""
+    """Texts or labels that cannot be used."""
 
 
 class ModelError(SluglineError):
@@ -44,31 +44,31 @@ class ModelError(SluglineError):
 
 
 class RunError(SluglineError):
-    """A run folder in a state that does not allow what was asked, or a disk that does not take it."""
+    """A run folder in the wrong state for a command, or a disk that is full or not writable."""
 
 
 class TrainingError(SluglineError):
-    """Training that cannot go on."""
+    """Training that cannot continue."""
 
 
 class MissingExtra(SluglineError):
     """A feature whose optional packages are not installed.
 
     Args:
-        feature: what needs the packages, as the subject of a sentence.
+        feature: the feature that needs the packages, as the subject of a sentence.
         extra: name of the extra in ``pip install "slugline[extra]"``.
     """
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(
-            f"{feature} needs packages that are not installed here.",
+            f"{feature} needs packages that are not installed.",
             hint=f'Install them with: pip install "slugline[{extra}]"',
         )
-        self.args = (feature, extra)  # what it is rebuilt from when a fold's process hands it over
+        self.args = (feature, extra)  # pickle rebuilds the error from these, e.g. between the processes of folds
 
 
 def nearest(name: str, known: list[str]) -> str:
-    """``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string."""
+    """Return ``" Did you mean 'x'?"`` for the known name nearest to ``name``, or an empty string."""
     from difflib import get_close_matches
 
     matches = get_close_matches(name, known, n=1)

@@ -1,7 +1,7 @@
-"""What this machine is, and which precision and profile follow from it. Computed on request, never at import.
+"""The hardware of this machine, and the precision and profile that fit it.
 
-`detect` looks; `choose_precision` and `choose_profile` are pure functions of what it saw, so that they can be tested
-with described hardware.
+`detect` inspects the machine when it is called, never at import. `choose_precision` and `choose_profile` are pure
+functions of its result, so that tests can pass any hardware.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from slugline.core.errors import RecipeError
 Device = Literal["cpu", "cuda", "mps"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
-#: Processor flags, as Linux names them, of native bfloat16 matrix products.
+#: Processor flags of native bfloat16 matrix products, as Linux names them.
 BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """A described machine.
+    """The hardware of a machine.
 
     Args:
-        device: where tensors live.
-        device_name: the processor or GPU as it calls itself.
+        device: that computes.
+        device_name: name of the processor or GPU, from its driver.
         cores: CPU cores that this process may use.
         memory_bytes: main memory that this process may use.
         cpu_flags: processor features, as Linux names them.
@@ -48,7 +48,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class PrecisionChoice:
-    """A precision and the reason for it, to be logged."""
+    """A precision, and the reason for it, which is logged."""
 
     precision: Precision
     reason: str
@@ -56,16 +56,16 @@ class PrecisionChoice:
 
 @dataclass(frozen=True)
 class Profile:
-    """What follows from the hardware; never ``batch_size``: a recipe repeats.
+    """Settings that depend on the hardware and do not change the results of a recipe, as ``batch_size`` would.
 
     Args:
-        name: as in ``train.profile``.
-        micro_batch_size: most examples in a forward pass.
-        micro_batch_tokens: most padded tokens in a forward pass.
-        pass_overhead: tokens that a forward and backward pass costs besides its own.
-        workers: processes that prepare batches; 0 = none besides the trainer.
-        autocast: whether reduced precision may be used on this kind of machine.
-        reason: why this one, to be logged.
+        name: value of ``train.profile``.
+        micro_batch_size: maximum number of examples in a forward pass.
+        micro_batch_tokens: maximum number of padded tokens in a forward pass.
+        pass_overhead: constant cost of a forward and backward pass, in tokens.
+        workers: processes that prepare batches; 0 = the training process prepares them.
+        autocast: True if reduced precision may be used.
+        reason: why this profile was chosen; logged.
     """
 
     name: str
@@ -78,53 +78,42 @@ class Profile:
 
 
 PROFILES = {
-    # On a CPU small passes stay in its caches and cost little of themselves: 25 ms, or 150 tokens (22.7M parameters,
-    # two cores), half of it for the gradient of the embeddings. A GPU wants many tokens at
-    # once; its overheads are estimates of what launching a few hundred kernels takes.
+    # CPU: small forward passes fit into the caches. The measured overhead is 25 ms, or 150 tokens (22.7M parameters,
+    # two cores); half of it is the gradient of the embeddings. GPUs need many tokens per pass; their overheads are
+    # estimates of the time to launch a few hundred kernels.
     "cpu": Profile("cpu", 64, micro_batch_tokens=4_096, pass_overhead=150, workers=0, autocast=True),
     "cuda": Profile("cuda", 32, micro_batch_tokens=16_384, pass_overhead=4_096, workers=4, autocast=True),
     "cloud": Profile("cloud", 192, micro_batch_tokens=98_304, pass_overhead=16_384, workers=8, autocast=True),
     "mps": Profile("mps", 32, micro_batch_tokens=8_192, pass_overhead=2_048, workers=0, autocast=False),
 }
 
-#: A GPU with at least this much memory is taken for a cloud GPU.
+#: Minimum memory of a GPU that gets the profile ``cloud``.
 CLOUD_MEMORY_BYTES = 30 * 2**30
 
 
 def detect(device: str = "auto") -> Hardware:
-    """Look at this machine.
+    """Return the hardware of this machine.
 
     Args:
-        device: what of it is to be used; ``auto`` = the fastest that is there.
+        device: to compute on; ``auto`` = the fastest one that is available.
 
     Returns:
-        The machine as far as it is used.
+        The hardware, without its GPU if ``device`` is ``cpu``.
 
     Raises:
-        RecipeError: it has no such device.
+        RecipeError: the device is not available.
     """
-    return use(_detect(), device)
+    return _restrict(_detect(), device)
 
 
-def use(hardware: Hardware, device: str) -> Hardware:
-    """A machine of which one device is used.
-
-    Args:
-        hardware: as it is.
-        device: ``auto``, or where tensors are to live.
-
-    Returns:
-        The same, or without its GPU.
-
-    Raises:
-        RecipeError: it has no such device.
-    """
+def _restrict(hardware: Hardware, device: str) -> Hardware:
+    """The hardware without its GPU if ``device`` is ``cpu``."""
     if device in ("auto", hardware.device):
         return hardware
     if device != "cpu":
         raise RecipeError(
-            f"the device {device} is not here, only {hardware.device}: {hardware.device_name}.",
-            hint='Leave train.device at "auto"; slugline doctor says what is here.',
+            f"the device {device} is not available; this machine has {hardware.device}: {hardware.device_name}.",
+            hint='Set train.device to "auto". `slugline doctor` shows the available device.',
         )
     return Hardware("cpu", _cpu_name(), hardware.cores, hardware.memory_bytes, hardware.cpu_flags)
 
@@ -151,48 +140,48 @@ def _detect() -> Hardware:
 
 
 def choose_precision(hardware: Hardware, requested: str = "auto", *, autocast: bool = True) -> PrecisionChoice:
-    """The fastest precision that this hardware has natively, or the one asked for.
+    """Return the requested precision, or the fastest one that the hardware supports natively.
 
     Args:
-        hardware: as `detect` gives it.
-        requested: ``auto``, or a precision of the recipe.
-        autocast: False where the profile rules reduced precision out.
+        hardware: from `detect`.
+        requested: ``auto``, or a precision.
+        autocast: False if the profile forbids reduced precision.
 
     Returns:
         The choice with its reason.
     """
     if requested != "auto":
-        return PrecisionChoice(requested, "asked for by train.precision")  # type: ignore[arg-type]
+        return PrecisionChoice(requested, "set by train.precision")  # type: ignore[arg-type]
     if not autocast:
-        return PrecisionChoice("fp32", f"the {hardware.device} profile does not reduce precision")
+        return PrecisionChoice("fp32", f"the profile {hardware.device} does not use reduced precision")
     if hardware.device == "cuda":
         capability = hardware.cuda_capability or (0, 0)
-        written = ".".join(map(str, capability))
+        capability_name = ".".join(map(str, capability))
         if capability >= (8, 0):
-            return PrecisionChoice("bf16", f"compute capability {written} has native bfloat16")
+            return PrecisionChoice("bf16", f"compute capability {capability_name} has native bfloat16")
         if capability >= (7, 0):
-            return PrecisionChoice("fp16", f"compute capability {written} has fast float16 but no bfloat16")
-        return PrecisionChoice("fp32", f"compute capability {written} has no fast reduced precision")
+            return PrecisionChoice("fp16", f"compute capability {capability_name} has fast float16 but no bfloat16")
+        return PrecisionChoice("fp32", f"compute capability {capability_name} has no fast reduced precision")
     if hardware.device == "mps":
         return PrecisionChoice("fp32", "Apple's GPU gains little from reduced precision at these sizes")
-    found = sorted(hardware.cpu_flags & BF16_FLAGS)
-    if found:
-        return PrecisionChoice("bf16", f"the processor multiplies bfloat16 natively ({', '.join(found)})")
+    bf16_flags = sorted(hardware.cpu_flags & BF16_FLAGS)
+    if bf16_flags:
+        return PrecisionChoice("bf16", f"the processor multiplies bfloat16 natively ({', '.join(bf16_flags)})")
     return PrecisionChoice("fp32", "the processor has no native bfloat16 (no AVX512-BF16, no AMX)")
 
 
 def choose_profile(hardware: Hardware, requested: str = "auto") -> Profile:
-    """The profile of this hardware, or the one asked for, with its reason.
+    """Return the requested profile, or the one that fits the hardware.
 
     Args:
-        hardware: as `detect` gives it.
+        hardware: from `detect`.
         requested: ``auto``, or a name in `PROFILES`.
 
     Returns:
-        The profile.
+        The profile with its reason.
     """
     if requested != "auto":
-        name, reason = requested, "asked for by train.profile"
+        name, reason = requested, "set by train.profile"
     elif hardware.device == "cuda" and hardware.device_memory_bytes >= CLOUD_MEMORY_BYTES:
         name, reason = "cloud", f"a GPU with {hardware.device_memory_bytes / 2**30:.0f} GiB"
     else:
@@ -202,7 +191,7 @@ def choose_profile(hardware: Hardware, requested: str = "auto") -> Profile:
 
 
 def peak_memory_bytes() -> int:
-    """Most memory held so far: of the GPU where it is used, else resident memory of this process."""
+    """Return the peak memory of this process: memory of the GPU if it was used, else resident memory."""
     import torch
 
     on_gpu = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
@@ -239,8 +228,8 @@ def _memory() -> int:
     return total
 
 
-def _cpu_lines(*names: str) -> str:
-    """First value in /proc/cpuinfo under one of ``names``; empty where there is no such file."""
+def _cpu_value(*names: str) -> str:
+    """First value in /proc/cpuinfo under one of ``names``; empty if the file does not exist."""
     path = Path("/proc/cpuinfo")
     if not path.is_file():
         return ""
@@ -252,8 +241,8 @@ def _cpu_lines(*names: str) -> str:
 
 
 def _cpu_flags() -> frozenset[str]:
-    return frozenset(_cpu_lines("flags", "Features").split())
+    return frozenset(_cpu_value("flags", "Features").split())
 
 
 def _cpu_name() -> str:
-    return _cpu_lines("model name") or platform.processor() or platform.machine()
+    return _cpu_value("model name") or platform.processor() or platform.machine()

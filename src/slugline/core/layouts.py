@@ -1,4 +1,4 @@
-"""File names of the folders that Slugline writes, as data. The only place that knows them; imports nothing of ours."""
+"""Names of all files in the folders that Slugline writes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class RunLayout:
-    """Where everything lies in a run folder.
+    """Paths in a run folder.
 
     >>> RunLayout(Path("runs/bbc")).predictions("test").as_posix()
     'runs/bbc/predictions/test.parquet'
@@ -18,7 +18,7 @@ class RunLayout:
 
     @property
     def recipe(self) -> Path:
-        """Resolved recipe; written first."""
+        """Resolved recipe; the first file of a run."""
         return self.root / "recipe.toml"
 
     @property
@@ -28,12 +28,12 @@ class RunLayout:
 
     @property
     def history(self) -> Path:
-        """One line per logged step and per evaluation."""
+        """Training history: one line per logged update and per evaluation."""
         return self.root / "history.jsonl"
 
     @property
     def metrics(self) -> Path:
-        """Every figure that a report may quote."""
+        """Metrics of every scored split, with confidence intervals."""
         return self.root / "metrics.json"
 
     @property
@@ -43,47 +43,47 @@ class RunLayout:
 
     @property
     def calibration(self) -> Path:
-        """Temperature and thresholds, and what they were fitted on."""
+        """Temperature, and the split that it was fitted on."""
         return self.root / "calibration.json"
 
     @property
     def errors(self) -> Path:
-        """Most confused pairs and most confident mistakes."""
+        """Most confused pairs of classes, and most confident errors."""
         return self.root / "errors.json"
 
     @property
     def diagnosis(self) -> Path:
-        """In plain words what the run shows, and which setting to change."""
+        """Problems that the run shows, each with the setting to change."""
         return self.root / "diagnosis.json"
 
     @property
     def tracking(self) -> Path:
-        """What trackers write, where the user sends them nowhere else."""
+        """Files of trackers, unless their own environment variables name another folder or server."""
         return self.root / "tracking"
 
     @property
     def log(self) -> Path:
-        """What the terminal said, without bars."""
+        """Messages of the terminal, without progress bars."""
         return self.root / "log.txt"
 
     @property
     def model(self) -> Path:
-        """The trained model in the Hugging Face layout, or the linear kind's."""
+        """Folder of the trained model, see `ModelLayout`."""
         return self.root / "model"
 
     @property
     def adapter(self) -> Path:
-        """PEFT's own files, where the recipe adapts with it; ``model`` then holds the merged weights."""
+        """Adapter in PEFT's format, if the recipe trains one with PEFT; ``model`` holds the merged weights."""
         return self.root / "adapter"
 
     @property
     def tokenizer(self) -> Path:
-        """The tokenizer that was trained for this run, as soon as it is; ``model`` holds it as well."""
+        """The tokenizer, if this run trains one; saved before training starts, and again in ``model``."""
         return self.root / "tokenizer"
 
     @property
     def checkpoints(self) -> Path:
-        """Resumable states."""
+        """Checkpoints, see `CheckpointLayout`."""
         return self.root / "checkpoints"
 
     @property
@@ -92,27 +92,27 @@ class RunLayout:
         return self.root / "plots"
 
     def fold(self, number: int) -> Path:
-        """Run folder of one fold of a cross-validation, counted from 1."""
+        """Return the run folder of one fold of a cross-validation, counted from 1."""
         return self.root / "folds" / str(number)
 
     @property
     def folds(self) -> list[Path]:
-        """Folders of the folds that have begun, in order."""
-        begun = (path for path in (self.root / "folds").glob("*") if path.name.isdigit())
-        return sorted(begun, key=lambda path: int(path.name))
+        """Run folders of the folds that were started, in order."""
+        started = (path for path in (self.root / "folds").glob("*") if path.name.isdigit())
+        return sorted(started, key=lambda path: int(path.name))
 
     def predictions(self, split: str) -> Path:
-        """Every prediction of one split."""
+        """Return the path of the predictions of one split."""
         return self.root / "predictions" / f"{split}.parquet"
 
     def is_run(self) -> bool:
-        """Whether the folder is a run at all, in whatever state."""
+        """Return True if the folder is a run, in any state."""
         return self.manifest.is_file() and self.recipe.is_file()
 
 
 @dataclass(frozen=True)
 class StudyLayout:
-    """Where everything lies in the folder of a study.
+    """Paths in the folder of a study.
 
     >>> StudyLayout(Path("runs/rates")).member("warm", "warmup=0.1,seed=13").as_posix()
     'runs/rates/warm/warmup=0.1,seed=13'
@@ -122,28 +122,28 @@ class StudyLayout:
 
     @property
     def summary(self) -> Path:
-        """What became of every member, figures over the seeds, the chosen setting."""
+        """State and metrics of every member and setting, and the chosen setting."""
         return self.root / "study.json"
 
     @property
     def plots(self) -> Path:
-        """Learning curves, where the number of training rows varies."""
+        """Learning curves, if the number of training rows varies."""
         return self.root / "plots"
 
     def member(self, step: str, name: str) -> Path:
-        """The run folder of one member."""
+        """Return the run folder of one member."""
         return self.root / step / name
 
 
 @dataclass(frozen=True)
 class ModelLayout:
-    """Where things lie in a model folder."""
+    """Paths in a model folder."""
 
     root: Path
 
     @property
     def config(self) -> Path:
-        """Hugging Face configuration; also names the architecture."""
+        """Configuration in the Hugging Face format; names the architecture."""
         return self.root / "config.json"
 
     @property
@@ -158,13 +158,13 @@ class ModelLayout:
 
     @property
     def pooling(self) -> Path:
-        """What a sentence-transformers folder says of its pooling."""
+        """Pooling of a sentence-transformers model."""
         return self.root / "1_Pooling" / "config.json"
 
 
 @dataclass(frozen=True)
 class CheckpointLayout:
-    """What Slugline adds to a checkpoint of transformers' ``Trainer``."""
+    """Paths in a checkpoint of transformers' ``Trainer``, with the files that Slugline adds."""
 
     root: Path
 
@@ -175,17 +175,17 @@ class CheckpointLayout:
 
     @property
     def seal(self) -> Path:
-        """Checksums of all files; written last, so that its presence means complete."""
+        """Checksums of all files; written last, so that a checkpoint without this file is incomplete."""
         return self.root / "seal.json"
 
     @property
     def averaged(self) -> Path:
-        """Averaged weights, which are those that were evaluated; only where the recipe averages."""
+        """Averaged weights, if the recipe averages; these are the weights that were evaluated."""
         return self.root / "averaged.safetensors"
 
     @property
     def arguments(self) -> Path:
-        """The pickle that ``Trainer`` leaves behind; never read, always deleted."""
+        """Pickle written by ``Trainer``; deleted, never read."""
         return self.root / "training_args.bin"
 
     @property

@@ -1,7 +1,7 @@
-"""Bars for people at a terminal, plain lines for everybody else, silence for programs that import Slugline.
+"""Progress of long tasks: bars at a terminal, plain lines elsewhere, nothing for programs that import Slugline.
 
-The command line calls `show`; whatever takes long calls `track`. Messages go through the logger ``slugline``, bars do
-not, so that a run's log holds no bars.
+The command line calls `show`; functions that take long call `track`. Messages go through the logger ``slugline``.
+Progress does not, so that it stays out of the log of a run.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _shown = False
 
 
 def show() -> None:
-    """Let `track` draw on stderr from now on; without this call it stays silent."""
-    global _shown  # noqa: PLW0603  # one terminal, one switch
+    """Make `track` write to stderr from now on; before this call it writes nothing."""
+    global _shown  # noqa: PLW0603  # a process has one terminal
     _shown = True
 
 
 @contextmanager
 def track(task: str, total: int | None = None, *, unit: str = "") -> Iterator[Callable[[int], None]]:
-    """Show how far a task has come.
+    """Show the progress of a task.
 
     Args:
-        task: what is being done: ``"tokenising"``.
-        total: number of units, where it is known.
-        unit: what is counted: ``"texts"``.
+        task: name of the task: ``"tokenising"``.
+        total: number of units; None = unknown.
+        unit: name of the units: ``"texts"``.
 
     Yields:
         A function to call with the number of units done since the last call.
@@ -65,7 +65,7 @@ def _bar(task: str, total: int | None, unit: str) -> Iterator[Callable[[int], No
 
 
 def _plain(task: str, total: int | None, unit: str) -> Callable[[int], None]:
-    """A line now and then, and none for what is over before the first is due."""
+    """A line every `INTERVAL_SECONDS`; tasks that end earlier write none."""
     started = last = time.monotonic()
     done = 0
 

@@ -1,6 +1,6 @@
-"""Files that come into being in one piece: written under a temporary name, flushed, renamed.
+"""Files and folders that are complete or do not exist: written under a temporary name, flushed, then renamed.
 
-What exists under its own name is whole; what a crash leaves behind bears a name that nobody reads.
+After a crash only files with temporary names remain, and no code reads those.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import platformdirs
 
 from slugline.core.errors import RunError
 
-#: What the system says of places where nothing can be written.
+#: Error numbers of paths that are not writable.
 UNWRITABLE = (
     *(errno.EACCES, errno.EROFS, errno.EPERM, errno.EIO),
     *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ENAMETOOLONG),
@@ -24,22 +24,22 @@ UNWRITABLE = (
 
 
 def cache_dir() -> Path:
-    """Where results that can be made again are kept: ``SLUGLINE_CACHE``, or the user's cache folder."""
+    """Return the folder of cached results: ``SLUGLINE_CACHE``, or the user's cache folder."""
     return Path(os.environ.get("SLUGLINE_CACHE") or platformdirs.user_cache_dir("slugline"))
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of ``path`` once the block ends well; its folder is made.
+    """Replace a file by a temporary one when the block ends without an error; create its folder if necessary.
 
     Args:
-        path: the file to write.
+        path: of the file.
 
     Yields:
-        Where to write it; of this process alone, so that two may write one file.
+        Path of the temporary file. It contains the process id, so that two processes can write the same file.
 
     Raises:
-        RunError: the disk is full or cannot be written.
+        RunError: the disk is full or not writable.
     """
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     with disk_errors(path):
@@ -55,16 +55,16 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill that takes the place of ``path`` once the block ends well.
+    """Replace a folder by a temporary one when the block ends without an error.
 
     Args:
-        path: the folder that is to appear.
+        path: of the folder.
 
     Yields:
-        The folder to fill.
+        Path of the temporary folder, which is empty.
 
     Raises:
-        RunError: the disk is full or cannot be written.
+        RunError: the disk is full or not writable.
     """
     temporary = path.with_name(f".{path.name}.partial")
     with disk_errors(path):
@@ -77,13 +77,13 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk under ``path`` into a `RunError`, whoever was writing.
+    """Raise a `RunError` if the disk under ``path`` is full or not writable, whichever library reports that.
 
     Args:
-        path: the file or folder being written, named in the message.
+        path: the file or folder that is written; named in the message.
 
     Raises:
-        RunError: the disk is full, or the place cannot be written.
+        RunError: the disk is full, or the path is not writable.
     """
     try:
         yield
@@ -92,11 +92,11 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise _full(path) from error
         if error.errno in UNWRITABLE:
             raise RunError(
-                f"{path}: cannot be written ({error.strerror}).", hint="Choose a folder that you may write to."
+                f"{path} is not writable ({error.strerror}).", hint="Choose a folder that you may write to."
             ) from error
         raise
     except Exception as error:
-        # safetensors and torch report a full disk in their own words.
+        # safetensors and torch raise their own errors, not OSError.
         if "No space left" in str(error) or "failed writing file" in str(error):
             raise _full(path) from error
         raise
@@ -104,7 +104,7 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def _full(path: Path) -> RunError:
     return RunError(
-        f"{path}: the disk is full.", hint="Free some space and go on with --resume: what was complete is intact."
+        f"{path}: the disk is full.", hint="Free some space, then use --resume: files written so far are intact."
     )
 
 

@@ -1,1 +1,13 @@
-"""Texts and labels on their way to the model: read, checked, split, tokenised, batched."""
+"""Texts and labels on their way to the model: read, checked, split, tokenised, batched.
+
+```text
+reading/      from a place to rows
+preparing/    from rows to checked splits
+batching/     from texts to tokens and batches
+dataset.py    TextDataset: texts and labels in splits, with their origin
+folds.py      folds_of: the data sets of a cross-validation
+corpus.py     Corpus: texts without labels, to pre-train on
+prepared.py   prepared sets: a data set written to files
+findings.py   Finding: something noticed about the data
+```
+"""

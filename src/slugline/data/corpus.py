@@ -1,7 +1,7 @@
-"""`Corpus`: texts to pre-train on, without labels, and where they came from.
+"""`Corpus`: texts without labels to pre-train on, and their sources.
 
-Only training rows become part of it, and none whose text also stands in a validation or test split: neither of the sets
-that the texts come from, nor of the data that the model will be judged on.
+A corpus has only training rows, and no text that is also in a validation or test split of its sources or of the data
+that the model will be evaluated on.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning, duplicates, statistics
 from slugline.data.preparing.row_ids import row_ids
 from slugline.data.reading import sources
-from slugline.data.reading.columns import LOOK_AT_ROWS, choose_text_columns, join_text
+from slugline.data.reading.columns import SAMPLE_ROWS, choose_text_columns, join_text
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
 
 logger = logging.getLogger(__name__)
 
-#: Splits whose texts a model is judged on.
+#: Splits that models are evaluated on.
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 
-#: Texts in `Corpus.describe`, and how many of their characters.
+#: Example texts in `Corpus.describe`, and their characters.
 SHOWN_TEXTS, SHOWN_CHARACTERS = 3, 300
 
 
@@ -39,10 +39,10 @@ class Corpus:
     """Texts without labels.
 
     Args:
-        texts: cleaned, none empty, no two the same.
-        sources: where they came from.
-        clean: cleaning steps that were taken.
-        findings: what was left out.
+        texts: cleaned, not empty, all different.
+        sources: of the texts.
+        clean: cleaning steps of the texts.
+        findings: about dropped texts.
     """
 
     texts: list[str]
@@ -52,7 +52,7 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the texts in their order."""
+        """SHA-256 of the texts in their order."""
         digest = hashlib.sha256()
         for text in self.texts:
             encoded = text.encode("utf-8", "surrogatepass")
@@ -60,7 +60,7 @@ class Corpus:
         return digest.hexdigest()
 
     def to_manifest(self) -> dict[str, Any]:
-        """What a manifest must hold to say which texts these were."""
+        """Return the values that identify the texts in a manifest."""
         return {
             "name": " + ".join(source.name for source in self.sources),
             "fingerprint": self.fingerprint,
@@ -70,7 +70,7 @@ class Corpus:
         }
 
     def describe(self) -> dict[str, Any]:
-        """The texts in figures: `to_manifest`, lengths, findings, a few examples; for ``data.json``."""
+        """Return `to_manifest`, text lengths, findings, and a few example texts, for ``data.json``."""
         return {
             **self.to_manifest(),
             "lengths": {"train": statistics.length_quantiles(self.texts)},
@@ -79,108 +79,109 @@ class Corpus:
         }
 
 
-def load_corpus(places: Sequence[SourceSection], data: DataSection | None) -> Corpus:
-    """Gather texts to pre-train on.
+def load_corpus(sections: Sequence[SourceSection], data: DataSection | None) -> Corpus:
+    """Load texts to pre-train on.
 
     Args:
-        places: where from; empty = the training texts of ``data``.
-        data: what the model will be judged on: its cleaning is used, and texts of its validation and test splits are
-            left out; None where that is not known.
+        sections: sources of the texts; empty = the training texts of ``data``.
+        data: that the model will be evaluated on. Its cleaning steps are used, and texts of its validation and test
+            splits are dropped. None = not known.
 
     Returns:
-        The texts. What was left out is in the findings and in the log.
+        The texts. Dropped texts are in its findings and in the log.
 
     Raises:
-        DataError: the texts cannot be had or read, or none is left.
-        MissingExtra: the embedded set was asked for and is not installed.
+        DataError: the texts cannot be found or read, or none is left.
+        MissingExtra: the embedded set is requested but not installed.
     """
-    assert places or data, "the recipe's schema asks for one of them"
+    assert sections or data, "the recipe's schema requires one of them"
     dataset = load_dataset(data) if data else None
     steps = tuple((data or DataSection.model_construct()).clean)
-    held_out = _texts_held_out(dataset) if dataset else []
-    if dataset and not places:
-        gathered = [(dataset.source, dataset["train"]["text"][:])]
-    else:
-        gathered = []
-        for place in places:
-            raw = sources.read(place)
-            read, theirs = _read_texts(raw, place, steps, _ids_held_out(place, raw, data, dataset))
-            gathered.append((raw.source, read))
-            held_out += theirs
-            if len(raw.rows) == 1 and data is None:
-                logger.warning(
-                    "%s brings no test rows of its own: give [data], or texts that it will be tested on are learnt.",
-                    raw.source.name,
-                )
-    texts, findings = _check_can_open([text for _, some in gathered for text in some], held_out)
+    held_out = _held_out_texts(dataset) if dataset else []
+    collected: list[tuple[SourceInfo, list[str]]] = []
+    if dataset and not sections:
+        collected.append((dataset.source, dataset["train"]["text"][:]))
+    for section in sections:
+        raw = sources.read(section)
+        training_texts, held_out_texts = _read_texts(raw, section, steps, _held_out_rows(section, raw, data, dataset))
+        collected.append((raw.source, training_texts))
+        held_out += held_out_texts
+        if len(raw.rows) == 1 and data is None:
+            logger.warning(
+                "%s has no test rows of its own: set [data], or the model is pre-trained on texts that it may be "
+                "tested on later.",
+                raw.source.name,
+            )
+    texts, findings = _select_texts([text for _, source_texts in collected for text in source_texts], held_out)
     for finding in findings:
         logger.info(finding.message)
     if not texts:
         raise DataError("there is no text to pre-train on.", hint="Check pretrain.texts, or [data].")
-    return Corpus(texts, tuple(source for source, _ in gathered), steps, tuple(findings))
+    return Corpus(texts, tuple(source for source, _ in collected), steps, tuple(findings))
 
 
-def _texts_held_out(dataset: TextDataset) -> list[str]:
+def _held_out_texts(dataset: TextDataset) -> list[str]:
     return [text for split in HELD_OUT if split in dataset.splits for text in dataset[split]["text"][:]]
 
 
-def _ids_held_out(
-    place: SourceSection, raw: RawData, data: DataSection | None, dataset: TextDataset | None
+def _held_out_rows(
+    section: SourceSection, raw: RawData, data: DataSection | None, dataset: TextDataset | None
 ) -> dict[Split, list[bool]]:
-    """Which rows of a place the data set judges by, whatever columns either of them reads; by split and row."""
-    if data is None or dataset is None or not _is_part_of(place, data):
+    """True for each row of a source, by split, that is in validation or test of the data set."""
+    if data is None or dataset is None or not _is_source_of(section, data):
         return {}
     column = data.id if data.id in raw.rows["train"][0] else str(raw.columns.get("id", ""))
     held_out = {name for split in HELD_OUT if split in dataset.splits for name in dataset[split]["id"][:]}
     ids = row_ids(raw.rows, column=column)
-    return {split: [name in held_out for name in some] for split, some in ids.items()}
+    return {split: [name in held_out for name in ids[split]] for split in ids}
 
 
-def _is_part_of(place: SourceSection, data: DataSection) -> bool:
-    return any((place.name, place.path, place.hub) == (one.name, one.path, one.hub) for one in data.all_sources())
+def _is_source_of(section: SourceSection, data: DataSection) -> bool:
+    address = (section.name, section.path, section.hub)
+    return any(address == (source.name, source.path, source.hub) for source in data.all_sources())
 
 
 def _read_texts(
-    raw: RawData, place: SourceSection, steps: Sequence[str], judged_by: dict[Split, list[bool]]
+    raw: RawData, section: SourceSection, steps: Sequence[str], held_out_rows: dict[Split, list[bool]]
 ) -> tuple[list[str], list[str]]:
-    """Cleaned texts of one place: those to learn from, and those that are held out."""
+    """Clean the texts of a source; return its training texts and its held-out texts."""
     columns = choose_text_columns(
-        raw.rows["train"][:LOOK_AT_ROWS],
-        place.text,
+        raw.rows["train"][:SAMPLE_ROWS],
+        section.text,
         raw.columns.get("text", ()),
-        where=raw.file("train"),
+        where=raw.file_names("train"),
         option="text in [[pretrain.texts]]",
     )
-    learnt: list[str] = []
+    training: list[str] = []
     held_out: list[str] = []
     with track("cleaning", sum(map(len, raw.rows.values())), unit="texts") as advance:
         for split, rows in raw.rows.items():
-            for row, is_judged_by in zip(rows, judged_by.get(split, [False] * len(rows)), strict=True):
+            for row, is_held_out in zip(rows, held_out_rows.get(split, [False] * len(rows)), strict=True):
                 text = cleaning.clean(join_text(row, columns), steps)
-                (held_out if split in HELD_OUT or is_judged_by else learnt).append(text)
+                (held_out if split in HELD_OUT or is_held_out else training).append(text)
                 advance(1)
-    return learnt, held_out
+    return training, held_out
 
 
-def _check_can_open(texts: Sequence[str], held_out: Collection[str]) -> tuple[list[str], list[Finding]]:
-    """Texts that may be learnt, each once, and findings about the others."""
-    forbidden = {duplicates.same_text_key(text) for text in held_out}
-    admitted: dict[str, str] = {}
+def _select_texts(texts: Sequence[str], held_out: Collection[str]) -> tuple[list[str], list[Finding]]:
+    """Drop empty, held-out and repeated texts; return the others, and findings about the dropped ones."""
+    held_out_keys = {duplicates.same_text_key(text) for text in held_out}
+    selected: dict[str, str] = {}
     empty = leaked = 0
     for text in texts:
         key = duplicates.same_text_key(text)
         if not key:
             empty += 1
-        elif key in forbidden:
+        elif key in held_out_keys:
             leaked += 1
         else:
-            admitted.setdefault(key, text)
+            selected.setdefault(key, text)
     counts = {
-        "empty text": (empty, "empty texts: {} (left out)"),
-        "leak": (leaked, "texts that also stand in a validation or test split: {} (left out)"),
-        "repetition": (len(texts) - empty - leaked - len(admitted), "repeated texts: {} (read once)"),
+        "empty text": (empty, "empty texts: {} (dropped)"),
+        "leak": (leaked, "texts that are also in a validation or test split: {} (dropped)"),
+        "repetition": (len(texts) - empty - leaked - len(selected), "repeated texts: {} (used once)"),
     }
     findings = [
         Finding(kind, count, message.format(f"{count:,}")) for kind, (count, message) in counts.items() if count
     ]
-    return list(admitted.values()), findings
+    return list(selected.values()), findings

@@ -1,7 +1,7 @@
-"""`TextDataset`: texts with labels in splits, and everything a run must know about where they came from.
+"""`TextDataset`: texts with labels in splits, with their origin and the findings about them.
 
-`load_dataset` is the story: read the sources, filter classes, check, let rows go, split, take a part. A data section
-goes in; `to_manifest` go into a run's manifest.json, `describe` into its data.json.
+`load_dataset` lists all steps from a data section to a data set. A run stores `TextDataset.to_manifest` in its
+manifest.json and `TextDataset.describe` in its data.json.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import LabelSet, Split
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
-from slugline.data.preparing import apply_splits as cutting
-from slugline.data.preparing import filters, statistics
-from slugline.data.preparing.examples import Examples
+from slugline.data.preparing import apply_splits, filters, statistics
+from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
 from slugline.data.reading.raw_data import SourceInfo
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Rows of each split in `describe`, and how much of their texts.
+#: Example rows of each split in `describe`, and the characters of their texts.
 SHOWN_ROWS = 3
 SHOWN_CHARACTERS = 300
 
@@ -44,15 +43,15 @@ class TextDataset:
 
     Args:
         splits: columns ``id`` (str), ``text`` (str, cleaned) and ``label`` (int64, index into ``labels``).
-        labels: the K classes, each of which train has.
-        source: where the rows came from.
+        labels: the K classes; train has rows of each.
+        source: origin of the rows.
         fingerprint: SHA-256 over ids, texts and labels of all splits.
-        findings: what was noticed on the way, in order.
-        text: the columns that make the text, joined by a blank.
-        label: the column of the labels.
-        clean: cleaning steps that were taken.
-        clusters: ids of train and validation rows that nearly repeat each other: on one side of any further cut.
-        classes_before: rows of train by class before any filter or split; empty where no row was let go.
+        findings: of reading and preparing, in order.
+        text: text columns, joined by a blank.
+        label: label column.
+        clean: cleaning steps of the texts.
+        clusters: ids of train and validation rows that are near duplicates; each cluster stays in one fold.
+        classes_before: rows of train by class before any filter or split; empty if no filter dropped a row of train.
     """
 
     splits: Mapping[Split, datasets.Dataset]
@@ -71,12 +70,12 @@ class TextDataset:
             known = list(self.splits)
             raise DataError(
                 f"{self.source.name} has no split {split!r}, only {', '.join(known)}.{nearest(split, [*known])}",
-                hint=f"Give data.{split}_path, or a data.{split}_fraction above 0.",
+                hint=f"Set data.{split}_path, or a data.{split}_fraction above 0.",
             )
-        return self.splits[split]  # type: ignore[index]  # str is what callers have; membership was checked
+        return self.splits[split]  # type: ignore[index]  # callers have a str; membership was checked
 
     def to_manifest(self) -> dict[str, Any]:
-        """What a manifest must hold to say which data this was."""
+        """Return the values that identify the data in a manifest."""
         return {
             "name": self.source.name,
             "fingerprint": self.fingerprint,
@@ -84,18 +83,18 @@ class TextDataset:
             "revision": self.source.revision,
             "url": self.source.url,
             "labels": list(self.labels.names),
-            "rows": {split: len(part) for split, part in self.splits.items()},
+            "rows": {split: len(rows) for split, rows in self.splits.items()},
             "text": list(self.text),
             "label": self.label,
             "clean": list(self.clean),
         }
 
     def predictions(self, split: str, logits: NDArray[np.float32]) -> Predictions:
-        """What a model said of a split, with what is true.
+        """Combine the logits of a model with the targets of a split.
 
         Args:
             split: of this data set.
-            logits: (N, K), in the order of its rows.
+            logits: (N, K), in the order of the rows.
 
         Returns:
             Predictions without calibration.
@@ -103,28 +102,25 @@ class TextDataset:
         return predictions_on(self[split], logits, self.labels, split=split, dataset=self.source.name)
 
     def describe(self) -> dict[str, Any]:
-        """The data in figures: `to_manifest`, counts by split and class, imbalance, lengths, findings, a few rows."""
+        """Return `to_manifest`, counts by split and class, imbalance, text lengths, findings, and example rows."""
         return {
             **self.to_manifest(),
             "classes": {split: self.class_counts(split) for split in self.splits},
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
-            "imbalance": round(statistics.imbalance(self._names("train")), 3),
-            "lengths": {split: statistics.length_quantiles(part["text"][:]) for split, part in self.splits.items()},
+            "imbalance": round(statistics.imbalance(self._label_names["train"]), 3),
+            "lengths": {split: statistics.length_quantiles(rows["text"][:]) for split, rows in self.splits.items()},
             "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }
 
     def class_counts(self, split: Split) -> dict[str, int]:
-        """Rows by class name, in label order; 0 for classes that the split lacks."""
-        counts = Counter(self._names(split))
+        """Count the rows of each class, in label order; 0 if the split has none."""
+        counts = Counter(self._label_names[split])
         return {name: counts[name] for name in self.labels.names}
-
-    def _names(self, split: Split) -> list[str]:
-        return self._label_names[split]
 
     @cached_property
     def _label_names(self) -> dict[Split, list[str]]:
-        return {split: self.labels.decode(part["label"][:]) for split, part in self.splits.items()}
+        return {split: self.labels.decode(rows["label"][:]) for split, rows in self.splits.items()}
 
     def _shown(self, split: Split) -> Iterator[dict[str, str]]:
         for row in self.splits[split].select(range(min(SHOWN_ROWS, len(self.splits[split])))):
@@ -134,63 +130,55 @@ class TextDataset:
 
 
 def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
-    """Load a labelled text set, checked and split.
+    """Load a labelled data set: read the sources, drop rows, cut missing splits, take a subset of train.
 
     Args:
         section: of a recipe.
-        pooled: whether the validation rows join train before a part of it is taken.
+        pooled: add the validation rows to train before the subset is taken.
 
     Returns:
-        The data set. What was dropped, and why, is in its findings and in the log.
+        The data set. Dropped rows are in its findings and in the log.
 
     Raises:
-        DataError: the data cannot be had, read, or used as they are.
-        MissingExtra: the embedded set was asked for and is not installed.
+        DataError: the data cannot be found, read, or used.
+        MissingExtra: the embedded set is requested but not installed.
     """
     joined = read_examples(section)
-    parts, findings = joined.parts, list(joined.findings)
+    missing, seed = _missing_splits(joined, section), section.split_seed
+    findings: list[Finding] = []
 
-    def noting(step: tuple[dict[Split, Examples], list[Finding]]) -> dict[Split, Examples]:
-        findings.extend(step[1])
-        return step[0]
+    def record(result: tuple[SplitExamples, list[Finding]]) -> SplitExamples:
+        """Record the findings of a step and return its examples."""
+        splits, found = result
+        findings.extend(found)
+        return splits
 
-    parts = noting(
-        filters.filter_classes(
-            parts,
-            joined.order,
-            smallest=section.min_class_examples,
-            keep=section.keep_classes,
-            drop=section.drop_classes,
-        )
-    )
-    parts = noting(filters.drop_untrained_classes(parts, is_known=joined.is_known))
-    parts = noting(filters.drop_empty(parts))
-    parts = noting(filters.drop_short(parts, smallest=section.min_words))
-    parts = noting(filters.handle_leaks(parts, policy=section.leaks))
-    findings += filters.report_conflicts(parts)
-    fractions = _own_fractions(joined, section)
-    if any(fractions):
-        parts = noting(filters.drop_repetitions(parts))
-    clusters, together, near = filters.find_near_duplicates(parts)
-    findings += near
-    let_go = len(parts["train"]) < len(joined.parts["train"])
-    if any(fractions):
-        parts = noting(cutting.cut_splits(parts, fractions=fractions, seed=section.split_seed, clusters=clusters))
+    smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
+    splits = record(filters.filter_classes(joined.splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
+    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
+    splits = record(filters.drop_empty(splits))
+    splits = record(filters.drop_short(splits, smallest=section.min_words))
+    splits = record(filters.handle_leaks(splits, policy=section.leaks))
+    findings += filters.report_conflicts(splits)
+    if any(missing):
+        splits = record(filters.drop_repetitions(splits))
+    train_clusters, pool_clusters, near_duplicates = filters.find_near_duplicates(splits)
+    findings += near_duplicates
+    classes_before = _classes_before(joined, splits)
+    if any(missing):
+        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=train_clusters))
     if pooled:
-        parts = cutting.pool_validation(parts)
-    parts = noting(cutting.take_subset(parts, size=section.max_train_examples, seed=section.split_seed))
-    findings += cutting.report_sources(parts, [raw.source.name for raw in joined.raws])
-    for finding in findings[len(joined.findings) :]:  # those of reading were logged when they were made
-        level = logging.WARNING if finding.is_warning else logging.INFO
-        logger.log(level, "%s: %s", joined.source.name, finding.message)
-    before = Counter(joined.parts["train"].labels) if let_go else Counter[str]()
+        splits = apply_splits.pool_validation(splits)
+    splits = record(apply_splits.take_subset(splits, size=section.max_train_examples, seed=seed))
+    findings += apply_splits.report_sources(splits, [raw.source.name for raw in joined.raw_data])
+    _log(findings, joined.source.name)
     return _assemble(
-        parts,
+        splits,
         joined,
-        tuple(findings),
-        clean=section.clean,
-        clusters=tuple(map(tuple, together)),
-        classes_before={name: before[name] for name in joined.order if before[name]},
+        findings=(*joined.findings, *findings),
+        clean=tuple(section.clean),
+        clusters=tuple(map(tuple, pool_clusters)),
+        classes_before=classes_before,
     )
 
 
@@ -202,48 +190,49 @@ def load_rows(
     text: Sequence[str] = (),
     label_map: Mapping[str, str] | None = None,
 ) -> datasets.Dataset:
-    """Rows on which a trained model is to be scored: cleaned, but none dropped, moved or split off.
+    """Load rows to evaluate a trained model on. They are cleaned; no row is dropped or moved to another split.
 
     Args:
         section: names the source.
-        labels: that the model knows.
-        split: of the source; a source without given splits is taken whole.
-        text: columns that the model was trained on, taken where the source has them and the section names none.
-        label_map: what labels that the model does not know were called in its training.
+        labels: of the model.
+        split: of the source; all rows if the source has no given splits.
+        text: text columns of the model, used if the source has them and the section names none.
+        label_map: class names of labels that are not in the label set.
 
     Returns:
-        Columns ``id``, ``text``, ``label``, the last as indices into ``labels``.
+        Columns ``id``, ``text``, and ``label`` as indices into ``labels``.
 
     Raises:
-        DataError: the source cannot be read, lacks the split, or has labels that the model does not know.
+        DataError: the source cannot be read, lacks the split, or has labels that are not in the model's label set.
     """
     joined = read_examples(section, text=text)
-    parts = joined.parts
-    chosen = split if len(parts) > 1 else "train"
-    if chosen not in parts:
+    splits = joined.splits
+    chosen = split if len(splits) > 1 else "train"
+    if chosen not in splits:
         raise DataError(
-            f"{joined.source.name} has no split {split!r}, only {', '.join(parts)}.", hint="Choose with --split."
+            f"{joined.source.name} has no split {split!r}, only {', '.join(splits)}.", hint="Choose with --split."
         )
+    examples = splits[chosen]
     names = {name: name for name in labels.names}
     renamed = {**(label_map or {}), **names}
-    unknown = Counter(label for label in parts[chosen].labels if renamed.get(label) not in names)
+    unknown = Counter(label for label in examples.labels if renamed.get(label) not in names)
     if unknown:
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
         raise DataError(
-            f"{joined.file(chosen)}: {len(unknown)} labels that the model does not know: {found}.",
-            hint=f"It knows {', '.join(labels.names[:20])}.",
+            f"{joined.file_names(chosen)}: {len(unknown)} labels are not in the model's label set: {found}.",
+            hint=f"Label set: {', '.join(labels.names[:20])}{' ...' if len(labels) > 20 else ''}.",
         )
-    return _table(parts[chosen], labels.encode([renamed[label] for label in parts[chosen].labels]))
+    return _table(examples, labels.encode([renamed[label] for label in examples.labels]))
 
 
 def predictions_on(
     rows: datasets.Dataset, logits: NDArray[np.float32], labels: LabelSet, *, split: str, dataset: str
 ) -> Predictions:
-    """What a model said of some rows, with what is true.
+    """Combine the logits of a model with the targets of rows.
 
     Args:
-        rows: columns ``id`` and ``label``, N of them.
-        logits: (N, K), in the same order.
+        rows: N rows with columns ``id`` and ``label``.
+        logits: (N, K), in the order of the rows.
         labels: the K classes.
         split: name of the split.
         dataset: name of the data set.
@@ -261,49 +250,63 @@ def predictions_on(
     )
 
 
-def _own_fractions(joined: JoinedSources, section: DataSection) -> list[dict[Split, float]]:
-    """Of each source, which splits are still to be cut, and how much of its rows each takes."""
+def _missing_splits(joined: JoinedSources, section: DataSection) -> list[dict[Split, float]]:
+    """Return the splits that each source lacks, with the share of its rows that each split gets."""
     fractions: dict[Split, float] = {"test": section.test_fraction, "validation": section.validation_fraction}
     return [
         {split: fraction for split, fraction in fractions.items() if split not in raw.rows and fraction}
-        for raw in joined.raws
+        for raw in joined.raw_data
     ]
 
 
+def _classes_before(joined: JoinedSources, filtered: SplitExamples) -> dict[str, int]:
+    """Count the rows of train by class before the filters; empty if no filter dropped a row of train."""
+    train = joined.splits["train"]
+    counts = Counter(train.labels) if len(filtered["train"]) < len(train) else Counter[str]()
+    return {name: counts[name] for name in joined.classes if counts[name]}
+
+
+def _log(findings: Sequence[Finding], name: str) -> None:
+    for finding in findings:
+        logger.log(logging.WARNING if finding.is_warning else logging.INFO, "%s: %s", name, finding.message)
+
+
 def _assemble(
-    parts: Mapping[Split, Examples],
+    splits: SplitExamples,
     joined: JoinedSources,
-    findings: tuple[Finding, ...],
     *,
-    clean: Sequence[str],
+    findings: tuple[Finding, ...],
+    clean: tuple[str, ...],
     clusters: tuple[tuple[str, ...], ...],
     classes_before: Mapping[str, int],
 ) -> TextDataset:
-    trained = {label for part in parts.values() for label in part.labels}
-    labels = LabelSet(tuple(name for name in joined.order if name in trained))
-    encoded = {split: labels.encode(part.labels) for split, part in parts.items()}
-    prints = [fingerprint(part.ids, part.texts, encoded[split].tolist()) for split, part in parts.items()]
+    present = {label for examples in splits.values() for label in examples.labels}
+    labels = LabelSet(tuple(name for name in joined.classes if name in present))
+    encoded = {split: labels.encode(examples.labels) for split, examples in splits.items()}
+    fingerprints = [
+        fingerprint(examples.ids, examples.texts, encoded[split].tolist()) for split, examples in splits.items()
+    ]
     return TextDataset(
-        splits={split: _table(part, encoded[split]) for split, part in parts.items()},
+        splits={split: _table(examples, encoded[split]) for split, examples in splits.items()},
         labels=labels,
         source=joined.source,
-        fingerprint=fingerprint(parts, prints, [len(part) for part in parts.values()]),
+        fingerprint=fingerprint(splits, fingerprints, [len(examples) for examples in splits.values()]),
         findings=findings,
         text=joined.text,
         label=joined.label,
-        clean=tuple(clean),
+        clean=clean,
         clusters=clusters,
         classes_before=classes_before,
     )
 
 
-def _table(part: Examples, labels: Any) -> datasets.Dataset:
+def _table(examples: Examples, labels: Any) -> datasets.Dataset:
     import datasets
     import pyarrow as pa
 
     columns = {
-        "id": pa.array(part.ids, pa.string()),
-        "text": pa.array(part.texts, pa.string()),
+        "id": pa.array(examples.ids, pa.string()),
+        "text": pa.array(examples.texts, pa.string()),
         "label": pa.array(labels, pa.int64()),
     }
     return datasets.Dataset(pa.table(columns))

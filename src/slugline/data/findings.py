@@ -1,24 +1,24 @@
-"""."""
+"""`Finding`: something noticed about the data, such as a leak or a repeated text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: Rows that a finding names.
+#: Examples that a finding lists.
 MAX_EXAMPLES = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was noticed about the data.
+    """Something noticed about the data.
 
     Args:
         kind: short name, for programs: ``"leak"``, ``"repetition"``, ``"encoding"``.
-        count: how many rows, texts or files it concerns.
-        message: one sentence for people, what was found and what was done about it.
+        count: number of affected rows, texts or files.
+        message: one sentence for people: the problem and the action taken.
         examples: row ids, labels or files, at most `MAX_EXAMPLES`.
-        is_warning: whether somebody should look at it before trusting the results.
+        is_warning: the user should look at the finding before trusting the results.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Finding:
     is_warning: bool = False
 
     @classmethod
-    def of(cls, kind: str, concerned: Sequence[str], message: str, *, is_warning: bool = False) -> Finding:
-        """A finding about listed things; the message may hold ``{count}``."""
-        count = len(concerned)
-        return cls(kind, count, message.format(count=f"{count:,}"), tuple(concerned[:MAX_EXAMPLES]), is_warning)
+    def of(cls, kind: str, affected: Sequence[str], message: str, *, is_warning: bool = False) -> Finding:
+        """Build a finding from all affected items; ``{count}`` in the message becomes their number."""
+        count = len(affected)
+        return cls(kind, count, message.format(count=f"{count:,}"), tuple(affected[:MAX_EXAMPLES]), is_warning)

@@ -1,4 +1,4 @@
-"""Cross-validation: a data set several times over, with another part of its rows held out each time."""
+"""Folds of a data set for cross-validation."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from slugline.data.preparing.assign_splits import assign_folds
 
 
 def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset]:
-    """Cut train, with a given validation split, into stratified folds.
+    """Cut train, together with a given validation split, into stratified folds.
 
     Args:
-        dataset: loaded without a validation split of its own making.
+        dataset: loaded with ``validation_fraction = 0``.
         count: K folds.
         seed: data.split_seed.
 
     Returns:
-        K data sets with the same labels and test rows: ``validation`` is one fold, ``train`` all others. Near
-        duplicates are in the same fold.
+        K data sets with the same labels and test rows. ``validation`` is one fold, ``train`` is all other folds. Near
+        duplicates stay in one fold.
 
     Raises:
         DataError: a class has fewer rows than there are folds, near duplicates counted once.

@@ -1,4 +1,4 @@
-"""Prepared sets: a data set written so that it reads back as it is."""
+"""Prepared sets: data sets written to a folder, from which they are read without any change."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from slugline.data.reading.raw_data import SPLIT_NAMES
 
 
 def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl", "parquet"] = "jsonl") -> list[Path]:
-    """Write a prepared set: one file a split, and metadata.json, which names the columns and the classes.
+    """Write a prepared set: one file per split, and metadata.json with the columns and classes.
 
-    Reading the folder through ``data.path`` gives the same ids, texts, labels and splits.
+    A recipe that names the folder in ``data.path`` gets the same ids, texts, labels and splits.
 
     Args:
-        dataset: what to write.
-        folder: made where it is not there.
+        dataset: to be written.
+        folder: created if it does not exist.
         format: of the split files.
 
     Returns:
-        The files written.
+        The written files.
 
     Raises:
-        DataError: the folder holds other data, which would be overwritten or read as well.
-        RunError: the disk is full or cannot be written.
+        DataError: the folder has other data, which would be overwritten or read together with the new files.
+        RunError: the disk is full or not writable.
     """
     targets = {split: folder / f"{split}.{format}" for split in dataset.splits}
-    _require_room(dataset, folder, [*targets.values(), folder / METADATA])
+    _check_folder(dataset, folder, [*targets.values(), folder / METADATA])
     for split, path in targets.items():
         with replacing(path) as temporary:
             _write_rows(dataset, split, temporary, format)
@@ -43,25 +43,25 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
     return [*targets.values(), folder / METADATA]
 
 
-def _require_room(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -> None:
-    """The only files that may be written over are those of the same data, written before."""
+def _check_folder(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -> None:
+    """Refuse to overwrite or mix data; only files of the same data are overwritten."""
     hint = "Write into an empty folder."
     others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
     others += [file.parent for file in class_files(folder)[:1]]
     if others:
-        raise DataError(f"{folder}: {others[0].name} is there already and would be read with the new files.", hint=hint)
-    there = [target for target in targets if target.exists()]
-    if there and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
-        raise DataError(f"{folder}: {there[0].name} is there already and holds other data.", hint=hint)
+        raise DataError(f"{folder}: {others[0].name} already exists and would be read with the new files.", hint=hint)
+    existing = [target for target in targets if target.exists()]
+    if existing and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
+        raise DataError(f"{folder}: {existing[0].name} already exists with other data.", hint=hint)
 
 
 def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    part = dataset[split]
-    names = dataset.labels.decode(part["label"][:])
-    columns = {"id": part["id"][:], "text": part["text"][:], "label": names}
+    rows = dataset[split]
+    names = dataset.labels.decode(rows["label"][:])
+    columns = {"id": rows["id"][:], "text": rows["text"][:], "label": names}
     if format == "parquet":
         pq.write_table(pa.table(columns), path, compression="zstd")
         return

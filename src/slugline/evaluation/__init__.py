@@ -1,1 +1,15 @@
-"""From a classifier to evidence: predictions, metrics, comparisons, plots."""
+"""Evaluation: metrics of predictions, comparisons of runs, and a diagnosis of each training.
+
+```text
+evaluate.py         predict, evaluate: a classifier on a split, with timing
+score.py            score: predictions to metrics with confidence intervals
+metrics.py          METRICS by name; Outcomes: the rows as arrays
+calibration.py      temperature scaling, fitted on validation
+intervals.py        bootstrap and Wilson intervals
+paired_tests.py     McNemar and permutation tests; Holm's correction
+compare.py          compare: runs on the same rows, with a verdict for each pair
+error_analysis.py   confused classes and the most confident errors
+plots.py            training curves, confusion matrix, learning curves
+diagnosis/          problems of a run, and recipe keys that may fix them
+```
+"""

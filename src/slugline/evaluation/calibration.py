@@ -49,7 +49,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64
 
     One pseudo-row with a uniform target is added to the N rows (after Platt 1999). Without it, a model without a
     single error on its validation rows would get the smallest temperature and probabilities of 1. With it, N correct
-    rows give a confidence of about 1 - 1/N. With errors among the rows, the pseudo-row has almost no effect.
+    rows give a confidence of about 1 - 1/N. If there are errors among the rows, it has almost no effect.
 
     Args:
         logits: (N, K).
@@ -58,21 +58,21 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64
     Returns:
         The temperature, within `TEMPERATURES`; 1 if all logits of each row are equal.
     """
-    scaled = logits.astype(np.float64)
-    scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=1, keepdims=True, initial=-np.inf)
     share = 1 / (len(targets) + 1)
-    aims = (1 - share) * scaled[np.arange(len(targets)), targets] + share * scaled.mean(axis=1)
+    target_means = (1 - share) * shifted[np.arange(len(targets)), targets] + share * shifted.mean(axis=1)
 
     def slope(inverse: float) -> float:
         """Derivative of the loss with respect to 1 / temperature; it increases, since the loss is convex."""
-        weights = np.exp(scaled * inverse)
-        expected = (weights * scaled).sum(axis=1) / weights.sum(axis=1)
-        return float((expected - aims).sum())
+        weights = np.exp(shifted * inverse)
+        expected = (weights * shifted).sum(axis=1) / weights.sum(axis=1)
+        return float((expected - target_means).sum())
 
-    if not scaled.any():
+    if not shifted.any():
         return 1.0
     low, high = math.log(1 / TEMPERATURES[1]), math.log(1 / TEMPERATURES[0])
-    for _ in range(50):  # bisections: beyond double precision
+    for _ in range(50):  # enough bisections for double precision
         middle = (low + high) / 2
         low, high = (low, middle) if slope(math.exp(middle)) > 0 else (middle, high)
     return math.exp(-(low + high) / 2)

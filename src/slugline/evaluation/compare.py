@@ -1,9 +1,9 @@
 """Comparison of runs on the same rows: intervals, paired tests, and a verdict for every pair.
 
-`Predictions` of several runs go in, a `Comparison` comes out; nothing is read or printed here. A verdict says "better"
-only if two conditions hold: the confidence interval of the paired difference excludes 0, and the p-value of a paired
-test, corrected for the number of pairs, is below 0.05. Otherwise no difference is shown, which does not mean that the
-runs are equal.
+`Predictions` of several runs go in, a `Comparison` comes out; nothing is read or printed here. A run is better than
+another only if two conditions hold: the confidence interval of the paired difference excludes 0, and the p-value of a
+paired test, corrected for the number of pairs, is below 0.05. Otherwise no difference is shown, which does not mean
+that the runs are equal.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import numpy as np
 
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
-from slugline.evaluation.intervals import Interval, bootstrap, holm, mcnemar, percentile_interval, permutation_test
+from slugline.evaluation.intervals import Interval, bootstrap, percentile_interval
 from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes
 from slugline.evaluation.metrics import metric as find_metric
+from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test
 from slugline.evaluation.score import confidence_intervals
 
 #: A p-value below this level is significant.
@@ -33,7 +34,7 @@ class ComparedRun:
     Args:
         name: of the run.
         metrics: value of every metric of `METRICS`.
-        confidence_intervals: 95%, for each of them.
+        confidence_intervals: 95%, of each metric.
     """
 
     name: str
@@ -74,7 +75,7 @@ class Comparison:
         split: name of the split.
         support: number of rows.
         runs: in the order given.
-        pairs: every two of them.
+        pairs: of every two runs.
         method: the kind of intervals and tests, as a sentence.
     """
 
@@ -135,11 +136,11 @@ def compare(
     outcomes = [Outcomes.of(each) for each in _aligned(named)]
     values = [float(chosen.of(each)) for each in outcomes]
 
-    def score(rows: Ints) -> Floats:
+    def values_on(rows: Ints) -> Floats:
         """(b, N) row numbers to (b, runs). All runs are scored on the same rows, so that differences are paired."""
         return np.stack([chosen.of(each.take(rows)) for each in outcomes], axis=-1)
 
-    samples = bootstrap(outcomes[0].targets, score, resamples=resamples, seed=seed)
+    samples = bootstrap(outcomes[0].targets, values_on, resamples=resamples, seed=seed)
     pairs = [_better_first(pair, values, chosen) for pair in combinations(range(len(named)), 2)]
     # Enough permutations that the smallest possible p-value stays significant after correction.
     permutations = max(resamples, 40 * len(pairs))
@@ -173,7 +174,7 @@ def _named(predictions: Mapping[str, Predictions] | Sequence[Predictions]) -> di
 
 
 def _aligned(named: dict[str, Predictions]) -> list[Predictions]:
-    """Predictions with rows and classes in the order of the first run; refuses runs that do not match it."""
+    """Reorder rows and classes of all predictions as in the first run; refuse runs that have others."""
     (first_name, first), *others = named.items()
     true_class = dict(zip(first.ids.tolist(), first.labels.decode(first.targets.tolist()), strict=True))
     aligned = [first]
@@ -200,9 +201,9 @@ def _check_comparable(
     """Refuse runs with other classes, rows or labels, and name how many differ."""
     refused = f"{first_name!r} and {name!r} are not comparable"
     if set(first.labels.names) != set(other.labels.names):
-        odd = sorted(set(first.labels.names) ^ set(other.labels.names))
+        unshared = sorted(set(first.labels.names) ^ set(other.labels.names))
         raise DataError(
-            f"{refused}: {len(odd)} classes are in only one of the two label sets, such as {odd[0]!r}.",
+            f"{refused}: {len(unshared)} classes are in only one of the two label sets, such as {unshared[0]!r}.",
             hint="Train and evaluate both on one data set with the same classes.",
         )
     others = dict(zip(other.ids.tolist(), other.labels.decode(other.targets.tolist()), strict=True))
@@ -239,7 +240,7 @@ class PairedTest:
     """A test of the difference between two runs on the same rows.
 
     Args:
-        title: as in sentences.
+        title: name in sentences.
         p_value: two outcomes, the metric, the number of permutations and a seed to the uncorrected p-value.
     """
 
@@ -255,7 +256,7 @@ PAIRED_TESTS = {
 
 
 def _compared_run(name: str, predictions: Predictions, resamples: int, seed: int) -> ComparedRun:
-    # In the rows' own order: the same draws give the same intervals as in the run's metrics.json.
+    # Rows in the run's own order, so that the intervals equal those in its metrics.json.
     outcomes = Outcomes.of(predictions)
     return ComparedRun(
         name,

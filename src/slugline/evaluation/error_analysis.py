@@ -1,6 +1,6 @@
-"""Where a model goes wrong, for ``errors.json``: the classes it confuses, and the mistakes that it was surest of.
+"""Errors of a model, for ``errors.json``: confused classes, and the errors with the highest confidence.
 
-Many of the latter are wrong labels or texts that belong to both classes: reading them is the cheapest way to better
+Many confident errors are wrong labels or texts that fit both classes: reading them is the cheapest way to improve the
 data. `Predictions` and texts go in, plain values for JSON come out.
 """
 
@@ -10,29 +10,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
 from slugline.evaluation.metrics import Ints, Outcomes
 
-#: Entries of each list at most, and characters of a text.
+#: Largest number of entries of each list, and of characters of a text.
 MAX_ENTRIES, TEXT_CHARACTERS = 100, 500
 
 
 def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, Any]:
-    """What was confused with what, and the most confident mistakes.
+    """Return the most confused classes and the most confident errors.
 
     Args:
         predictions: N rows, with their calibration.
         texts: N texts, in the same order.
 
     Returns:
-        Plain values for JSON: ``support`` (N), ``mistakes`` (their number), ``most_confused`` (true class taken for
-        another), ``most_confused_pairs`` (both directions summed), ``most_confident`` (single texts); lists begin
-        with the worst and hold at most 100 entries.
+        Plain values for JSON: ``support`` (N), ``errors`` (their number), ``most_confused`` (true and predicted class),
+        ``most_confused_pairs`` (both directions summed), ``most_confident`` (single texts). Lists are sorted, largest
+        count or confidence first, and have at most `MAX_ENTRIES` entries.
 
     Raises:
-        DataError: the numbers of texts and rows differ, there are no rows, or texts have several labels.
+        DataError: the numbers of texts and rows differ, there are no rows, or the predictions are multi-label.
     """
     if len(texts) != len(predictions):
         raise DataError(f"{len(texts)} texts for {len(predictions)} predictions.")
@@ -42,7 +43,7 @@ def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, 
     np.fill_diagonal(confused, 0)
     return {
         "support": len(predictions),
-        "mistakes": int(confused.sum()),
+        "errors": int(confused.sum()),
         "most_confused": [
             {"true": names[true], "predicted": names[predicted], "count": count}
             for true, predicted, count in _largest(confused)
@@ -56,16 +57,18 @@ def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, 
 
 
 def _largest(counts: Ints) -> list[tuple[int, int, int]]:
-    """(row, column, count) of the largest cells above 0; equal ones in the order of the matrix."""
+    """(row, column, count) of the largest cells above 0; equal cells in the order of the matrix."""
     rows, columns = np.nonzero(counts)
     values = counts[rows, columns]
     order = np.argsort(-values, kind="stable")[:MAX_ENTRIES]
     return list(zip(rows[order].tolist(), columns[order].tolist(), values[order].tolist(), strict=True))
 
 
-def _most_confident(predictions: Predictions, texts: Sequence[str], is_wrong: Any) -> list[dict[str, Any]]:
-    wrong = np.flatnonzero(is_wrong)
-    order = wrong[np.argsort(-predictions.confidence[wrong], kind="stable")][:MAX_ENTRIES]
+def _most_confident(
+    predictions: Predictions, texts: Sequence[str], is_error: NDArray[np.bool_]
+) -> list[dict[str, Any]]:
+    errors = np.flatnonzero(is_error)
+    order = errors[np.argsort(-predictions.confidence[errors], kind="stable")][:MAX_ENTRIES]
     names = predictions.labels.names
     return [
         {

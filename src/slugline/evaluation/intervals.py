@@ -1,7 +1,7 @@
-"""How sure one may be: intervals, paired tests, corrections for many tests, temperature. Arrays in, numbers out.
+"""Confidence intervals: the bootstrap, and Wilson's interval for proportions.
 
-Nothing here knows of metrics, files or models; `slugline.evaluation` brings arrays and metrics together. Everything
-repeats exactly for the same seed. Only numpy is needed here.
+Arrays go in, numbers come out; the same seed gives the same numbers. Only numpy is needed here. The intervals of
+metrics are in `slugline.evaluation.score`, paired tests in `slugline.evaluation.paired_tests`.
 """
 
 from __future__ import annotations
@@ -16,30 +16,29 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Interval = tuple[float, float]
 
-#: Row numbers of many resamples, (b, N), to the values of a statistic, (b, ...).
+#: Row numbers of b resamples, (b, N), to the values of a statistic, (b, ...).
 Statistic = Callable[[Ints], Floats]
 
-#: Confidence level of all intervals; one that a reader need not look up.
+#: Confidence level of all intervals.
 LEVEL = 0.95
 
 #: 97.5% quantile of the normal distribution, for `LEVEL`.
 NORMAL_QUANTILE = 1.959963984540054
 
-
-#: Resamples that are held together, and entries of their row numbers: some tens of megabytes in all.
+#: Largest number of resamples, and of their row numbers, in memory at once: some tens of megabytes.
 RESAMPLES_AT_ONCE, ENTRIES_AT_ONCE = 50, 2_000_000
 
 
 def bootstrap(strata: Ints, statistic: Statistic, *, resamples: int = 1000, seed: int = 13) -> Floats:
-    """Values of a statistic over resampled rows (Efron 1979), in bounded memory.
+    """Compute a statistic on resampled rows (Efron 1979), in bounded memory.
 
-    Rows are drawn with replacement within each stratum. With the true class as stratum every class keeps its rows: a
-    class of three rows would otherwise be missing from every twentieth sample, count there as an F1 of 0, and pull
-    macro averages below the estimate that they are to surround. Splits are stratified by class in the first place.
+    Rows are drawn with replacement within each stratum. If the strata are the true classes, every resample has as many
+    rows of each class as the data. Otherwise a class of three rows would be missing from every twentieth resample, have
+    an F1 of 0 there, and pull macro averages below the estimate. The splits are stratified by class, too.
 
     Args:
         strata: (N,), the stratum of each row.
-        statistic: row numbers (b, N) to values (b, ...); differences are paired when all parts see the same rows.
+        statistic: row numbers (b, N) to values (b, ...); differences are paired if both parts use the same rows.
         resamples: B.
         seed: of the draws.
 
@@ -48,50 +47,22 @@ def bootstrap(strata: Ints, statistic: Statistic, *, resamples: int = 1000, seed
     """
     order = np.argsort(strata, kind="stable")
     _, first, counts = np.unique(strata[order], return_index=True, return_counts=True)
-    # (N,): where the stratum of each drawn row begins, and how many rows it has.
+    # (N,): first position of the stratum of each drawn row, and its number of rows.
     starts, sizes = np.repeat(first, counts), np.repeat(counts, counts)
     rng = np.random.default_rng(seed)
     values = [
         statistic(order[starts + (rng.random((size, len(strata))) * sizes).astype(np.int64)])
-        for size in _chunks(resamples, len(strata))
+        for size in chunk_sizes(resamples, len(strata))
     ]
     return np.concatenate(values)
 
 
-def permutation_test(difference: Statistic, n_rows: int, *, permutations: int = 1000, seed: int = 13) -> float:
-    """Two-sided p-value of a paired difference: what if, row by row, a coin had said which system is which?
-
-    Also called approximate randomisation (Noreen 1989; Yeh 2000). Unlike a test on counts it serves any metric.
-
-    Args:
-        difference: row numbers (b, 2N) to differences (b,). Rows 0 to N - 1 are the first system's, N to 2N - 1 the
-            second's answers to the same rows; the first half of what is passed plays the first system.
-        n_rows: N.
-        permutations: number of random exchanges; the least possible p-value is 1 / (permutations + 1).
-        seed: of the coins.
-
-    Returns:
-        The p-value. The observed order counts as one of the exchanges, so that it is never 0.
-    """
-    rows = np.arange(n_rows)
-    observed = float(difference(np.arange(2 * n_rows)[None])[0])
-    rng = np.random.default_rng(seed)
-    as_extreme = 0
-    for size in _chunks(permutations, 2 * n_rows):
-        exchanged = rng.random((size, n_rows)) < 0.5
-        first, second = rows + n_rows * exchanged, rows + n_rows * ~exchanged
-        values = difference(np.concatenate([first, second], axis=1))
-        # Sums in another order differ in their last digits: those are ties.
-        as_extreme += int((np.abs(values) >= abs(observed) - 1e-12).sum())
-    return (as_extreme + 1) / (permutations + 1)
-
-
 def percentile_interval(samples: Floats, estimate: float) -> Interval:
-    """The middle 95% of bootstrap values.
+    """Return the middle 95% of bootstrap values.
 
     Args:
-        samples: (B,), as `bootstrap` gives them.
-        estimate: value on the rows themselves; the interval is widened to hold it.
+        samples: (B,), from `bootstrap`.
+        estimate: value on the rows themselves; the interval is widened to contain it.
 
     Returns:
         (low, high).
@@ -101,16 +72,16 @@ def percentile_interval(samples: Floats, estimate: float) -> Interval:
 
 
 def reflected_interval(samples: Floats, estimate: float, *, lowest: float = 0.0) -> Interval:
-    """The bootstrap interval for a statistic that noise can only push up, such as a sum of absolute values.
+    """Return the bootstrap interval of a statistic that noise can only increase, such as a sum of absolute values.
 
-    Resampling adds noise once more, so that the values lie as far above the estimate as the estimate lies above the
-    truth; reflecting them at the estimate takes that out (Davison & Hinkley 1997, section 5.2, "basic"). For the
-    calibration error of a well calibrated model the percentile interval never covered the truth in simulation.
+    Resampling adds noise a second time, so that bootstrap values exceed the estimate as much as the estimate exceeds
+    the true value. Reflecting them at the estimate removes this bias (Davison & Hinkley 1997, section 5.2, "basic").
+    In simulations, the percentile interval of a well calibrated model's calibration error never covered the truth.
 
     Args:
-        samples: (B,), as `bootstrap` gives them.
-        estimate: value on the rows themselves; the interval is widened to hold it.
-        lowest: that the statistic can be.
+        samples: (B,), from `bootstrap`.
+        estimate: value on the rows themselves; the interval is widened to contain it.
+        lowest: smallest possible value of the statistic.
 
     Returns:
         (low, high).
@@ -121,13 +92,13 @@ def reflected_interval(samples: Floats, estimate: float, *, lowest: float = 0.0)
 
 
 def wilson_interval(successes: int, trials: int) -> Interval:
-    """95% score interval of a proportion (Wilson 1927; recommended by Brown, Cai & DasGupta 2001).
+    """Return the 95% score interval of a proportion (Wilson 1927; recommended by Brown, Cai & DasGupta 2001).
 
-    Needs no resampling, and stays honest where the bootstrap does not: 40 right out of 40 is not [1, 1].
+    Unlike the bootstrap, it is not [1, 1] if 40 of 40 predictions are correct, and it needs no resampling.
 
     Args:
-        successes: number of right answers.
-        trials: number of answers, at least one.
+        successes: number of correct predictions.
+        trials: number of predictions, at least one.
 
     Returns:
         (low, high).
@@ -136,51 +107,20 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     centre = share + square / (2 * trials)
     spread = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
     low, high = (centre - spread) / (1 + square / trials), (centre + spread) / (1 + square / trials)
-    # Rounding must not push the ends past the estimate when it is 0 or 1.
+    # Rounding must not move the ends past an estimate of 0 or 1.
     return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
-def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> float:
-    """Exact two-sided McNemar test: are two systems right equally often on the same rows?
-
-    Only rows count on which one is right and the other wrong; if neither is better, each of these is a fair coin
-    (McNemar 1947, in the exact binomial form).
+def chunk_sizes(total: int, width: int) -> Iterator[int]:
+    """Divide resamples into chunks that fit into memory.
 
     Args:
-        correct_a: (N,), where the first system is right.
-        correct_b: (N,), where the second is.
+        total: number of resamples.
+        width: row numbers of each resample.
 
-    Returns:
-        The p-value.
+    Yields:
+        The number of resamples of each chunk.
     """
-    only_a, only_b = int((correct_a & ~correct_b).sum()), int((correct_b & ~correct_a).sum())
-    flips, fewer = only_a + only_b, min(only_a, only_b)
-    # Logarithms: binomial coefficients of thousands do not fit into a float.
-    all_orders = math.lgamma(flips + 1) - flips * math.log(2)
-    tail = math.fsum(
-        math.exp(all_orders - math.lgamma(heads + 1) - math.lgamma(flips - heads + 1)) for heads in range(fewer + 1)
-    )
-    return min(1.0, 2 * tail)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """P-values corrected for being several (Holm 1979): all may be compared with 0.05 at once.
-
-    Args:
-        p_values: of m tests, in any order.
-
-    Returns:
-        m adjusted p-values, in the same order.
-    """
-    adjusted, highest = list(p_values), 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
-        highest = max(highest, (len(p_values) - rank) * p_values[index])
-        adjusted[index] = min(1.0, highest)
-    return adjusted
-
-
-def _chunks(total: int, width: int) -> Iterator[int]:
-    """Cut ``total`` resamples of ``width`` row numbers into sizes that fit into memory together."""
     size = max(1, min(RESAMPLES_AT_ONCE, ENTRIES_AT_ONCE // max(1, width)))
     for start in range(0, total, size):
         yield min(size, total - start)

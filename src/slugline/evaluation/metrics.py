@@ -1,4 +1,4 @@
-"""Metrics of a classification: `METRICS` by name, and `summary`, which ``metrics.json`` holds for one split.
+"""Metrics of a classification: `METRICS` by name, and `summary`, all metrics of one split as in ``metrics.json``.
 
 `Predictions` are first turned into `Outcomes`: three arrays with one entry for each row. Outcomes may have leading
 axes, one entry for each resample, so that the same code scores one sample and a thousand bootstrap samples. Only numpy
@@ -208,8 +208,8 @@ class Metric:
     """One metric, and how to compare and report it.
 
     Args:
-        name: as in ``metrics.json``.
-        title: as in sentences and on axes.
+        name: key in ``metrics.json``.
+        title: name in sentences.
         of: outcomes (..., N) to values (...).
         greater_is_better: direction of improvement.
         interval: kind of confidence interval: Wilson's score interval for proportions of rows, the reflected bootstrap
@@ -230,7 +230,7 @@ class Metric:
         """True if ``value`` is better than ``other``."""
         return value > other if self.greater_is_better else value < other
 
-    def function(self, predictions: Predictions) -> float:
+    def value(self, predictions: Predictions) -> float:
         """Return the value for predictions.
 
         Args:
@@ -268,7 +268,7 @@ METRICS: dict[str, Metric] = {
         Metric("recall_macro", "macro recall", _macro(recall)),
         Metric("f1_macro", "macro F1", _macro(f1)),
         Metric("precision_weighted", "weighted precision", _weighted(precision)),
-        # Recall weighted by support equals accuracy, hence the same interval.
+        # Recall weighted by support equals accuracy, so that Wilson's interval applies.
         Metric("recall_weighted", "weighted recall", _weighted(recall), interval="wilson"),
         Metric("f1_weighted", "weighted F1", _weighted(f1)),
         Metric(
@@ -305,7 +305,7 @@ def metric(name: str) -> Metric:
 
 
 def summary(predictions: Predictions) -> dict[str, Any]:
-    """Return what ``metrics.json`` holds for one split, without the confidence intervals.
+    """Return all metrics of one split, as in ``metrics.json`` but without confidence intervals.
 
     Args:
         predictions: N rows with one label each.

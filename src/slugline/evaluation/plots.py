@@ -1,8 +1,7 @@
-"""Pictures: `plot_curves` of a training, `plot_confusion` of its mistakes, `plot_learning_curves` of a study.
+"""Plots: training curves, confusion matrices, and learning curves of studies.
 
-The only module that imports matplotlib, and only when it draws. Every picture is written as PNG, to look at, and as
-SVG, to print; both come out byte for byte the same for the same figures. Colours are of Okabe & Ito's palette, which
-colour-blind readers can tell apart.
+Only this module imports matplotlib, and only when it draws. Every plot is written as PNG and as SVG; the same numbers
+give the same bytes. Colours are from Okabe & Ito's palette, which colour-blind readers can distinguish.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
 
-#: Of lines side by side.
-LINES = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
+#: Colours of the lines of one plot, in order.
+LINE_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
 
-#: Settings of all pictures; those of the user's matplotlibrc play no part.
+#: Settings of all plots; the user's matplotlibrc is ignored.
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
@@ -47,33 +46,33 @@ STYLE: dict[str, Any] = {
     "svg.hashsalt": "slugline",  # ids in the file do not change from run to run
 }
 
-#: Classes up to which cells carry their counts, and up to which every class has its name on the axes.
-MOST_WITH_COUNTS, MOST_WITH_NAMES = 25, 80
+#: Largest number of classes with counts in the cells, and with the name of every class on the axes.
+MAX_WITH_COUNTS, MAX_WITH_NAMES = 25, 80
 
-#: Share of the true class from which a cell is too dark for dark figures.
+#: Cells with more than this share of the true class have white numbers.
 DARK = 0.35
 
-#: Characters of a class name.
+#: Largest number of characters of a class name.
 NAME_CHARACTERS = 28
 
 
 def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
-    """Loss, accuracy and F1 of train and validation, learning rate; over epochs.
+    """Plot loss, accuracy and F1 of train and validation, and the learning rate, over epochs.
 
     Args:
         history: lines of ``history.jsonl``: ``step``, ``epoch``, and either ``loss``, ``accuracy``, ``f1_macro``
-            and ``learning_rate`` of train, or ``validation`` with its metrics. What is missing is not drawn.
-        path: of the pictures, without suffix.
+            and ``learning_rate`` of train, or ``validation`` with its metrics. Missing values are not drawn.
+        path: of the plot, without suffix.
 
     Returns:
-        The files that were written.
+        Paths of the PNG and the SVG file.
     """
     from matplotlib.figure import Figure
 
     training = [line for line in history if "loss" in line]
     validation = [{"epoch": line["epoch"], **line["validation"]} for line in history if "validation" in line]
     last_epoch = max((line["epoch"] for line in history), default=0.0)
-    with _own_style():
+    with _style():
         figure = Figure(figsize=(11, 3.4), layout="constrained")
         loss, scores, rate = figure.subplots(1, 3)
         _draw(loss, training, "loss", "train", BLUE)
@@ -84,38 +83,38 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
         _draw(scores, validation, "f1_macro", "macro F1, validation", GREY, marker="s", dashed=True)
         _draw(rate, training, "learning_rate", "", GREY)
         for axes, title in ((loss, "Loss"), (scores, "Scores"), (rate, "Learning rate")):
-            _frame(axes, title, last_epoch)
+            _finish_axes(axes, title, last_epoch)
         loss.set_ylim(bottom=0)
         rate.set_ylim(bottom=0)
-        rate.yaxis.set_major_formatter(_as_in_recipes)
+        rate.yaxis.set_major_formatter(_rate_text)
         return _save(figure, path)
 
 
 def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> list[Path]:
-    """The confusion matrix: colour is the share of the true class, numbers are counts of rows.
+    """Plot a confusion matrix: colours are shares of the true class, numbers are counts of rows.
 
     Args:
         confusion: (K, K) counts, true classes in rows.
         names: of the K classes.
-        path: of the pictures, without suffix.
+        path: of the plot, without suffix.
 
     Returns:
-        The files that were written.
+        Paths of the PNG and the SVG file.
     """
     from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     counts = np.asarray(confusion, dtype=np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    with _own_style():
+    with _style():
         side = float(np.clip(2.0 + 0.42 * len(names), 4.0, 14.0))
         figure = Figure(figsize=(side + 1.0, side), layout="compressed")
         axes = figure.subplots()
-        # Square roots: the rare mistakes are what one looks for, and a linear scale leaves them white.
+        # A square-root scale, because a linear one leaves rare errors white.
         image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
-        if len(names) <= MOST_WITH_COUNTS:
+        if len(names) <= MAX_WITH_COUNTS:
             _write_counts(axes, counts, shares)
-        _name_classes(axes, names)
+        _label_classes(axes, names)
         bar = figure.colorbar(image, ax=axes, fraction=0.04, aspect=30, pad=0.02, label="share of the true class")
         bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 1], labels=["0", "1%", "5%", "10%", "25%", "50%", "100%"])
         bar.outline.set_visible(False)
@@ -123,30 +122,30 @@ def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> li
 
 
 def plot_learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], metric: str, path: Path) -> list[Path]:
-    """What contenders reach with few training rows and with many: a line through the means, a dot for each seed.
+    """Plot a metric over the number of training rows: a line through the means, a dot for each seed.
 
     Args:
-        curves: by contender, (training rows, value) of each seed, by rows.
-        metric: name of the value.
-        path: of the pictures, without suffix.
+        curves: by name of the curve, (training rows, value) of each seed, sorted by rows.
+        metric: name of the metric.
+        path: of the plot, without suffix.
 
     Returns:
-        The files that were written.
+        Paths of the PNG and the SVG file.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     ticks = sorted({rows for points in curves.values() for rows, _ in points})
-    with _own_style():
+    with _style():
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
         axes = figure.subplots()
         for index, (name, points) in enumerate(curves.items()):
-            color, shape = LINES[index % len(LINES)], "-" if index < len(LINES) else "--"
+            color, shape = LINE_COLOURS[index % len(LINE_COLOURS)], "-" if index < len(LINE_COLOURS) else "--"
             means = {rows: [value for other, value in points if other == rows] for rows, _ in points}
             axes.plot(list(means), [np.mean(values) for values in means.values()], shape, color=color, label=name)
             axes.plot(*zip(*points, strict=True), "o", color=color, markersize=4)
         axes.set_xscale("log")
-        # Contenders drop the same rows, or nearly: one tick for numbers that the eye cannot tell apart.
+        # Numbers of rows may be almost equal: one tick where labels would overlap.
         shown = [rows for rows, after in zip(ticks, [*ticks[1:], 2**62], strict=True) if after > 1.2 * rows]
         axes.set_xticks(shown)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
@@ -159,8 +158,8 @@ def plot_learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], metr
 
 
 @contextmanager
-def _own_style() -> Iterator[None]:
-    """Draw with `STYLE` on matplotlib's defaults, without a window, and leave the settings as they were."""
+def _style() -> Iterator[None]:
+    """Draw with `STYLE` on matplotlib's defaults, without a window; restore the settings afterwards."""
     import matplotlib as mpl
 
     settings: Any = {**mpl.rcParamsDefault, **STYLE, "backend": "agg"}
@@ -181,12 +180,12 @@ def _draw(
     points = [(line["epoch"], line[key]) for line in lines if key in line]
     if points:
         x, y = zip(*points, strict=True)
-        # A single point makes no line.
+        # A line through a single point is invisible.
         shape = marker or ("o" if len(points) == 1 else "")
         axes.plot(x, y, label=label, color=color, marker=shape, markersize=4, linestyle="--" if dashed else "-")
 
 
-def _frame(axes: Axes, title: str, last_epoch: float) -> None:
+def _finish_axes(axes: Axes, title: str, last_epoch: float) -> None:
     axes.set_title(title)
     if not axes.lines:
         axes.set_axis_off()
@@ -200,8 +199,8 @@ def _frame(axes: Axes, title: str, last_epoch: float) -> None:
         axes.legend()
 
 
-def _as_in_recipes(rate: float, position: int | None = None) -> str:
-    """``2e-5``, the way learning rates are written; matplotlib also passes the tick's position."""
+def _rate_text(rate: float, position: int | None = None) -> str:
+    """``2e-5``, as in recipes; matplotlib also passes the position of the tick."""
     mantissa, exponent = f"{rate:.1e}".split("e")
     return f"{float(mantissa):g}e{int(exponent)}" if rate else "0"
 
@@ -213,11 +212,11 @@ def _write_counts(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.floa
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=color, fontsize=size)
 
 
-def _name_classes(axes: Axes, names: Sequence[str]) -> None:
-    step = 1 if len(names) <= MOST_WITH_NAMES else 2 + len(names) // 160
+def _label_classes(axes: Axes, names: Sequence[str]) -> None:
+    step = 1 if len(names) <= MAX_WITH_NAMES else 2 + len(names) // 160
     shown = list(range(0, len(names), step))
     texts = [_shortened(names[index]) for index in shown]
-    if len(names) <= MOST_WITH_COUNTS:
+    if len(names) <= MAX_WITH_COUNTS:
         axes.set_xticks(shown, texts, rotation=45, ha="right", rotation_mode="anchor")
         axes.set_yticks(shown, texts)
     else:
@@ -227,8 +226,8 @@ def _name_classes(axes: Axes, names: Sequence[str]) -> None:
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.spines[:].set_visible(False)
-    # White lines between cells, drawn as a grid between the ticks.
-    if len(names) <= MOST_WITH_NAMES:
+    # Light lines between cells: a grid of minor ticks.
+    if len(names) <= MAX_WITH_NAMES:
         edges = np.arange(len(names) + 1) - 0.5
         axes.set_xticks(edges, minor=True)
         axes.set_yticks(edges, minor=True)
@@ -244,7 +243,7 @@ def _save(figure: Figure, path: Path) -> list[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     written = [path.with_name(f"{path.name}.{kind}") for kind in ("png", "svg")]
     with warnings.catch_warnings():
-        # Class names in scripts that the font lacks: the PNG shows boxes, the SVG holds the text all the same.
+        # Class names in scripts that the font lacks: the PNG shows boxes, the SVG still contains the text.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(written[0], dpi=150, metadata={"Software": "slugline"})
         figure.savefig(written[1], metadata={"Date": None, "Creator": "slugline"})

@@ -28,7 +28,7 @@ class Evaluation:
 
     Args:
         predictions: logits and target of every row.
-        metrics: what ``metrics.json`` holds for one split; identical in every repetition.
+        metrics: of one split, as in ``metrics.json``; identical in every repetition.
         timing: seconds, milliseconds and bytes; differs in every repetition. Empty if nothing was timed.
     """
 

@@ -1,1 +1,13 @@
-"""."""
+"""Inference: load a trained model, predict classes and probabilities.
+
+```text
+load.py               load: a classifier from a run, a model folder, a checkpoint or a Hub name
+classifier.py         Classifier: texts to class names and probabilities
+predictor.py          Predictor: texts to logits, the protocol of all kinds of models
+transformer.py        TransformerPredictor
+load_transformer.py   loading of transformers
+linear.py             LinearPredictor: TF-IDF and a linear SVM
+ensemble.py           EnsemblePredictor: averages several models
+files.py              predictions for files of any size
+```
+"""

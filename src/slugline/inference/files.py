@@ -1,4 +1,4 @@
-"""Classified texts: a few at a time for people, or files of any size in constant memory."""
+"""Predictions for a few texts, or for files of any size in constant memory."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from slugline.inference.classifier import Classifier
 #: Columns that are added to every row of a file.
 ADDED = ("predicted", "confidence")
 
-#: Rows that are held in memory together.
+#: Rows that are in memory at the same time.
 ROWS_AT_ONCE = 4_096
 
 Write = Callable[[list[Row]], None]
 
 
 def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """What a classifier says of some texts.
+    """Predict the labels of texts.
 
     Args:
-        classifier: as `load` gives it.
+        classifier: from `load`.
         texts: N texts.
 
     Returns:
-        For each text its ``label``, that label's ``probability``, and ``probabilities`` of all by name.
+        For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name.
     """
     names = classifier.labels.names
-    texts = [replace_surrogates(text) for text in texts]  # a byte of the command line that is not UTF-8 becomes one
+    texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8
     return [
         {
             "text": text,
@@ -53,65 +53,68 @@ def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str
 
 
 def predict_file(classifier: Classifier, source: Path, target: Path, *, columns: Sequence[str] = ()) -> int:
-    """Classify every row of a file, in constant memory; the target appears when it is whole.
+    """Classify every row of a file, in constant memory. After an error there is no target file.
 
     Args:
-        classifier: as `load` gives it.
-        source: CSV, TSV, JSON lines, Parquet, or a text a line.
-        target: CSV, TSV, JSON lines or Parquet; every column of the source, then `ADDED`.
-        columns: that hold the text; by default those that the classifier was trained on, or a guess.
+        classifier: from `load`.
+        source: CSV, TSV, JSON lines, Parquet, or one text per line.
+        target: CSV, TSV, JSON lines or Parquet; has all columns of the source, then `ADDED`.
+        columns: text columns; by default those that the classifier was trained on, or a guess.
 
     Returns:
         The number of rows.
 
     Raises:
-        DataError: the source cannot be read, lacks a column, has one of `ADDED`, or one that a target that is a table
-            does not have yet; or the target is of an unknown kind.
+        DataError: the source cannot be read, a text column is missing, a column of the source is in `ADDED`, a column
+            first occurs too late for a table, or the format of the target is unknown.
     """
     suffix = target.suffix.lower()
     if suffix not in WRITERS:
-        raise DataError(f"{target}: cannot write {suffix or 'this'}.", hint=f"Kinds that can: {', '.join(WRITERS)}.")
+        raise DataError(
+            f"{target}: cannot write {suffix or 'files without a suffix'}.", hint=f"Use one of: {', '.join(WRITERS)}."
+        )
     rows = read_rows(source)
     first = list(islice(rows, ROWS_AT_ONCE))
-    known = list(dict.fromkeys(column for row in first for column in row))
-    chosen = choose_text_columns(first, columns, classifier.text_columns, where=str(source))
+    source_columns = list(dict.fromkeys(column for row in first for column in row))
+    text_columns = choose_text_columns(first, columns, classifier.text_columns, where=str(source))
     count = 0
     with (
         track("predicting", unit="rows") as advance,
         replacing(target) as temporary,
-        WRITERS[suffix](temporary, [*known, *ADDED], str(source)) as write,
+        WRITERS[suffix](temporary, [*source_columns, *ADDED], str(source)) as write,
     ):
-        for window in _windows(chain(first, rows)):
-            _require_free_columns(window, str(source))
-            probabilities = classifier.predict_proba([join_text(row, chosen) for row in window])
-            write(_with_predictions(window, probabilities, classifier.labels.names))
-            count += len(window)
-            advance(len(window))
+        for chunk in _chunks(chain(first, rows)):
+            _require_free_columns(chunk, str(source))
+            probabilities = classifier.predict_proba([join_text(row, text_columns) for row in chunk])
+            write(_with_predictions(chunk, probabilities, classifier.labels.names))
+            count += len(chunk)
+            advance(len(chunk))
     return count
 
 
-def _windows(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     remaining = iter(rows)
-    while window := list(islice(remaining, ROWS_AT_ONCE)):
-        yield window
+    while chunk := list(islice(remaining, ROWS_AT_ONCE)):
+        yield chunk
 
 
 def _require_free_columns(rows: list[Row], where: str) -> None:
     taken = [name for name in ADDED if any(name in row for row in rows)]
     if taken:
         raise DataError(
-            f"{where}: has a column {taken[0]!r} already, which is where the answers go.", hint="Rename the column."
+            f"{where}: has a column {taken[0]!r}, but predictions are written to a column of this name.",
+            hint="Rename the column.",
         )
 
 
 def _require_columns(rows: list[Row], columns: list[str], where: str) -> None:
-    """A table has the columns of its first rows, and no others later."""
+    """Refuse rows with columns that the header of the table lacks."""
     known = set(columns)
     new = [name for row in rows if not row.keys() <= known for name in row if name not in known]
     if new:
         raise DataError(
-            f"{where}: column {new[0]!r} comes up only after the first {ROWS_AT_ONCE:,} rows.",
-            hint="Write JSON lines, which take any row.",
+            f"{where}: column {new[0]!r} first occurs after row {ROWS_AT_ONCE:,}, too late for the header of a table.",
+            hint="Write JSON lines, which have no header.",
         )
 
 
@@ -144,14 +147,14 @@ def _tsv_writer(path: Path, columns: list[str], where: str) -> Iterator[Write]:
 
 @contextmanager
 def _jsonl_writer(path: Path, columns: list[str], where: str) -> Iterator[Write]:
-    """Every row has what it had; dates, decimals and bytes out of Parquet files are written as text."""
+    """Rows may have different columns; dates, decimals and bytes from Parquet files are written as text."""
     with path.open("w", encoding="utf-8", errors="replace") as file:
         yield lambda rows: file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
 
 
 @contextmanager
 def _parquet_writer(path: Path, columns: list[str], where: str) -> Iterator[Write]:
-    """The first rows decide the types of the columns."""
+    """The first chunk of rows determines the types of the columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -160,9 +163,10 @@ def _parquet_writer(path: Path, columns: list[str], where: str) -> Iterator[Writ
     def write(rows: list[Row]) -> None:
         nonlocal writer
         _require_columns(rows, columns, where)
-        whole = [{column: row.get(column) for column in columns} for row in rows]  # pyarrow asks the first row only
+        # pyarrow takes the names of the columns from the first row only.
+        complete = [{column: row.get(column) for column in columns} for row in rows]
         try:
-            table = pa.Table.from_pylist(whole, schema=writer.schema if writer else None)
+            table = pa.Table.from_pylist(complete, schema=writer.schema if writer else None)
             writer = writer or pq.ParquetWriter(path, table.schema, compression="zstd")
             writer.write_table(table)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
@@ -179,5 +183,5 @@ def _parquet_writer(path: Path, columns: list[str], where: str) -> Iterator[Writ
             writer.close()
 
 
-#: Suffix -> how such a file is written.
+#: Suffix -> context manager that opens a file and yields a function to write rows.
 WRITERS = {".csv": _csv_writer, ".tsv": _tsv_writer, ".jsonl": _jsonl_writer, ".parquet": _parquet_writer}

@@ -5,24 +5,24 @@ Importing this module needs neither torch nor transformers; loading a transforme
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
-from slugline.core.layouts import ModelLayout, RunLayout
+from slugline.core.layouts import RunLayout
 from slugline.inference.classifier import Classifier
 from slugline.inference.ensemble import EnsemblePredictor
 from slugline.inference.predictor import Predictor
+from slugline.recipe.kinds import KINDS, resolve
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a model is loaded.
+    """Options of loading a model.
 
     Args:
         recipe: of the run; None for models that were trained elsewhere.
@@ -35,24 +35,11 @@ class LoadOptions:
     device: str = "auto"
 
 
-@dataclass(frozen=True)
-class ModelFormat:
-    """A format of model folders.
+#: File by which a model folder is recognised -> ``module:function`` that loads the folder.
+LOADERS = {kind.saved_as: kind.load for kind in KINDS.values()}
 
-    Args:
-        marker: the file by which a folder of this format is recognised.
-        loader: ``module:function`` that loads it: folder and `LoadOptions` to label set and predictor.
-    """
-
-    marker: Callable[[ModelLayout], Path]
-    loader: str
-
-
-#: Formats of model folders; the first one whose marker exists applies.
-FORMATS = {
-    "linear": ModelFormat(lambda layout: layout.linear, "slugline.inference.linear:load_linear"),
-    "transformer": ModelFormat(lambda layout: layout.config, "slugline.inference.load_transformer:load_transformer"),
-}
+#: Format of models on the Hub.
+HUB_FORMAT = "config.json"
 
 
 def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> Classifier:
@@ -97,7 +84,7 @@ def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]
 
     Args:
         source: a model folder, or a Hub name.
-        options: how it is loaded.
+        options: of loading.
 
     Returns:
         Its label set and predictor.
@@ -105,15 +92,15 @@ def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]
     Raises:
         ModelError: the folder has no known format, or cannot be loaded.
     """
-    layout = ModelLayout(Path(source))
-    found = [model_format for model_format in FORMATS.values() if model_format.marker(layout).is_file()]
-    if layout.root.exists() and not found:
+    folder = Path(source)
+    files = [name for name in LOADERS if (folder / name).is_file()]
+    if folder.exists() and not files:
         raise ModelError(
             f"{source} is neither a run nor a model folder: it has no config.json.",
             hint="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
         )
-    module, _, function = (found[0] if found else FORMATS["transformer"]).loader.partition(":")
-    loaded: tuple[LabelSet, Predictor] = getattr(import_module(module), function)(source, options)
+    loader = resolve(LOADERS[files[0] if files else HUB_FORMAT])
+    loaded: tuple[LabelSet, Predictor] = loader(source, options)
     return loaded
 
 

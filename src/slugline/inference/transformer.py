@@ -1,6 +1,6 @@
 """Texts to logits through a transformer: tokenise, then one function from tokens to logits.
 
-The function is a forward pass in whatever runtime has the weights: torch (`slugline.models.forward`), later ONNX.
+The function runs the forward pass of one runtime: torch (`slugline.models.forward`); ONNX may follow.
 """
 
 from __future__ import annotations

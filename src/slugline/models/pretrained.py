@@ -1,4 +1,4 @@
-"""Bases: what `model.base` means, and how anything is loaded from a folder or the Hub without remote code."""
+"""Loading of bases and trained models, from a folder or the Hub, without remote code."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from slugline.core.layouts import ModelLayout
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-#: Name under which recipes ask for the encoder that comes as a package.
+#: Value of ``model.base`` for the encoder that is installed as a package.
 EMBEDDED = "embedded"
 
 
 def resolve_base(base: str) -> str:
-    """Folder or Hub name behind ``model.base``.
+    """Return the folder or Hub name of a base.
 
     Args:
-        base: ``embedded``, a folder, or a Hub name.
+        base: as in ``model.base``: ``embedded``, a folder, or a Hub name.
 
     Returns:
-        What ``from_pretrained`` takes.
+        First argument of ``from_pretrained``.
 
     Raises:
         MissingExtra: the embedded encoder's package is not installed.
@@ -40,7 +40,7 @@ def resolve_base(base: str) -> str:
 
 
 def load_config(base: str) -> PretrainedConfig:
-    """Configuration of a base or of a trained model.
+    """Load the configuration of a base or of a trained model.
 
     Args:
         base: as in ``model.base``, or a model folder.
@@ -49,18 +49,18 @@ def load_config(base: str) -> PretrainedConfig:
         The configuration.
 
     Raises:
-        ModelError: it cannot be had, or is of a type that transformers does not know.
+        ModelError: the configuration cannot be loaded, or transformers does not know its type.
     """
     from transformers import AutoConfig
 
-    import slugline.models.architectures.pooled  # noqa: F401  # registers our own type with the Auto classes
+    import slugline.models.architectures.pooled  # noqa: F401  # registers the types of this package with the Auto classes
 
     config: PretrainedConfig = from_pretrained(AutoConfig.from_pretrained, resolve_base(base))
     return config
 
 
 def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Most tokens that a model can read.
+    """Return the maximum number of tokens that a model can read at once.
 
     Args:
         config: of the model.
@@ -69,60 +69,62 @@ def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) 
     Returns:
         Tokens, special tokens included.
     """
-    inner = getattr(config, "backbone", None)
-    values = inner if isinstance(inner, dict) else config.to_dict()
+    backbone = getattr(config, "backbone", None)
+    values = backbone if isinstance(backbone, dict) else config.to_dict()
     positions = values.get("max_position_embeddings") or values.get("n_positions") or tokenizer.model_max_length
     if values["model_type"] in ("roberta", "xlm-roberta", "camembert"):
-        positions -= values["pad_token_id"] + 1  # RoBERTa counts positions from behind the padding id
+        positions -= values["pad_token_id"] + 1  # RoBERTa's first position is the padding id + 1
     return int(min(positions, tokenizer.model_max_length))
 
 
-def sentence_pooling(place: str) -> dict[str, Any]:
-    """What a sentence-transformers folder or Hub repository says of its pooling; empty for other models.
+def sentence_pooling(name_or_path: str) -> dict[str, Any]:
+    """Load the pooling configuration of a sentence-transformers model.
 
     Args:
-        place: folder or Hub name.
+        name_or_path: folder or Hub name.
 
     Returns:
-        Its ``1_Pooling/config.json``.
+        Contents of its ``1_Pooling/config.json``; empty for other models.
     """
-    path: str | None = str(ModelLayout(Path(place)).pooling)
-    if not Path(place).is_dir():
+    path: str | None = str(ModelLayout(Path(name_or_path)).pooling)
+    if not Path(name_or_path).is_dir():
         from transformers.utils.hub import cached_file
 
         path = cached_file(
-            place,
+            name_or_path,
             "1_Pooling/config.json",
             _raise_exceptions_for_missing_entries=False,
             _raise_exceptions_for_connection_errors=False,
         )
     if path is None or not Path(path).is_file():
         return {}
-    stated: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return stated
+    pooling: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return pooling
 
 
-def from_pretrained(loader: Callable[..., Any], place: str, **options: Any) -> Any:
-    """Call a ``from_pretrained`` without remote code and say in the user's terms what went wrong."""
-    if _looks_like_path(place) and not Path(place).is_dir():
-        raise ModelError(f"there is no run or model folder {place}.", hint="Give a folder, a Hub name, or 'embedded'.")
+def from_pretrained(loader: Callable[..., Any], name_or_path: str, **options: Any) -> Any:
+    """Call a ``from_pretrained`` method without remote code; raise `ModelError` if loading fails."""
+    if _looks_like_path(name_or_path) and not Path(name_or_path).is_dir():
+        raise ModelError(
+            f"there is no run or model folder {name_or_path}.", hint="Give a folder, a Hub name, or 'embedded'."
+        )
     weights = {} if "dtype" not in options else {"use_safetensors": True}
     try:
         with quietly():
-            return loader(place, trust_remote_code=False, **weights, **options)
+            return loader(name_or_path, trust_remote_code=False, **weights, **options)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if Path(place).is_dir():
-            raise ModelError(f"{place} cannot be loaded: {reason}") from error
+        if Path(name_or_path).is_dir():
+            raise ModelError(f"{name_or_path} cannot be loaded: {reason}") from error
         raise ModelError(
-            f"{place} is no folder here, no hub gave it, and no local copy exists: {reason}",
-            hint="Check the path. Without a hub: a local folder, 'embedded', or HF_HOME set to a cache that holds it.",
+            f"{name_or_path} is not a local folder, no hub provides it, and no local copy exists: {reason}",
+            hint="Check the path. Without a hub, use a local folder, 'embedded', or a cache that HF_HOME names.",
         ) from error
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Without transformers' bars and reports, which a fresh head always causes; as before afterwards."""
+    """Suppress transformers' progress bars and load reports inside the block; every new head causes such a report."""
     from transformers.utils import logging as transformers_logging
 
     verbosity, had_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
@@ -136,6 +138,6 @@ def quietly() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
-def _looks_like_path(place: str) -> bool:
-    first = Path(place).parts[0] if "/" in place else ""
-    return place.startswith((".", "/", "~")) or place.count("/") > 1 or "\\" in place or Path(first or "\0").is_dir()
+def _looks_like_path(text: str) -> bool:
+    first = Path(text).parts[0] if "/" in text else ""
+    return text.startswith((".", "/", "~")) or text.count("/") > 1 or "\\" in text or Path(first or "\0").is_dir()

@@ -1,4 +1,4 @@
-"""Trained models on disk: their folders, what checkpoints add to them, and how large they are."""
+"""Trained models on disk: writing model folders, loading the weights of checkpoints, counting parameters."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
         tokenizer.save_pretrained(folder)
     if model.config.model_type.startswith("slugline"):
         (folder / "README.md").write_text(
-            "This classifier pools in a way that plain transformers does not know, which therefore refuses it.\n"
-            "Upgrading transformers does not help. Load it with Slugline:\n\n"
+            "Plain transformers cannot load this classifier, because its pooling is implemented in Slugline.\n"
+            "Upgrading transformers does not help. Load the classifier with Slugline:\n\n"
             '    import slugline\n    slugline.load("this folder").predict(["a text"])\n\n'
             "or import `slugline.models.architectures.pooled` once before using the Auto classes.\n",
             encoding="utf-8",
@@ -34,33 +34,33 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
 
 
 def load_evaluated_weights(model: PreTrainedModel, checkpoint: CheckpointLayout) -> None:
-    """Give a model the weights that were evaluated at a checkpoint: the averaged ones where there are some.
+    """Load the weights that were evaluated at a checkpoint: the averaged weights if there are any.
 
     Args:
         model: of the checkpoint's architecture; changed in place.
-        checkpoint: whole.
+        checkpoint: complete.
     """
     from safetensors.torch import load_file
 
     weights = load_file(checkpoint.weights)
     if checkpoint.averaged.is_file():
         weights |= load_file(checkpoint.averaged)
-    # Tied weights are written once and stand in the model under several names.
-    own = model.state_dict()
-    tied = {own[name].data_ptr(): value for name, value in weights.items() if name in own}
-    absent = {name: tied[value.data_ptr()] for name, value in own.items() if value.data_ptr() in tied}
-    model.load_state_dict(absent | weights)
+    # Tied weights are stored once, but the model has them under several names.
+    state = model.state_dict()
+    by_address = {state[name].data_ptr(): value for name, value in weights.items() if name in state}
+    tied = {name: by_address[value.data_ptr()] for name, value in state.items() if value.data_ptr() in by_address}
+    model.load_state_dict(tied | weights)
 
 
 def size_of(model: PreTrainedModel) -> dict[str, int]:
-    """Parameter counts for ``metrics.json``: all, trainable, and those of the embeddings and of the head.
+    """Return parameter counts for ``metrics.json``: all, trainable, of the embeddings, of the head.
 
-    What is neither lies in the blocks.
+    All other parameters belong to the blocks.
     """
     counts = {
         name: (parameter.numel(), parameter.requires_grad)
         for name, parameter in model.named_parameters()
-        if "original_module" not in name  # which PEFT keeps of a head that it trains a copy of
+        if "original_module" not in name  # PEFT trains a copy of the head and keeps the original
     }
     base = f"{model.base_model_prefix}."
     has_base = any(base in name for name in counts)

@@ -1,8 +1,8 @@
-"""Tokenizers: those that come with a base, and those that are trained on the texts at hand.
+"""Tokenizers: loaded with a base, or trained on the texts of a run.
 
-`TOKENIZERS` names a trainer for each kind. Whatever the origin, a tokenizer has a padding token afterwards. Byte-pair
-encodings come out the same every time; the other trainers of the tokenizers library visit words in the order of a hash
-table, so that ties may fall differently, which is why a run keeps the tokenizer it was trained with.
+`TOKENIZERS` maps each kind to its training function. Every tokenizer has a padding token afterwards. Training a
+byte-pair encoding is reproducible. The other trainers of the tokenizers library visit words in the order of a hash
+table, so that ties are broken differently each time; therefore each run stores its tokenizer.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ logger = logging.getLogger(__name__)
 #: Files of which a folder with a tokenizer holds at least one.
 FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
 
-#: Files that say which kind of tokenizer a vocabulary is for.
+#: Files that name the class of a tokenizer.
 TYPED_FILES = ("tokenizer.json", "tokenizer_config.json", "config.json")
 
-#: The special tokens of tokenizers that are trained here.
+#: Special tokens of trained tokenizers.
 PADDING, END, UNKNOWN = "<|pad|>", "<|endoftext|>", "<|unk|>"
 
-#: Padding tokens that vocabularies hold although their tokenizers do not say so (Pythia's is the first).
+#: Padding tokens in vocabularies whose tokenizers do not declare a padding token (the first is Pythia's).
 KNOWN_PADDING = ("<|padding|>", PADDING, "<pad>", "[PAD]")
 
-#: Fewest texts in which two symbols stand side by side before they become one.
+#: Minimum frequency of a pair of symbols that is merged into one.
 MIN_FREQUENCY = 2
 
 
 def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
-    """Tokenizer of a base or of a trained model.
+    """Load the tokenizer of a base or of a trained model.
 
     Args:
         base: as in ``model.base``, or a model folder.
@@ -48,25 +48,28 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
         The tokenizer, with a padding token.
 
     Raises:
-        ModelError: the folder holds no tokenizer, or the base cannot be had.
+        ModelError: the folder holds no tokenizer, or the base cannot be loaded.
     """
     from transformers import AutoTokenizer
 
-    place = resolve_base(base)
-    if Path(place).is_dir() and not any((Path(place) / name).is_file() for name in FILES):
+    name_or_path = resolve_base(base)
+    folder = Path(name_or_path)
+    if folder.is_dir() and not any((folder / name).is_file() for name in FILES):
         raise ModelError(
-            f"{place} holds no tokenizer (none of {', '.join(FILES)}).",
+            f"{name_or_path} holds no tokenizer (none of {', '.join(FILES)}).",
             hint="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
         )
-    tokenizer: PreTrainedTokenizerBase = from_pretrained(AutoTokenizer.from_pretrained, place, **_kind_of(Path(place)))
+    tokenizer: PreTrainedTokenizerBase = from_pretrained(
+        AutoTokenizer.from_pretrained, name_or_path, **_class_options(folder)
+    )
     if tokenizer.pad_token_id is None:
-        has_model = not Path(place).is_dir() or (Path(place) / "config.json").is_file()
+        has_model = not folder.is_dir() or (folder / "config.json").is_file()
         add_pad_token(tokenizer, load_config(base).pad_token_id if has_model else None)
     return tokenizer
 
 
-def _kind_of(folder: Path) -> dict[str, Any]:
-    """What ``AutoTokenizer`` has to be told of a folder in which only a vocabulary stands; empty for all others."""
+def _class_options(folder: Path) -> dict[str, Any]:
+    """Options of ``AutoTokenizer`` that select the class if a folder holds only a vocabulary; otherwise empty."""
     if any((folder / name).is_file() for name in TYPED_FILES):
         return {}
     if (folder / "merges.txt").is_file() and (folder / "vocab.json").is_file():
@@ -80,14 +83,14 @@ def _kind_of(folder: Path) -> dict[str, Any]:
 
 
 def add_pad_token(tokenizer: PreTrainedTokenizerBase, known: int | None = None) -> None:
-    """Give a tokenizer the padding token that it lacks.
+    """Add a padding token to a tokenizer that has none.
 
-    The end-of-text token, which many take, may stand at the end of a text as well, and heads that look for the last
-    token that is no padding would then look in the wrong place.
+    The end-of-text token is not used for padding, because a text may end with it: heads that read the last token before
+    the padding would then read the wrong one.
 
     Args:
         tokenizer: changed in place.
-        known: what its model already takes for padding; None = nothing.
+        known: id of the padding token in the configuration of its model; None = there is none.
     """
     vocabulary = tokenizer.get_vocab()
     if known is not None and 0 <= known < len(tokenizer):
@@ -97,35 +100,35 @@ def add_pad_token(tokenizer: PreTrainedTokenizerBase, known: int | None = None) 
 
 
 def train_tokenizer(texts: Sequence[str], kind: str, *, vocabulary_size: int) -> PreTrainedTokenizerBase:
-    """Learn a vocabulary from texts.
+    """Train a tokenizer on texts.
 
     Args:
-        texts: cleaned training texts, and no others.
+        texts: cleaned, of the training split only.
         kind: ``bpe``, ``wordpiece`` or ``unigram``.
-        vocabulary_size: entries wanted, special tokens included.
+        vocabulary_size: maximum number of entries, special tokens included.
 
     Returns:
-        A tokenizer that pads on the right and adds no special tokens to a text; with fewer entries where the texts do
-        not hold more, which is logged.
+        A tokenizer that pads on the right and adds no special tokens to a text. Its vocabulary is smaller if the texts
+        do not contain enough entries; this is logged.
 
     Raises:
-        ModelError: the texts' characters alone are more than the vocabulary may hold, or there is nothing to learn.
+        ModelError: the vocabulary is too small for the characters of the texts.
     """
     from transformers import PreTrainedTokenizerFast
 
     backend, special = TOKENIZERS[kind](texts, vocabulary_size)
     found = backend.get_vocab_size()
-    _require_room(found, vocabulary_size)
+    _require_size(vocabulary_size, needed=found)
     if found < vocabulary_size:
         logger.warning(
-            "model.vocabulary_size is %s, but the training texts hold no more than %s entries: so many are used.",
+            "model.vocabulary_size is %s, but the training texts contain only %s entries; this size is used.",
             f"{vocabulary_size:,}",
             f"{found:,}",
         )
     return PreTrainedTokenizerFast(tokenizer_object=backend, padding_side="right", **special)
 
 
-def _require_room(needed: int, size: int) -> None:
+def _require_size(size: int, *, needed: int) -> None:
     if needed > size:
         raise ModelError(
             f"model.vocabulary_size is {size}, but the characters of the texts alone need {needed} entries.",
@@ -134,12 +137,12 @@ def _require_room(needed: int, size: int) -> None:
 
 
 def _train_bpe(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
-    """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019): no text has unknown parts."""
+    """Byte-level byte-pair encoding (Sennrich et al. 2016; Radford et al. 2019); there are no unknown tokens."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     backend = Tokenizer(models.BPE())
     backend.normalizer = normalizers.NFC()
-    # With a blank before it a text's first word is the same token as anywhere else.
+    # The blank makes the first word of a text the same token as in any other place.
     backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     backend.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -154,7 +157,7 @@ def _train_bpe(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, st
 
 
 def _train_wordpiece(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
-    """Words cut from the left into the longest known parts (Schuster and Nakajima 2012; Devlin et al. 2019)."""
+    """Greedy longest-match segmentation of words (Schuster and Nakajima 2012; Devlin et al. 2019)."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     backend = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
@@ -169,14 +172,14 @@ def _train_wordpiece(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[s
 
 
 def _train_unigram(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str, str]]:
-    """The likeliest segmentation under a model of single pieces (Kudo 2018)."""
+    """The most likely segmentation under a unigram language model (Kudo 2018)."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     backend = Tokenizer(models.Unigram())
     backend.normalizer = normalizers.NFC()
-    # Its trainer's own error is a bare exception without numbers.
+    # The trainer's own error does not name the number of entries.
     characters = set[str]().union(*map(backend.normalizer.normalize_str, texts))
-    _require_room(len(characters) + len((PADDING, END, UNKNOWN)), size)
+    _require_size(size, needed=len(characters) + len((PADDING, END, UNKNOWN)))
     backend.pre_tokenizer = pre_tokenizers.Metaspace()
     backend.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(
@@ -186,7 +189,7 @@ def _train_unigram(texts: Sequence[str], size: int) -> tuple[Tokenizer, dict[str
     return backend, {"pad_token": PADDING, "eos_token": END, "unk_token": UNKNOWN}
 
 
-#: Kinds of ``model.tokenizer`` that are trained -> trainer, giving the backend and the names of its special tokens.
+#: Trained kinds of ``model.tokenizer`` -> function that returns the backend and the special tokens by name.
 TOKENIZERS: dict[str, Callable[[Sequence[str], int], tuple[Tokenizer, dict[str, Any]]]] = {
     "bpe": _train_bpe,
     "wordpiece": _train_wordpiece,

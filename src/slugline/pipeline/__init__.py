@@ -1,4 +1,4 @@
-"""From one recipe to one run, and what is done with runs.
+"""From one recipe to one run; scoring and comparison of runs.
 
 ```text
 training.py           train: recipe in, run out
@@ -6,7 +6,7 @@ pretraining.py        pretrain: texts in, backbone out
 cross_validation.py   one run per fold, and their ensemble
 steps.py              fit, calibrate, score, write the results
 run_data.py           the data set of a run, checked for changes
-evaluate_model.py     evaluate_on, score_split: score models on more data
+evaluate_model.py     evaluate_on, score_split: score a model on other data
 compare_runs.py       compare_runs: compare run folders
 ```
 """

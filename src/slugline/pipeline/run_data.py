@@ -1,4 +1,4 @@
-"""The data set of a run: loaded as its recipe says, and checked against the data that the run started with."""
+"""The data set of a run: loaded from its recipe, and compared with the data that the run started with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The steps from a data set to evidence. A run takes them once, a cross-validation once per fold."""
+"""The steps of a run after its data is loaded: train, calibrate, score, write. Also the steps of each fold."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 ```text
 recipe.py          Recipe: read, validate, write
 section.py         base class of all sections
-data_section.py    [data]: which texts and labels
-model_section.py   [model]: which model
+data_section.py    [data]: texts and labels
+model_section.py   [model]: kind, base, head
 train_section.py   [train], [pretrain], [evaluation]
 kinds.py           KINDS: the kinds of models and their capabilities
 defaults.py        defaults that depend on other keys

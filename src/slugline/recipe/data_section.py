@@ -1,4 +1,4 @@
-"""[data]: which texts and labels, how they are cleaned, split and truncated."""
+"""[data]: texts and labels, their cleaning, splits and truncation."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ SINGLE_SOURCE_KEYS = ("id", "test_path", "validation_path", "split")
 
 
 class DataSection(SourceSection):
-    """Which texts and labels, how they are cleaned and split."""
+    """Texts and labels: sources, cleaning, splits, truncation."""
 
     sources: list[SourceSection] = Field(
         [], description="several sets in one, instead of name, path or hub: [[data.sources]] tables with such keys"

@@ -68,7 +68,7 @@ def with_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     return _with_pretrain_defaults(_with_model_defaults(values))
 
 
-def defaults_beside(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def dependent_defaults(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the defaults that depend on the model and the pre-training of a recipe.
 
     Args:

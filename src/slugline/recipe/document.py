@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from slugline.recipe.defaults import defaults_beside
+from slugline.recipe.defaults import dependent_defaults
 from slugline.recipe.recipe import Recipe, sections
 from slugline.recipe.section import Section
 from slugline.recipe.toml import plain, to_toml
@@ -30,19 +30,19 @@ def commented(recipe: Recipe) -> str:
         TOML that reads back to an equal recipe; if its model is changed, the defaults of the new model apply.
     """
     given = recipe.model_dump(mode="json", exclude_none=True)
-    beside = defaults_beside(given)
+    dependent = dependent_defaults(given)
     lines = [f"name = {to_toml(given['name'])}", _commented_key("seed", Recipe, given, {})]
     for name, section in sections().items():
         if name not in given:
             continue
         title = (section.__doc__ or "").strip().splitlines()[0]
         lines += ["", f"[{name}]  # {title}"]
-        lines += [_commented_key(key, section, given[name], beside.get(name, {})) for key in section.model_fields]
+        lines += [_commented_key(key, section, given[name], dependent.get(name, {})) for key in section.model_fields]
     return "\n".join(lines) + "\n"
 
 
-def _commented_key(key: str, section: type[Section], given: Mapping[str, Any], beside: Mapping[str, Any]) -> str:
-    default = beside.get(key, section.model_fields[key].get_default(call_default_factory=True))
+def _commented_key(key: str, section: type[Section], given: Mapping[str, Any], dependent: Mapping[str, Any]) -> str:
+    default = dependent.get(key, section.model_fields[key].get_default(call_default_factory=True))
     value = given.get(key, default)
     mark = "" if key in given and value != plain(default) else "# "
     shown = to_toml(value) if value is not None else "..."

@@ -1,7 +1,7 @@
-"""`KINDS`: the kinds of models, what they can do, and the functions that build and train them.
+"""`KINDS`: the kinds of models, what they can do, and the functions that build, train and load them.
 
-A row names its functions as ``module:function``, so that reading it imports nothing. Code asks a kind for a capability
-and never compares its name.
+A row names its functions as ``module:function``, so that reading it imports nothing. Code reads a capability of
+a kind and never compares its name.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ class Kind:
     Args:
         title: in words.
         fit: ``module:function`` that trains it, see `slugline.training.fit`.
+        load: ``module:function`` that loads a saved model, see `slugline.inference.load`.
+        saved_as: file by which its model folders are recognised.
         build: ``module:function`` that builds the model to be trained, see `slugline.models.build`; empty for models
             that exist only once they are fitted.
         objective: of its pre-training; empty = it cannot be pre-trained.
         default_base: of ``model.base``.
         default_pooling: if neither recipe nor base names a pooling.
-        is_pretrained: True if training starts from weights of others.
+        is_pretrained: True if training starts from pre-trained weights of ``model.base``.
         is_causal: True if the base has to be a causal language model.
         has_native_head: True if the architecture may have a classification head of its own.
         has_updates: True if training consists of gradient updates, with checkpoints, history and trackers.
@@ -36,6 +38,8 @@ class Kind:
 
     title: str
     fit: str
+    load: str = "slugline.inference.load_transformer:load_transformer"
+    saved_as: str = "config.json"
     build: str = ""
     objective: Literal["masked", "causal", ""] = ""
     default_base: str = "embedded"
@@ -84,7 +88,12 @@ KINDS: dict[str, Kind] = {
         keys=("size", "layers", "width", "ffn", "heads", "positions", "tokenizer", "vocabulary_size"),
     ),
     "linear": Kind(
-        "TF-IDF and a linear SVM", fit="slugline.training.linear:fit_linear", has_updates=False, has_margins=True
+        "TF-IDF and a linear SVM",
+        fit="slugline.training.linear:fit_linear",
+        load="slugline.inference.linear:load_linear",
+        saved_as="linear.json",
+        has_updates=False,
+        has_margins=True,
     ),
 }
 

@@ -11,7 +11,7 @@ from slugline.recipe.section import Count, Fraction, Positive, Section
 
 
 class Dimensions(NamedTuple):
-    """Of the small decoder: number of blocks, width of the states, width inside a block, attention heads."""
+    """Dimensions of the small decoder: blocks, width of the states, width inside a block, attention heads."""
 
     layers: int
     width: int
@@ -57,7 +57,7 @@ class GradualSection(Section):
 
 
 class ModelSection(Section):
-    """Which kind of model, and what training starts from."""
+    """The model: its kind, its base, the adaptation of the base, its head."""
 
     kind: KindName = Field("encoder", description="; ".join(f"{name}: {kind.title}" for name, kind in KINDS.items()))
     base: str = Field(
@@ -113,9 +113,9 @@ class ModelSection(Section):
 
     @property
     def dimensions(self) -> Dimensions:
-        """Of the small decoder: the given values, the others by size."""
+        """Dimensions of the small decoder: the given values, and the values of `size` for keys that are 0."""
         given = Dimensions(self.layers, self.width, self.ffn, self.heads)
-        return Dimensions(*(mine or theirs for mine, theirs in zip(given, SIZES[self.size], strict=True)))
+        return Dimensions(*(value or default for value, default in zip(given, SIZES[self.size], strict=True)))
 
     @model_validator(mode="after")
     def _keys_belong_to_the_kind(self) -> Self:

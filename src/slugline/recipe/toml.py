@@ -1,4 +1,4 @@
-"""TOML as users write it: read, overridden, looked up by line, written on one line."""
+"""TOML of recipes and studies: read files, apply overrides, find the lines of keys, write values on one line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slugline.core.errors import RecipeError
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], str]:
-    """Read a TOML file that a user wrote, a recipe or a study.
+    """Read the TOML file of a recipe or a study.
 
     Args:
         path: an existing file.
@@ -23,26 +23,26 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         Its nested tables, and its text.
 
     Raises:
-        RecipeError: it is no TOML, or not in UTF-8.
+        RecipeError: the file is not valid TOML, or not encoded in UTF-8.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
         return tomllib.loads(text), text
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: not UTF-8: {error.reason}.", hint="Save the file as UTF-8.") from error
+        raise RecipeError(f"{path}: not encoded in UTF-8: {error.reason}.", hint="Save the file as UTF-8.") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path}: not valid TOML: {error}.", hint='Strings need quotes: name = "agnews".') from error
 
 
 def override(values: dict[str, Any], given: str) -> None:
-    """Apply one override to plain values.
+    """Apply one override.
 
     Args:
         values: nested tables, changed in place.
-        given: ``key.sub=value``; the value as in TOML, quotes may be left out.
+        given: ``key.sub=value``; the value is TOML, the quotes of strings are optional.
 
     Raises:
-        RecipeError: it is not of that form, or goes through a value as if it were a section.
+        RecipeError: the override has another form, or uses a value as a section.
     """
     key, equals, written = given.partition("=")
     parts = key.strip().split(".")
@@ -61,14 +61,14 @@ def override(values: dict[str, Any], given: str) -> None:
 
 
 def line_of(path: Sequence[str], text: str) -> int:
-    """Line of a key: ``tomllib`` gives no positions, so section and key are looked for.
+    """Return the line of a key. ``tomllib`` gives no positions, so the text is searched.
 
     Args:
-        path: sections, and the key.
+        path: names of the sections and of the key.
         text: of the file.
 
     Returns:
-        Counted from 1; 0 where the key is not found.
+        Line number, counted from 1; 0 if the key is not found.
     """
     section: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -85,7 +85,7 @@ def line_of(path: Sequence[str], text: str) -> int:
 
 
 def to_toml(value: Any) -> str:
-    """A value as TOML on one line; tables in braces."""
+    """Return a value as TOML on one line, with tables in braces."""
     import tomli_w
 
     value = plain(value)
@@ -102,7 +102,7 @@ def _quoted(key: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as TOML knows it: sections as tables, tuples as lists."""
+    """Return a value in types that TOML has: sections as tables, tuples as lists."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
     return list(value) if isinstance(value, tuple) else value

@@ -14,7 +14,7 @@ Frequency = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs
 
 
 class TrainSection(Section):
-    """How the model is trained."""
+    """The training: length, batches, rates, loss, checkpoints, hardware."""
 
     epochs: Annotated[float, Field(gt=0)] = Field(3, description="passes over the training rows")
     max_tokens: Count = Field(
@@ -107,7 +107,7 @@ class PretrainSection(Section):
 
 
 class EvaluationSection(Section):
-    """What is measured after training."""
+    """The evaluation after training."""
 
     splits: list[Literal["train", "validation", "test"]] = Field(
         ["validation", "test"], min_length=1, description="scored once, with the checkpoint selected on validation"

@@ -1,10 +1,10 @@
-"""The run: one executed recipe, and the folder with its evidence.
+"""The run: one executed recipe, and the folder with its results.
 
 ```text
 run.py           Run: reads and writes a run folder
-lifecycle.py     open_run: starts, resumes and replaces runs; their states
-process.py       is the process of a run still alive?
-predictions.py   predictions as Parquet files
+lifecycle.py     open_run: starts, resumes and replaces runs, and records their states
+process.py       checks if the process of a run is alive
+predictions.py   reads and writes predictions as Parquet tables
 ```
 """
 

@@ -1,8 +1,8 @@
 """The life cycle of a run: new, running, then complete, failed or interrupted.
 
 `open_run` starts or resumes a run and keeps its state up to date. A run whose process is dead counts as interrupted,
-whatever its manifest says. With ``force``, the previous run is moved aside first; it is restored if the new one fails
-before anything was trained.
+even if its manifest has the state running. With ``force``, the previous run is first renamed to a backup, which is
+restored if the new run fails before anything was trained.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 #: Errors in the user's input, which are raised before anything is trained.
 INPUT_ERRORS = (DataError, MissingExtra, ModelError, RecipeError)
 
-#: Keys of the manifest that a resumed run writes anew.
+#: Keys of the manifest that a resumed run does not take from the previous manifest.
 NOT_CARRIED_OVER = ("format", "name", "state", "slugline", "seed", "error", "finished")
 
 
@@ -39,7 +39,7 @@ NOT_CARRIED_OVER = ("format", "name", "state", "slugline", "seed", "error", "fin
 def open_run(
     path: Path, recipe: Recipe, *, resume: bool = False, force: bool = False, accept_changes: bool = False
 ) -> Iterator[Run]:
-    """Start or resume a run; its state follows what happens inside the block.
+    """Start or resume a run; when the block ends, set its state to complete, failed or interrupted.
 
     Args:
         path: the run's own folder.
@@ -58,7 +58,7 @@ def open_run(
     """
     restore_replaced(path)
     _check_can_open(Run(path), recipe, resume=resume, force=force, accept_changes=accept_changes)
-    run = Run(path)  # a new view: the previous one may have cached the former recipe
+    run = Run(path)  # a new object, because `Run` caches the recipe
     with _backed_up(run) if force else nullcontext(), _running(run, recipe):
         yield run
 
@@ -126,12 +126,13 @@ def _check_recipe_changes(run: Run, recipe: Recipe, *, accept_changes: bool) -> 
     if changes and not accept_changes:
         raise RunError(
             f"{run.path} was started with another recipe: " + "; ".join(changes) + ".",
-            hint="Resume with the former values, accept the new ones with --accept-changes, or start over with --force.",
+            hint="Resume with the former values, accept the new ones with --accept-changes, or start over with "
+            "--force.",
         )
 
 
 def _holds_only_leftovers(run: Run) -> bool:
-    """True if the folder holds only what a run leaves that is killed at its very start."""
+    """True if the folder holds only files of a run that was killed at its very start."""
     return run.path.is_dir() and all(
         ".partial" in path.name or path == run.layout.recipe for path in run.path.iterdir()
     )
@@ -163,7 +164,7 @@ def _running(run: Run, recipe: Recipe) -> Iterator[None]:
         except INPUT_ERRORS as error:
             _finish(run, "failed", started, error=str(error))
             if is_new and not run.has_results:
-                # Nothing was trained: a typing error must not leave a folder that blocks the next attempt.
+                # A typing error must not leave a folder that blocks the next attempt.
                 shutil.rmtree(run.path, ignore_errors=True)
             raise
         except BaseException as error:
@@ -203,14 +204,14 @@ def _now() -> str:
 
 
 def _backup_path(path: Path) -> Path:
-    """Where a run is kept while it is being replaced."""
+    """Path of the backup of a run that is being replaced."""
     path = path.absolute()
     return path.with_name(f".{path.name}.aside")
 
 
 @contextmanager
 def _backed_up(run: Run) -> Iterator[None]:
-    """Move the present run aside; restore it if nothing was trained in its place."""
+    """Rename the present run to its backup; restore it if nothing was trained in its place."""
     backup = _backup_path(run.path)
     with disk_errors(run.path):
         if run.path.exists() and not backup.exists():

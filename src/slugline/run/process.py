@@ -9,7 +9,7 @@ from typing import Any
 
 
 def this_process() -> dict[str, Any]:
-    """Return what identifies this process: id, host, and start times."""
+    """Return the identity of this process: id, host, and start times of machine and process."""
     import psutil
 
     return {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 State = Literal["new", "running", "complete", "failed", "interrupted"]
 
-#: Version of the run folder's format. Runs with a newer version are refused.
+#: Version of the format of run folders. Runs with a newer version are refused.
 FORMAT = 1
 
 

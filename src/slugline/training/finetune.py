@@ -1,6 +1,6 @@
 """Fine-tuning of a transformer as a classifier, from a data set to the best weights on validation.
 
-`fit_transformer` is the outline. What fine-tuning has in common with pre-training is in `slugline.training.loop.session`.
+`fit_transformer` is the outline. `slugline.training.loop.session` has what fine-tuning shares with pre-training.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ from slugline.training.loop.session import (
     training_timing,
 )
 from slugline.training.loop.train_metrics import RunningConfusion
-from slugline.training.methods.losses import Loss, build_loss, class_weights, logit_adjustment
+from slugline.training.methods.class_weights import class_weights, logit_adjustment
+from slugline.training.methods.losses import Loss, build_loss
 from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
 from slugline.training.result import FitResult
@@ -143,7 +144,7 @@ def _tokenise(dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, truncati
 
 
 def _token_statistics(truncation: Truncation, tokens: Mapping[str, Tokens]) -> dict[str, Any]:
-    lengths = {split: some.length_statistics() for split, some in tokens.items()}
+    lengths = {split: split_tokens.length_statistics() for split, split_tokens in tokens.items()}
     return {"max_length": truncation.max_length, **lengths}
 
 
@@ -156,7 +157,7 @@ def _inputs(
     *,
     pad_id: int,
 ) -> TrainingInputs:
-    """Tokens, or the features of a frozen base; the time to compute features belongs to the training."""
+    """Tokens, or the features of a frozen base; the training time includes the time to compute the features."""
     if recipe.model.adapt != "frozen":
         return TokenInputs(tokens, pad_id)
     model.to(runtime.hardware.device)  # type: ignore[arg-type]
@@ -168,19 +169,18 @@ def _inputs(
     limits = BatchLimits(recipe.train.eval_batch_size, runtime.profile.micro_batch_tokens)
     precision, started = runtime.precision.precision, time.monotonic()
     features = {
-        split: frozen_base.encode(some, pad_id=pad_id, precision=precision, limits=limits)
-        for split, some in tokens.items()
+        split: frozen_base.encode(split_tokens, pad_id=pad_id, precision=precision, limits=limits)
+        for split, split_tokens in tokens.items()
     }
     progress.train_seconds += time.monotonic() - started
     return FeatureInputs(frozen_base, features)
 
 
 def _log_size(size: dict[str, int]) -> None:
-    parts = [size["embedding_parameters"], size["head_parameters"]]
+    total, embeddings, head = size["parameters"], size["embedding_parameters"], size["head_parameters"]
+    counts = (total, embeddings, total - embeddings - head, head, size["trainable_parameters"])
     logger.info(
-        "%s parameters: %s embeddings + %s blocks + %s head; %s are trained",
-        *(f"{count:,}" for count in (size["parameters"], parts[0], size["parameters"] - sum(parts), parts[1])),
-        f"{size['trainable_parameters']:,}",
+        "%s parameters: %s embeddings + %s blocks + %s head; %s are trained", *(f"{count:,}" for count in counts)
     )
 
 
@@ -192,7 +192,7 @@ def _callbacks(session: FinetuneSession) -> list[TrainerCallback]:
 
 
 def _save(session: FinetuneSession) -> None:
-    """Save the model; PEFT's weights are also saved separately, and merged into the model."""
+    """Save the model; weights of PEFT are merged into the model, and also saved on their own."""
     layout = session.run.layout
     if session.adapted.peft is not None:
         with replacing_folder(layout.adapter) as folder:

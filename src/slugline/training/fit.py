@@ -24,13 +24,13 @@ from slugline.training.tracking.environment import check_trackers, tracking
 
 logger = logging.getLogger(__name__)
 
-#: Trains a kind (`Kind.fit`): recipe, data set, run, and the checkpoint to resume from, or None for the latest.
+#: Type of `Kind.fit`: recipe, data set, run, and the checkpoint to resume from (None = the latest) to the result.
 Fit = Callable[[Recipe, TextDataset, Run, Path | None], FitResult]
 
-#: Module that pre-trains; imported only when needed, since it needs torch.
+#: Module that pre-trains; imported only when needed, because it imports torch.
 PRETRAINING = "slugline.training.pretrain"
 
-#: Keys of [train] that apply to classes.
+#: Keys of [train] that apply only to classifiers.
 CLASS_KEYS = (
     "loss",
     "class_weights",
@@ -44,7 +44,7 @@ CLASS_KEYS = (
 
 
 def check(recipe: Recipe) -> None:
-    """Refuse a recipe whose training could only fail after the data has been read.
+    """Refuse a recipe whose training would fail, before any data is read.
 
     Args:
         recipe: about to be executed.
@@ -65,7 +65,7 @@ def check(recipe: Recipe) -> None:
 
 
 def check_pretraining(recipe: Recipe) -> None:
-    """Refuse a recipe whose pre-training could only fail after the texts have been read, or that has unused keys.
+    """Refuse a recipe whose pre-training would fail, or that has unused keys, before any text is read.
 
     Args:
         recipe: about to be executed.
@@ -73,7 +73,7 @@ def check_pretraining(recipe: Recipe) -> None:
     Raises:
         RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]`` has
             an argument that does not exist or that another key sets.
-        ModelError: the base cannot be pre-trained as the recipe asks.
+        ModelError: the base cannot be pre-trained with these settings.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
     model, train = recipe.model, recipe.train
@@ -115,7 +115,7 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
         checkpoint: to resume from instead of the last one.
 
     Returns:
-        The classifier, loaded from the saved model, and the facts about its training.
+        The classifier, loaded from the saved model, and statistics of its training.
 
     Raises:
         TrainingError: training cannot continue.
@@ -138,7 +138,7 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
         run: open for writing; training resumes from its last complete checkpoint, if it has one.
 
     Returns:
-        Scores on the validation sequences, and the facts about the training.
+        Scores on the validation sequences, and statistics of the training.
 
     Raises:
         DataError: there are too few texts.

@@ -67,7 +67,7 @@ class TrainingInputs(Protocol):
 
 @dataclass(frozen=True)
 class TokenInputs:
-    """Tokens, which go through the whole model in every epoch.
+    """Tokens; every epoch runs the whole model.
 
     Args:
         tokens: of train and validation.
@@ -121,7 +121,7 @@ class FeatureInputs:
         return self._forward
 
     def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
-        """Loader of the training rows; features need no preparation, hence no workers."""
+        """Loader of the training rows, without workers, because features need no preparation."""
         return build_loader(_Rows(self.features["train"], targets), sampler, self._collate)
 
     def validation_logits(
@@ -132,8 +132,9 @@ class FeatureInputs:
         logits: list[NDArray[np.float32]] = []
         with evaluation_mode(model, precision):
             for start in range(0, len(features), rows):
-                some = [(features[index], 0) for index in range(start, min(start + rows, len(features)))]
-                batch = {key: value.to(model.device) for key, value in self._collate(some).items()}
+                # The label 0 is unused.
+                examples = [(features[index], 0) for index in range(start, min(start + rows, len(features)))]
+                batch = {key: value.to(model.device) for key, value in self._collate(examples).items()}
                 logits.append(self._forward(model, batch)[0].float().cpu().numpy())
         return np.concatenate(logits)
 

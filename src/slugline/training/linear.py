@@ -1,4 +1,4 @@
-"""Training of the linear kind: one model for each of several values of C, the best one on validation (Joachims 1998)."""
+"""Training of the linear kind: one SVM for each of several values of C, the best one on validation (Joachims 1998)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
         checkpoint: unused; training takes seconds.
 
     Returns:
-        The classifier, loaded from the run, and the facts about its training.
+        The classifier, loaded from the run, and statistics of its training.
 
     Raises:
         TrainingError: the texts contain no words, or only one class.
@@ -56,7 +56,7 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     )
     for predictor in predictors:
         logits = np.concatenate(list(predictor.logits(validation["text"][:])))
-        value = selected_by.function(dataset.predictions("validation", logits))
+        value = selected_by.value(dataset.predictions("validation", logits))
         logger.info("C = %g: validation %s %.4f", predictor.settings["C"], selected_by.name, value)
         if best is None or selected_by.is_better(value, best[0]):
             best = (value, predictor)

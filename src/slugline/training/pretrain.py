@@ -1,6 +1,6 @@
 """Pre-training of a transformer on texts without labels, from texts to a backbone to fine-tune.
 
-`fit_backbone` is the outline. It shares `slugline.training.loop.session` with fine-tuning. What differs are the batches
+`fit_backbone` is the outline. It shares `slugline.training.loop.session` with fine-tuning, and differs in the batches
 (`slugline.data.batching.packing`), the objective (`slugline.training.methods.language_modeling`) and the metrics.
 """
 
@@ -35,15 +35,10 @@ from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, special_tokens, tokenise
 from slugline.data.corpus import Corpus
 from slugline.models.architectures.blocks import base_of
-from slugline.models.architectures.language_model import (
-    PositionLogits,
-    build_language_model,
-    language_config,
-    save_backbone,
-)
 from slugline.models.architectures.small_decoder import ScratchConfig
-from slugline.models.build import LEARNED_POSITIONS
+from slugline.models.config import LEARNED_POSITIONS, language_config
 from slugline.models.forward import evaluation_mode
+from slugline.models.language_model import PositionLogits, build_language_model, save_backbone
 from slugline.models.memory import retry_with_smaller_batches
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import size_of
@@ -101,7 +96,7 @@ class PretrainSession(TrainingSession):
 
 
 def check_base(recipe: Recipe) -> None:
-    """Refuse a base that cannot be pre-trained as the recipe asks.
+    """Refuse a base that cannot be pre-trained with the settings of the recipe.
 
     Args:
         recipe: complete, with [pretrain].
@@ -242,8 +237,8 @@ def _score(session: PretrainSession, model: PreTrainedModel) -> dict[str, float]
     def measure(limits: BatchLimits) -> tuple[float, int, int]:
         losses, hits, count, rows = 0.0, 0, 0, limits.max_pieces
         for start in range(0, len(sequences), rows):
-            some = [sequences[index] for index in range(start, min(start + rows, len(sequences)))]
-            batch = {key: value.to(model.device) for key, value in collate(some).items()}
+            examples = [sequences[index] for index in range(start, min(start + rows, len(sequences)))]
+            batch = {key: value.to(model.device) for key, value in collate(examples).items()}
             logits, labels = session.forward(model, batch)
             losses += float(token_losses(logits, labels).double().sum())
             hits += int((logits.argmax(dim=1) == labels).sum())

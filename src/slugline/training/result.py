@@ -11,13 +11,13 @@ from slugline.inference.classifier import Classifier
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained classifier and the facts about its training.
+    """A trained classifier and statistics of its training.
 
     Args:
         classifier: loaded from the model that was saved.
         timing: durations and speeds, for ``timing`` in ``metrics.json``.
         size: parameter counts, for ``size`` in ``metrics.json``.
-        selected: what validation selected, for ``chosen`` in ``manifest.json``: a checkpoint, or a value of C.
+        selected: the checkpoint or the value of C that validation selected, for ``chosen`` in ``manifest.json``.
         data: additions to ``data.json``: lengths in tokens.
     """
 
@@ -30,7 +30,7 @@ class FitResult:
 
 @dataclass(frozen=True)
 class PretrainResult:
-    """The facts about a pre-training.
+    """Scores and statistics of a pre-training.
 
     Args:
         scores: ``loss``, ``perplexity`` and ``accuracy`` of the predicted tokens on the validation sequences.

@@ -1,4 +1,4 @@
-"""The hardware as one training uses it: device, profile, precision and threads; and the environment of a run."""
+"""Hardware settings of a training: device, profile, precision and threads; and the environment of a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Runtime:
 
 
 def hardware_for(section: TrainSection) -> Hardware:
-    """Return this machine, with the device that a recipe uses.
+    """Return the hardware of this machine, with the device of a recipe.
 
     Args:
         section: of the recipe; its ``device`` takes precedence over its ``profile``.
@@ -68,8 +68,8 @@ def _git_commit() -> str:
     git = shutil.which("git")
     if git is None:
         return ""
-    done = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
-    return done.stdout.strip() if done.returncode == 0 else ""
+    result = subprocess.run([git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def prepare_runtime(section: TrainSection) -> Runtime:

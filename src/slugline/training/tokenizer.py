@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def resolve_tokenizer(section: ModelSection, texts: Callable[[], Sequence[str]], run: Run) -> PreTrainedTokenizerBase:
-    """Return the tokenizer of a recipe. A tokenizer that has to be trained is trained once and kept in the run.
+    """Return the tokenizer of a recipe; if it has to be trained, train it once and save it in the run.
 
     Args:
         section: of the recipe.
@@ -26,7 +26,7 @@ def resolve_tokenizer(section: ModelSection, texts: Callable[[], Sequence[str]],
         The tokenizer, with a padding token.
 
     Raises:
-        ModelError: it cannot be loaded, or cannot be trained on these texts.
+        ModelError: the tokenizer cannot be loaded, or cannot be trained on these texts.
     """
     if section.tokenizer not in TRAINED_TOKENIZERS:
         return pretrained_tokenizer(section)
@@ -47,6 +47,6 @@ def pretrained_tokenizer(section: ModelSection) -> PreTrainedTokenizerBase:
         The tokenizer, with a padding token.
 
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: the tokenizer cannot be loaded.
     """
     return load_tokenizer(section.base if section.tokenizer == "base" else section.tokenizer)

@@ -1,6 +1,6 @@
-"""The whole journey on embedded data and an embedded model: prepare, train three contenders, compare, ask the best.
+"""The demo: train three classifiers on BBC News, compare them, predict with the best one.
 
-Nothing here but calls of what every user calls; no hub is needed.
+Data set and encoder are Python packages, so that no network is needed.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ SENTENCE = "Oil prices dropped significantly today as the stock market crashed."
 DATA = "bbc_news"
 SEED = 13
 
-#: Seconds that fine-tuning may take before the demo takes fewer epochs; the whole should end within six minutes.
+#: Maximum seconds of fine-tuning, so that the demo ends within six minutes; slow machines train fewer epochs.
 TRAINING_SECONDS = 280.0
 EPOCHS = 3
 MAX_LENGTH = 256
 
-#: Of the small decoder, which is at its best on validation after four of twelve epochs.
+#: Settings of the small decoder. Of twelve epochs, the fourth had the best validation score.
 SCRATCH: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 32}
 SCRATCH_EPOCHS = 6
 
-#: Of both networks.
-WATCHED = {"keep_checkpoints": 1, "logging_steps": 10}
+#: Settings of both networks.
+LOGGING = {"keep_checkpoints": 1, "logging_steps": 10}
 
 
 @dataclass(frozen=True)
 class TrainingBudget:
-    """How much training this machine can do in the time.
+    """Amount of training that this machine can do in `TRAINING_SECONDS`.
 
     Args:
         epochs: of fine-tuning.
-        max_length: tokens of a text.
-        reason: in words, where it is less than the full effort; else empty.
+        max_length: maximum number of tokens of a text.
+        reason: why it is less than the full training; empty if it is not.
     """
 
     epochs: int
@@ -54,70 +54,70 @@ class TrainingBudget:
 
     @property
     def scratch_epochs(self) -> int:
-        """Epochs of the small decoder, by the same measure."""
+        """Epochs of the small decoder, reduced by the same factor."""
         return max(1, round(SCRATCH_EPOCHS * self.epochs / EPOCHS))
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo found.
+    """Results of the demo.
 
     Args:
-        runs: one for each contender and seed.
-        comparisons: of the contenders' test predictions, one for each seed.
-        winner: chosen on validation.
-        answer: what the winner, loaded from its folder, says of `SENTENCE`: label and probability.
-        effort: of fine-tuning.
+        runs: by name of the recipe, one for each seed.
+        comparisons: of the test predictions, one for each seed.
+        best: the run with the best score on validation.
+        prediction: label and probability of `SENTENCE`, from the saved model of the best run.
+        budget: of fine-tuning.
     """
 
     runs: dict[str, list[Run]]
     comparisons: list[Comparison]
-    winner: Run
-    answer: tuple[str, float]
-    effort: TrainingBudget
+    best: Run
+    prediction: tuple[str, float]
+    budget: TrainingBudget
 
     @property
     def seeds(self) -> list[int]:
-        """Of splits and trainings."""
+        """Seeds of splits and trainings."""
         return [run.recipe.seed for run in next(iter(self.runs.values()))]
 
-    def accuracies(self, contender: str) -> list[float]:
-        """Test accuracy for each seed."""
-        return [run.metrics["test"]["accuracy"] for run in self.runs[contender]]
+    def accuracies(self, name: str) -> list[float]:
+        """Return the test accuracy of a recipe for each seed."""
+        return [run.metrics["test"]["accuracy"] for run in self.runs[name]]
 
-    def median_accuracy(self, contender: str) -> float:
-        """Median of the test accuracies over the seeds."""
-        return median(self.accuracies(contender))
+    def median_accuracy(self, name: str) -> float:
+        """Return the median of the test accuracies over the seeds."""
+        return median(self.accuracies(name))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "accuracy": {
                 name: {"each": self.accuracies(name), "median": self.median_accuracy(name)} for name in self.runs
             },
             "comparisons": [comparison.to_dict() for comparison in self.comparisons],
-            "winner": str(self.winner.path),
-            "answer": {"text": SENTENCE, "label": self.answer[0], "probability": self.answer[1]},
+            "best": str(self.best.path),
+            "prediction": {"text": SENTENCE, "label": self.prediction[0], "probability": self.prediction[1]},
             "runs": {name: [str(run.path) for run in runs] for name, runs in self.runs.items()},
         }
 
 
 def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
-    """Train all contenders on every seed, compare them, and ask the best.
+    """Train all recipes on every seed, compare them, and predict with the best run.
 
     Args:
-        folder: for the runs; what an earlier demo left there is replaced.
+        folder: of the runs; existing runs are resumed if they are unfinished with the same recipe, else replaced.
         seeds: number of splits and seeds.
 
     Returns:
-        Runs, comparisons, and the answer.
+        Runs, comparisons, and the prediction.
     """
-    effort = affordable_budget()
-    if effort.reason:
-        logger.warning("%s", effort.reason)
+    budget = affordable_budget()
+    if budget.reason:
+        logger.warning("%s", budget.reason)
     runs: dict[str, list[Run]] = {}
     for seed in range(SEED, SEED + seeds):
-        for recipe in contenders(effort, seed=seed):
+        for recipe in recipes(budget, seed=seed):
             path = folder / recipe.name / f"seed-{seed}"
             logger.info("%s, seed %d", recipe.name, seed)
             is_unfinished = Run(path).state in ("interrupted", "failed") and Run(path).recipe == recipe
@@ -125,26 +125,26 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
                 train(recipe, run_dir=path, resume=is_unfinished, force=not is_unfinished)
             )
     comparisons = [
-        compare({name: of_contender[index].predictions("test") for name, of_contender in runs.items()})
+        compare({name: seed_runs[index].predictions("test") for name, seed_runs in runs.items()})
         for index in range(seeds)
     ]
-    winner = max((of_contender[0] for of_contender in runs.values()), key=_on_validation)
-    probabilities = (classifier := load(winner.path)).predict_proba([SENTENCE])[0]
-    answer = (classifier.labels.names[int(probabilities.argmax())], float(probabilities.max()))
-    return DemoResult(runs, comparisons, winner, answer, effort)
+    best = max((seed_runs[0] for seed_runs in runs.values()), key=_validation_score)
+    probabilities = (classifier := load(best.path)).predict_proba([SENTENCE])[0]
+    prediction = (classifier.labels.names[int(probabilities.argmax())], float(probabilities.max()))
+    return DemoResult(runs, comparisons, best, prediction, budget)
 
 
-def contenders(effort: TrainingBudget, *, seed: int) -> list[Recipe]:
+def recipes(budget: TrainingBudget, *, seed: int) -> list[Recipe]:
     """The recipes of the demo.
 
     Args:
-        effort: of fine-tuning.
+        budget: of fine-tuning.
         seed: of both the split and the training.
 
     Returns:
-        The baseline, a small decoder from scratch, and the fine-tuned encoder, on the same rows.
+        A linear baseline, a small decoder from scratch, and a fine-tuned encoder, with the same rows.
     """
-    data = {"name": DATA, "split_seed": seed, "max_length": effort.max_length}
+    data = {"name": DATA, "split_seed": seed, "max_length": budget.max_length}
     return [
         validate({"name": "linear", "seed": seed, "data": data, "model": {"kind": "linear"}}),
         validate(
@@ -153,7 +153,7 @@ def contenders(effort: TrainingBudget, *, seed: int) -> list[Recipe]:
                 "seed": seed,
                 "data": data | {"clean": ["encoding", "whitespace", "lowercase"]},
                 "model": {"kind": "scratch", "size": "tiny"},
-                "train": {"epochs": effort.scratch_epochs, "patience": 0} | SCRATCH | WATCHED,
+                "train": {"epochs": budget.scratch_epochs, "patience": 0} | SCRATCH | LOGGING,
             }
         ),
         validate(
@@ -161,36 +161,36 @@ def contenders(effort: TrainingBudget, *, seed: int) -> list[Recipe]:
                 "name": "encoder",
                 "seed": seed,
                 "data": data,
-                "train": {"epochs": effort.epochs} | WATCHED,
+                "train": {"epochs": budget.epochs} | LOGGING,
             }
         ),
     ]
 
 
 def affordable_budget(seconds: float = TRAINING_SECONDS, *, examples: int = 1_489) -> TrainingBudget:
-    """Try a few updates and choose as many epochs as fit.
+    """Time a few updates and choose the number of epochs that fits.
 
     Args:
-        seconds: that fine-tuning may take.
-        examples: in the training split.
+        seconds: maximum of fine-tuning.
+        examples: number of training rows.
 
     Returns:
-        At least one epoch: a slow machine trains less, but it trains.
+        At least one epoch, with shorter texts if the machine is too slow for one epoch.
     """
     per_epoch = _seconds_per_example() * examples
     epochs = min(EPOCHS, int(seconds / per_epoch))
     if epochs == EPOCHS:
         return TrainingBudget(EPOCHS, MAX_LENGTH)
     if epochs:
-        reason = f"an epoch takes about {per_epoch:.0f} s on this machine: training {epochs} instead of {EPOCHS}."
+        reason = f"an epoch takes about {per_epoch:.0f} s on this machine: training {epochs} of {EPOCHS} epochs."
         return TrainingBudget(epochs, MAX_LENGTH, reason)
     half = MAX_LENGTH // 2
-    reason = f"an epoch takes about {per_epoch:.0f} s on this machine: training 1 epoch on {half} tokens a text."
+    reason = f"an epoch takes about {per_epoch:.0f} s on this machine: training 1 epoch with {half} tokens per text."
     return TrainingBudget(1, half, reason)
 
 
 def _seconds_per_example(rows: int = 16) -> float:
-    """Time forward and backward passes of the embedded encoder at the full length."""
+    """Measure a forward and backward pass of the embedded encoder, in seconds per text of `MAX_LENGTH` tokens."""
     import torch
     from torch import nn
 
@@ -205,17 +205,17 @@ def _seconds_per_example(rows: int = 16) -> float:
     model: nn.Module = build_pretrained(ModelSection(attention_dropout=0.0), LabelSet(("a", "b")), hardware.device)
     model.to(hardware.device).train()
     ids = torch.randint(1_000, 20_000, (rows, MAX_LENGTH), generator=torch.Generator().manual_seed(0))
-    best = float("inf")
+    fastest = float("inf")
     for _ in range(3):
         started = time.monotonic()
         with autocast(torch.device(hardware.device), precision):
             loss = model(input_ids=ids.to(hardware.device)).logits.float().sum()
         loss.backward()
         loss.item()
-        best = min(best, time.monotonic() - started)
-    return best / rows
+        fastest = min(fastest, time.monotonic() - started)
+    return fastest / rows
 
 
-def _on_validation(run: Run) -> float:
+def _validation_score(run: Run) -> float:
     value: float = run.metrics["validation"]["f1_macro"]
     return value

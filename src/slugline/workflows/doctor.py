@@ -1,4 +1,4 @@
-"""What this machine has, what Slugline would choose on it and why, and what is missing."""
+"""`examine`: hardware, versions, missing packages and data sets of this machine, and the settings chosen for it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "sc
 
 
 def examine() -> dict[str, dict[str, str]]:
-    """Look at everything.
+    """Examine this machine.
 
     Returns:
-        Titles to facts; a fact is a name and what was found, in words.
+        By title, names and their values in words.
     """
     return {"hardware": _hardware(), "versions": _versions(), "extras": _extras(), "data": _data()}
 
@@ -29,20 +29,22 @@ def _hardware() -> dict[str, str]:
     hardware = detect()
     profile = choose_profile(hardware)
     precision = choose_precision(hardware, autocast=profile.autocast)
-    facts = {
+    values = {
         "device": f"{hardware.device} ({hardware.device_name})",
         "cores": str(hardware.cores),
         "memory": f"{hardware.memory_bytes / 2**30:.1f} GiB",
     }
     if hardware.device == "cuda":
-        facts["GPU memory"] = f"{hardware.device_memory_bytes / 2**30:.1f} GiB, {hardware.devices} GPU(s)"
-    return facts | {
+        values["GPU memory"] = f"{hardware.device_memory_bytes / 2**30:.1f} GiB, {hardware.devices} GPU(s)"
+    return values | {
         "torch": torch.__version__,
         "CUDA": torch.version.cuda or "not in this build of torch",
         "profile": f"{profile.name}: {profile.reason}",
         "precision": f"{precision.precision}: {precision.reason}",
         "forward pass": f"{profile.micro_batch_size} examples or {profile.micro_batch_tokens:,} padded tokens at most",
-        "workers": f"{profile.workers} processes prepare batches" if profile.workers else "none besides the trainer",
+        "workers": f"{profile.workers} processes prepare batches"
+        if profile.workers
+        else "none; the training process prepares batches",
     }
 
 
@@ -52,17 +54,17 @@ def _versions() -> dict[str, str]:
 
 
 def _extras() -> dict[str, str]:
-    """Every extra that the package declares, and which of its packages are missing."""
-    wanted: dict[str, list[str]] = {
+    """Installation state of all extras of this package."""
+    missing: dict[str, list[str]] = {
         name: [] for name in distribution("slugline").metadata.get_all("Provides-Extra") or []
     }
     for requirement in distribution("slugline").requires or []:
         match = re.match(r"([A-Za-z0-9._-]+).*extra == ['\"]([^'\"]+)['\"]", requirement)
         if match and not _is_installed(match[1]):
-            wanted[match[2]].append(match[1])
+            missing[match[2]].append(match[1])
     return {
-        name: f'lacks {", ".join(missing)}; pip install "slugline[{name}]"' if missing else "installed"
-        for name, missing in wanted.items()
+        name: f'lacks {", ".join(packages)}; pip install "slugline[{name}]"' if packages else "installed"
+        for name, packages in missing.items()
     }
 
 
@@ -75,12 +77,12 @@ def _is_installed(package: str) -> bool:
 
 
 def _data() -> dict[str, str]:
-    known = known_sets()
-    here = [found.name for found in known if found.available]
-    elsewhere = [found.name for found in known if not found.available]
+    sets = known_sets()
+    local = [known.name for known in sets if known.available]
+    remote = [known.name for known in sets if not known.available]
     return {
-        "here": ", ".join(here) or "none",
-        "with a hub": ", ".join(elsewhere) or "none",
-        "SLUGLINE_DATA": os.environ.get("SLUGLINE_DATA") or "not set: a folder of prepared data sets",
+        "here": ", ".join(local) or "none",
+        "with a hub": ", ".join(remote) or "none",
+        "SLUGLINE_DATA": os.environ.get("SLUGLINE_DATA") or "not set; may name a folder of prepared data sets",
         "cache": str(cache_dir()),
     }

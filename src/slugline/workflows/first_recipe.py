@@ -1,4 +1,4 @@
-"""What comes before training: a look at the data, and a first recipe."""
+"""First steps with a data set: `inspect_data` describes it, `first_recipe` creates a recipe for it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from slugline.recipe.toml import override
 
 
 def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
-    """The data section behind a word of the command line.
+    """Return the data section for a source on the command line.
 
     Args:
-        source: a known set, a file, a glob, or a folder.
+        source: a known data set, a file, a glob, or a folder.
         overrides: ``key=value`` of ``[data]``.
 
     Returns:
@@ -31,8 +31,8 @@ def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
         RecipeError: an override is unknown or malformed.
     """
     keys: dict[str, Any] = {}
-    for given in overrides:
-        override(keys, given.removeprefix("data."))
+    for each in overrides:
+        override(keys, each.removeprefix("data."))
     return section_of(source, **keys)
 
 
@@ -43,8 +43,8 @@ def inspect_data(section: DataSection) -> dict[str, Any]:
         section: of a recipe.
 
     Returns:
-        What `TextDataset.describe` says, and under ``tokens`` the lengths as the embedded encoder's tokenizer
-        counts them, where it is installed.
+        `TextDataset.describe`, with ``tokens``: length statistics with the tokenizer of the embedded encoder; empty if
+        the encoder is not installed.
     """
     dataset = load_dataset(section)
     return dataset.describe() | {"tokens": _token_lengths(dataset, section.max_length)}
@@ -65,14 +65,14 @@ def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
 
 
 def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe for a user's own file or a known set, columns named.
+    """Create a recipe for a data set. The data set is read once, as a check and to find the columns.
 
     Args:
-        source: a known set, a file, a glob, or a folder.
-        overrides: ``key.sub=value``, any keys of the recipe.
+        source: a known data set, a file, a glob, or a folder.
+        overrides: ``key.sub=value``.
 
     Returns:
-        A complete recipe, whose data was read once to see that it can be.
+        A complete recipe that names the text and label columns.
 
     Raises:
         DataError: the data cannot be read.
@@ -80,8 +80,8 @@ def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     section = section_of(source)
     values: dict[str, Any] = {"name": _slug(source), "data": section.model_dump(exclude_defaults=True)}
-    for given in overrides:
-        override(values, given)
+    for each in overrides:
+        override(values, each)
     recipe = validate(values, overrides=overrides)
     dataset = load_dataset(recipe.data)
     values["data"].setdefault("text", list(dataset.text))
@@ -90,5 +90,5 @@ def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _slug(source: str) -> str:
-    """A name for the run: ``data/My News.csv`` becomes ``my-news``."""
+    """The name of the run: ``my-news`` for ``data/My News.csv``."""
     return re.sub(r"[^a-z0-9._-]+", "-", Path(source).stem.lower()).strip("-._") or "my-data"

@@ -1,4 +1,4 @@
-"""Updates hold every row once; passes keep their budget and cost little; padding is masked."""
+"""Batches: updates contain every row once, forward passes keep their limits and are cheap, padding is masked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ lengths_strategy = st.lists(st.integers(1, 60), min_size=1, max_size=200)
 
 
 @given(texts_strategy, st.integers(1, 20), st.integers(1, 300))
-def test_passes_cover_all_rows_within_their_budget(texts: list[tuple[int, int]], rows: int, tokens: int) -> None:
+def test_passes_cover_all_rows_within_their_limits(texts: list[tuple[int, int]], rows: int, tokens: int) -> None:
     lengths, pieces = map(list, zip(*texts, strict=True))
     parts = greedy_batches(lengths, pieces, limits=BatchLimits(rows, tokens))
     assert [parts[0].start, parts[-1].stop] == [0, len(lengths)]
@@ -35,8 +35,8 @@ def test_passes_cover_all_rows_within_their_budget(texts: list[tuple[int, int]],
 
 
 @given(st.lists(text_strategy, min_size=1, max_size=10), st.integers(1, 6), st.integers(1, 200), st.integers(0, 90))
-def test_the_cheapest_cut_is_the_cheapest(texts: list[tuple[int, int]], rows: int, tokens: int, overhead: int) -> None:
-    """Against all cuts there are."""
+def test_no_other_division_is_cheaper(texts: list[tuple[int, int]], rows: int, tokens: int, overhead: int) -> None:
+    """The result is compared with all possible divisions."""
     lengths, pieces = map(list, zip(*texts, strict=True))
 
     def cost(parts: list[slice]) -> float:
@@ -49,18 +49,18 @@ def test_the_cheapest_cut_is_the_cheapest(texts: list[tuple[int, int]], rows: in
         return total
 
     inner = range(1, len(lengths))
-    every = (
+    divisions = (
         [slice(a, b) for a, b in pairwise([0, *cuts, len(lengths)])]
         for size in range(len(lengths))
         for cuts in combinations(inner, size)
     )
     found = cheapest_batches(lengths, pieces, limits=BatchLimits(rows, tokens), overhead=overhead)
-    assert cost(found) == min(map(cost, every))
+    assert cost(found) == min(map(cost, divisions))
     assert [index for part in found for index in range(part.start, part.stop)] == list(range(len(lengths)))
 
 
 @given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
-def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows: int, budget: int) -> None:
+def test_prediction_contains_every_row_once_longest_first(lengths: list[int], rows: int, budget: int) -> None:
     tokens = Tokens(np.zeros(sum(lengths), np.int32), np.cumsum([0, *lengths]), (), (), Truncation(64))
     passes = batches_by_length(tokens, limits=BatchLimits(rows, budget))
     assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
@@ -68,7 +68,7 @@ def test_prediction_takes_every_row_once_longest_first(lengths: list[int], rows:
 
 
 @given(lengths_strategy, st.integers(1, 40), st.integers(0, 5), st.integers(1, 4))
-def test_an_epoch_has_every_row_once_over_all_ranks(lengths: list[int], size: int, epoch: int, world: int) -> None:
+def test_the_ranks_of_an_epoch_contain_every_row_once(lengths: list[int], size: int, epoch: int, world: int) -> None:
     seen: list[int] = []
     counts = set()
     for rank in range(world):
@@ -83,7 +83,7 @@ def test_an_epoch_has_every_row_once_over_all_ranks(lengths: list[int], size: in
     assert len(counts) == 1
 
 
-def test_the_order_follows_from_seed_and_epoch_alone() -> None:
+def test_the_order_depends_only_on_seed_and_epoch() -> None:
     lengths = np.arange(1, 101)
 
     def order(seed: int, epoch: int) -> list[list[int]]:
@@ -97,7 +97,7 @@ def test_the_order_follows_from_seed_and_epoch_alone() -> None:
 
 
 def test_weights_draw_every_class_equally_often() -> None:
-    """450, 40 and 10 rows of three classes: each fills a third of every epoch, small ones repeatedly."""
+    """Each of three classes with 450, 40 and 10 rows fills a third of every epoch; rows of small classes repeat."""
     targets = np.repeat([0, 1, 2], [450, 40, 10])
     weights = 1 / np.bincount(targets)[targets]
 
@@ -112,8 +112,8 @@ def test_weights_draw_every_class_equally_often() -> None:
     assert drawn(1) == drawn(1) != drawn(2)
     assert set(rows) == set(range(500))
     ranks = [drawn(4, rank=rank, world=2) for rank in range(2)]
-    for whole, *parts in zip(drawn(4), *ranks, strict=True):
-        assert sorted(whole) == sorted(row for part in parts for row in part)
+    for update, *parts in zip(drawn(4), *ranks, strict=True):
+        assert sorted(update) == sorted(row for part in parts for row in part)
 
 
 def test_grouping_by_length_keeps_padding_low() -> None:
@@ -124,7 +124,7 @@ def test_grouping_by_length_keeps_padding_low() -> None:
 
 
 @pytest.mark.parametrize("truncation", [Truncation(32), Truncation(8, "window", 2, 3)])
-def test_splitting_an_update_loses_nothing_but_padding(tiny_base: Path, truncation: Truncation) -> None:
+def test_splitting_an_update_removes_only_padding(tiny_base: Path, truncation: Truncation) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
     tokens = tokenise(TEXTS, tokenizer, truncation)
     sampler = UpdateSampler(tokens.lengths * tokens.pieces, size=16, seed=0)
@@ -146,7 +146,7 @@ def _texts(part: dict[str, torch.Tensor]) -> list[list[list[int]]]:
     return texts
 
 
-def test_padding_stands_on_the_right_and_is_masked() -> None:
+def test_padding_is_on_the_right_and_masked() -> None:
     batch = collate([[[5, 6]], [[7, 8, 9]]], pad_id=1)
     assert batch["input_ids"].tolist() == [[5, 6, 1], [7, 8, 9]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0], [1, 1, 1]]

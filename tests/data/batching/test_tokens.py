@@ -1,4 +1,4 @@
-"""Tokens come out as the tokenizer itself would give them, and are made once."""
+"""Tokens: equal to those of the tokenizer itself, with every truncation, and cached."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_tokens_are_those_of_the_tokenizer(tiny_base: Path, max_length: int) -> 
     ("name", "special"),
     [("bert-base-uncased", (("[CLS]",), ("[SEP]",))), ("gpt2", ((), ())), ("roberta-base", (("<s>",), ("</s>",)))],
 )
-def test_special_tokens_of_the_usual_families(name: str, special: tuple[tuple[str, ...], ...]) -> None:
+def test_special_tokens_of_common_families(name: str, special: tuple[tuple[str, ...], ...]) -> None:
     folder = SHARED_TOKENIZERS / name
     if not folder.is_dir():
         pytest.skip("there is no ../shared/tokenizers")
@@ -46,13 +46,11 @@ def test_special_tokens_of_the_usual_families(name: str, special: tuple[tuple[st
     ]
 
 
-def test_one_cache_serves_every_length_and_tokenizing_again_is_not_needed(
-    tiny_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_one_cache_serves_every_length(tiny_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
     tokenizer = load_tokenizer(str(tiny_base))
     first = tokenise(TEXTS, tokenizer, Truncation(64), fingerprint="f")
-    # Were the texts read again, this would give nothing.
+    # There are no texts: the tokens can only come from the cache.
     second = tokenise([], tokenizer, Truncation(8), fingerprint="f")
     expected = tokenizer(TEXTS, truncation=True, max_length=8)["input_ids"]
     assert [second[i] for i in range(40)] == [[row] for row in expected]
@@ -60,19 +58,19 @@ def test_one_cache_serves_every_length_and_tokenizing_again_is_not_needed(
     assert len(tokenise([], tokenizer, Truncation(8), fingerprint="other")) == 0
 
 
-def test_the_cache_knows_one_tokenizer_from_another(tiny_base: Path) -> None:
+def test_the_fingerprint_distinguishes_tokenizers(tiny_base: Path) -> None:
     one, other = load_tokenizer(str(tiny_base)), load_tokenizer(str(tiny_base))
     assert tokenizer_fingerprint(one) == tokenizer_fingerprint(other)
     other.add_tokens(["slugline"])
     assert tokenizer_fingerprint(one) != tokenizer_fingerprint(other)
 
 
-def test_a_length_without_room_for_text_is_refused(tiny_base: Path) -> None:
-    with pytest.raises(ModelError, match="max_length = 2 leaves no room"):
+def test_a_length_without_tokens_for_the_text_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match="max_length = 2 leaves no tokens"):
         tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(2))
 
 
-def test_an_empty_text_is_its_special_tokens(tiny_base: Path) -> None:
+def test_an_empty_text_has_only_special_tokens(tiny_base: Path) -> None:
     tokens = tokenise(["", "market"], load_tokenizer(str(tiny_base)), Truncation(8))
     assert tokens[0] == [[2, 3]]
 
@@ -83,12 +81,12 @@ def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, st
     texts = ["", *TEXTS]
     tokens = tokenise(texts, tokenizer, Truncation(max_length, "window", stride, max_windows=1_000))
     for index, text in enumerate(texts):
-        whole = tokenizer(text, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True)[
-            "input_ids"
-        ]
-        assert tokens[index] == whole
-        assert tokens.pieces[index] == len(whole)
-        assert tokens.lengths[index] == max(map(len, whole))
+        expected = tokenizer(
+            text, truncation=True, max_length=max_length, stride=stride, return_overflowing_tokens=True
+        )["input_ids"]
+        assert tokens[index] == expected
+        assert tokens.pieces[index] == len(expected)
+        assert tokens.lengths[index] == max(map(len, expected))
     assert tokens.truncated_share == 0
 
 
@@ -101,21 +99,23 @@ def test_windows_are_those_of_the_tokenizer(tiny_base: Path, max_length: int, st
         Truncation(9, "window", 0, max_windows=2),
     ],
 )
-def test_what_is_read_is_counted_to_the_token(tiny_base: Path, truncation: Truncation) -> None:
+def test_read_lengths_count_the_tokens_of_all_pieces(tiny_base: Path, truncation: Truncation) -> None:
     tokens = tokenise(["", *TEXTS], load_tokenizer(str(tiny_base)), truncation)
     assert tokens.read_lengths.tolist() == [sum(map(len, tokens[index])) for index in range(len(tokens))]
 
 
-def test_windows_beyond_the_last_are_counted_as_truncation(tiny_base: Path) -> None:
+def test_texts_with_too_many_windows_count_as_truncated(tiny_base: Path) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
-    whole = tokenise(TEXTS, tokenizer, Truncation(8, "window", 2, max_windows=1_000))
-    some = tokenise(TEXTS, tokenizer, Truncation(8, "window", 2, max_windows=2))
-    assert [some[i] for i in range(40)] == [whole[i][:2] for i in range(40)]
-    assert some.truncated_share == (whole.pieces > 2).mean() > 0
+    complete = tokenise(TEXTS, tokenizer, Truncation(8, "window", 2, max_windows=1_000))
+    limited = tokenise(TEXTS, tokenizer, Truncation(8, "window", 2, max_windows=2))
+    assert [limited[i] for i in range(40)] == [complete[i][:2] for i in range(40)]
+    assert limited.truncated_share == (complete.pieces > 2).mean() > 0
 
 
 @pytest.mark.parametrize(("long", "head", "tail"), [("head", 8, 0), ("tail", 0, 8), ("head_tail", 2, 6)])
-def test_one_end_or_both(tiny_base: Path, long: Literal["head", "tail", "head_tail"], head: int, tail: int) -> None:
+def test_head_and_tail_are_kept(
+    tiny_base: Path, long: Literal["head", "tail", "head_tail"], head: int, tail: int
+) -> None:
     tokenizer = load_tokenizer(str(tiny_base))
     text = max(TEXTS, key=len)
     inner = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -124,6 +124,8 @@ def test_one_end_or_both(tiny_base: Path, long: Literal["head", "tail", "head_ta
     assert piece[1:-1] == inner[:head] + inner[len(inner) - tail :]
 
 
-def test_windows_that_would_never_move_on_are_refused(tiny_base: Path) -> None:
-    with pytest.raises(ModelError, match=r"data.stride = 6: windows of 8 tokens, 2 of them special"):
+def test_a_stride_of_a_whole_window_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"data.stride = 6: windows of 8 tokens, 2 of them special, can share at most 5"
+    ):
         tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(8, "window", 6, 4))

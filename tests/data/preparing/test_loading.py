@@ -21,39 +21,39 @@ from slugline.recipe.data_section import DataSection, SourceSection
 MAP = {"business": "Business", "sport": "Sports", "tech": "Sci/Tech"}
 
 
-def section(*places: dict[str, Any], **keys: Any) -> DataSection:
-    return DataSection.model_validate({"sources": list(places), **keys})
+def section(*tables: dict[str, Any], **keys: Any) -> DataSection:
+    return DataSection.model_validate({"sources": list(tables), **keys})
 
 
 def own(dataset: TextDataset, split: str, path: Path, **keys: Any) -> set[str]:
-    """Ids in a split of the rows that a file has."""
-    alone = read_examples(DataSection(path=str(path), **keys)).parts
-    return set(dataset[split]["id"][:]) & {name for part in alone.values() for name in part.ids}
+    """Return the ids of a split that are in a file."""
+    in_file = read_examples(DataSection(path=str(path), **keys)).splits
+    return set(dataset[split]["id"][:]) & {name for examples in in_file.values() for name in examples.ids}
 
 
 @pytest.fixture
 def with_test(tmp_path: Path) -> Path:
-    """A set that brings a test split, of capitalised classes in an order of their own."""
+    """A set with a test split, capitalised classes and its own label order."""
     folder = tmp_path / "capitals"
     folder.mkdir()
     topics = {MAP[name]: words for name, words in TOPICS.items()}
     write_csv(folder / "train.csv", articles(60, seed=1, topics=topics))
     write_csv(folder / "test.csv", articles(12, seed=2, topics=topics))
-    told = {"classes": ["Sports", "Business", "Sci/Tech"], "licence": "CC0; all of it", "revision": "v1"}
-    (folder / "metadata.json").write_text(json.dumps(told), encoding="utf-8")
+    metadata = {"classes": ["Sports", "Business", "Sci/Tech"], "licence": "CC0; all of it", "revision": "v1"}
+    (folder / "metadata.json").write_text(json.dumps(metadata), encoding="utf-8")
     return folder
 
 
 @pytest.fixture
 def without_splits(tmp_path: Path) -> Path:
     """A file of 90 headlines."""
-    some = [{"headline": row["text"], "topic": row["label"]} for row in articles(90, seed=3)]
-    return write_csv(tmp_path / "headlines.csv", some)
+    headlines = [{"headline": row["text"], "topic": row["label"]} for row in articles(90, seed=3)]
+    return write_csv(tmp_path / "headlines.csv", headlines)
 
 
 def test_every_source_is_in_every_split(with_test: Path, without_splits: Path) -> None:
     dataset = load_dataset(section({"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}))
-    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 117, "validation": 15, "test": 30}
+    assert {split: len(rows) for split, rows in dataset.splits.items()} == {"train": 117, "validation": 15, "test": 30}
     assert {split: len(own(dataset, split, with_test)) for split in dataset.splits} == {
         "train": 54,
         "validation": 6,
@@ -67,41 +67,41 @@ def test_every_source_is_in_every_split(with_test: Path, without_splits: Path) -
     assert (dataset.text, dataset.label) == (("text", "headline"), "label, topic")
 
 
-def test_a_source_is_split_as_it_would_be_alone(with_test: Path, without_splits: Path) -> None:
+def test_a_source_is_split_as_if_it_were_alone(with_test: Path, without_splits: Path) -> None:
     joined = load_dataset(section({"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}))
     alone = load_dataset(DataSection(path=str(without_splits)))
     for split in alone.splits:
         assert own(joined, split, without_splits) == set(alone[split]["id"][:])
 
 
-def test_the_order_of_sources_orders_classes_and_moves_no_row(with_test: Path, without_splits: Path) -> None:
-    places = {"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}
-    one, other = load_dataset(section(*places)), load_dataset(section(*places[::-1]))
+def test_the_order_of_sources_changes_the_label_order_and_no_split(with_test: Path, without_splits: Path) -> None:
+    tables = {"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}
+    one, other = load_dataset(section(*tables)), load_dataset(section(*tables[::-1]))
     assert one.labels.names == ("Sports", "Business", "Sci/Tech")
     assert other.labels.names == ("Business", "Sports", "Sci/Tech")
     for split in one.splits:
         assert set(one[split]["id"][:]) == set(other[split]["id"][:])
 
 
-def test_what_sources_say_of_themselves_is_kept(with_test: Path, without_splits: Path) -> None:
-    places = {"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}
-    facts = load_dataset(section(*places)).to_manifest()
-    assert facts["name"] == "capitals + headlines"
-    assert facts["licence"] == "capitals: CC0; all of it; headlines: not stated"
-    assert facts["revision"] == "capitals: v1; headlines: not stated"
-    assert load_dataset(section(places[1], places[1])).to_manifest()["licence"] == ""
+def test_names_licences_and_revisions_of_sources_are_joined(with_test: Path, without_splits: Path) -> None:
+    tables = {"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}
+    manifest = load_dataset(section(*tables)).to_manifest()
+    assert manifest["name"] == "capitals + headlines"
+    assert manifest["licence"] == "capitals: CC0; all of it; headlines: not stated"
+    assert manifest["revision"] == "capitals: v1; headlines: not stated"
+    assert load_dataset(section(tables[1], tables[1])).to_manifest()["licence"] == ""
 
 
-def test_the_same_row_in_two_sources_has_two_ids_whatever_their_order(tmp_path: Path) -> None:
+def test_the_same_row_in_two_sources_has_two_ids_in_any_order_of_sources(tmp_path: Path) -> None:
     one = write_csv(tmp_path / "a.csv", articles(30))
     other = write_csv(tmp_path / "b.csv", [*articles(3), *articles(3), *articles(27, seed=1)])
     renamed = {name: name.upper() for name in TOPICS}
-    places = {"path": str(one)}, {"path": str(other), "label_map": renamed}
+    tables = {"path": str(one)}, {"path": str(other), "label_map": renamed}
     ids = {}
-    for number, order in enumerate((places, places[::-1])):
-        part = read_examples(section(*order)).parts["train"]
-        assert len(set(part.ids)) == len(part) == 63
-        ids[number] = dict(zip(part.ids, part.labels, strict=True))
+    for number, order in enumerate((tables, tables[::-1])):
+        examples = read_examples(section(*order)).splits["train"]
+        assert len(set(examples.ids)) == len(examples) == 63
+        ids[number] = dict(zip(examples.ids, examples.labels, strict=True))
     assert ids[0] == ids[1]
     assert {name.partition("-")[2] for name in ids[0]} == {"", "2", "3"}
 
@@ -112,7 +112,7 @@ def test_ids_from_columns_stay_unique(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         write_csv(tmp_path / name / "train.csv", rows)
         (tmp_path / name / "metadata.json").write_text('{"columns": {"id": "key"}}', encoding="utf-8")
-    ids = read_examples(section({"path": str(tmp_path / "a")}, {"path": str(tmp_path / "b")})).parts["train"].ids
+    ids = read_examples(section({"path": str(tmp_path / "a")}, {"path": str(tmp_path / "b")})).splits["train"].ids
     assert ids == [*"012345", *(f"{n}-2" for n in range(6))]
 
 
@@ -126,18 +126,18 @@ def test_leaks_and_repetitions_are_found_over_all_sources(tmp_path: Path, with_t
     assert sum(map(len, dataset.splits.values())) == 60 + 12 + 60
 
 
-def test_texts_that_two_sources_share_stay_in_train(tmp_path: Path) -> None:
+def test_texts_of_two_sources_stay_in_train(tmp_path: Path) -> None:
     shared = articles(30)
     one = write_csv(tmp_path / "a.csv", shared)
     other = write_csv(
         tmp_path / "b.csv", [*({**row, "text": row["text"].upper()} for row in shared), *articles(60, seed=1)]
     )
     dataset = load_dataset(section({"path": str(one)}, {"path": str(other)}))
-    assert own(dataset, "train", one) == set(read_examples(DataSection(path=str(one))).parts["train"].ids)
+    assert own(dataset, "train", one) == set(read_examples(DataSection(path=str(one))).splits["train"].ids)
     assert len(dataset["test"]) == 18
 
 
-def test_a_class_may_be_small_in_one_source_or_all_there_is(tmp_path: Path, without_splits: Path) -> None:
+def test_a_class_may_be_small_in_one_source_or_its_only_class(tmp_path: Path, without_splits: Path) -> None:
     only = write_csv(tmp_path / "a.csv", [{"text": f"goal number {n}", "label": "sport"} for n in range(20)])
     few = write_csv(tmp_path / "b.csv", [*articles(30, seed=7)[:30], {"text": "chips", "label": "tech"}])
     dataset = load_dataset(section(*({"path": str(path)} for path in (only, few, without_splits))))
@@ -147,22 +147,24 @@ def test_a_class_may_be_small_in_one_source_or_all_there_is(tmp_path: Path, with
         load_dataset(section({"path": str(two)}, {"path": str(without_splits)}))
 
 
-def test_offsets_and_columns_are_each_sources_own(tmp_path: Path) -> None:
+def test_each_source_has_its_own_offset_and_columns(tmp_path: Path) -> None:
     of = {"business": "1", "sport": "2", "tech": "3"}
     numbers = [{"title": row["text"], "body": "x", "class": of[row["label"]]} for row in articles(60)]
     one = write_csv(tmp_path / "a.csv", numbers)
     other = write_csv(tmp_path / "b.csv", articles(60, seed=1))
-    place = {"path": str(one), "text": ["title", "body"], "label": "class", "label_offset": -1}
+    table = {"path": str(one), "text": ["title", "body"], "label": "class", "label_offset": -1}
     joined = read_examples(
-        section({**place, "label_map": {"0": "tech", "1": "tech", "2": "sport"}}, {"path": str(other)})
+        section({**table, "label_map": {"0": "tech", "1": "tech", "2": "sport"}}, {"path": str(other)})
     )
-    assert joined.order == ("tech", "sport", "business")
+    assert joined.classes == ("tech", "sport", "business")
     assert joined.text == ("title", "body", "text")
     with pytest.raises(DataError, match=r"a\.csv: labels without an entry in label_map: '2' \(20 rows\)"):
-        read_examples(section({**place, "label_map": {"0": "tech", "1": "tech"}}, {"path": str(other)}))
+        read_examples(section({**table, "label_map": {"0": "tech", "1": "tech"}}, {"path": str(other)}))
 
 
-def test_a_joint_set_is_prepared_and_read_back(tmp_path: Path, with_test: Path, without_splits: Path) -> None:
+def test_a_data_set_of_two_sources_is_prepared_and_read_again(
+    tmp_path: Path, with_test: Path, without_splits: Path
+) -> None:
     dataset = load_dataset(section({"path": str(with_test)}, {"path": str(without_splits), "label_map": MAP}))
     write_dataset(dataset, tmp_path / "ready")
     again = load_dataset(DataSection(path=str(tmp_path / "ready")))
@@ -176,12 +178,12 @@ def test_news_of_two_publishers(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
     monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
     read = sources.read
 
-    def small(place: SourceSection) -> RawData:
-        raw = read(place)
-        rows = {split: some[:: max(1, len(some) // 400)] for split, some in raw.rows.items()}
-        return RawData(rows, raw.source, raw.places, raw.classes, raw.task, is_known=True, columns=raw.columns)
+    def read_few(source: SourceSection) -> RawData:
+        raw = read(source)
+        rows = {split: raw.rows[split][:: max(1, len(raw.rows[split]) // 400)] for split in raw.rows}
+        return RawData(rows, raw.source, raw.files, raw.classes, raw.task, is_known=True, columns=raw.columns)
 
-    monkeypatch.setattr(sources, "read", small)
+    monkeypatch.setattr(sources, "read", read_few)
     bbc = {
         "business": "Business",
         "entertainment": "Entertainment",

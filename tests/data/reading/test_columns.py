@@ -1,4 +1,4 @@
-"""Columns guessed and named, labels named and numbered."""
+"""Text and label columns, given and guessed; labels to class names."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from slugline.core.errors import DataError
 from slugline.data.reading.columns import choose_columns, choose_text_columns, join_text
 from slugline.data.reading.formats import Row
 from slugline.data.reading.labels import name_labels
-from slugline.data.reading.raw_data import Place, RawData, SourceInfo
+from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
 
 
 def raw(rows: list[Row], *, test: list[Row] | None = None, classes: tuple[str, ...] = (), task: str = "") -> RawData:
-    places = {"train": (Place("news.csv", len(rows)),), "test": (Place("test.csv", len(test or [])),)}
+    files = {"train": (SourceFile("news.csv", len(rows)),), "test": (SourceFile("test.csv", len(test or [])),)}
     splits = {"train": rows} | ({"test": test} if test else {})
-    return RawData(splits, SourceInfo("news"), places, classes=classes, task=task)  # type: ignore[arg-type]
+    return RawData(splits, SourceInfo("news"), files, classes=classes, task=task)  # type: ignore[arg-type]
 
 
 def rows_with(*columns: str, count: int = 20) -> list[Row]:
-    """Rows where columns called label... hold one of two values, others a text each."""
+    """Rows: columns with "label" in their names hold one of two values, others a different text in each row."""
     return [
         {column: ("ab"[i % 2] if "label" in column else f"{column} number {i}" * len(column)) for column in columns}
         for i in range(count)
@@ -39,38 +39,38 @@ def rows_with(*columns: str, count: int = 20) -> list[Row]:
         (["headline", "topic", "id"], ["headline"], "topic"),
     ],
 )
-def test_guesses(caplog: pytest.LogCaptureFixture, columns: list[str], text: list[str], label: str) -> None:
+def test_columns_are_guessed(caplog: pytest.LogCaptureFixture, columns: list[str], text: list[str], label: str) -> None:
     with caplog.at_level(logging.INFO, logger="slugline"):
         assert choose_columns(raw(rows_with(*columns)), text=[], label="", others=[]) == (text, label)
     assert f"label column: {label!r} (guessed; set data.label)" in caplog.text
 
 
-def test_what_is_given_is_not_guessed(caplog: pytest.LogCaptureFixture) -> None:
+def test_given_columns_are_not_guessed(caplog: pytest.LogCaptureFixture) -> None:
     data = raw(rows_with("text", "title", "label", "topic"))
     with caplog.at_level(logging.INFO, logger="slugline"):
         assert choose_columns(data, text=["title"], label="topic", others=[]) == (["title"], "topic")
     assert not caplog.text
 
 
-def test_a_wrong_column_is_named_with_the_nearest() -> None:
+def test_the_error_of_a_missing_column_suggests_the_nearest() -> None:
     with pytest.raises(DataError) as caught:
         choose_columns(raw(rows_with("headline", "label")), text=["headlin"], label="label", others=[])
     assert str(caught.value) == (
-        "news.csv: no column 'headlin' for data.text. Did you mean 'headline'?\nColumns there: headline, label."
+        "news.csv: no column 'headlin' for data.text. Did you mean 'headline'?\nColumns: headline, label."
     )
 
 
-def test_every_split_needs_the_columns() -> None:
+def test_every_split_must_have_the_columns() -> None:
     with pytest.raises(DataError, match=r"test\.csv: no column 'label'"):
         choose_columns(raw(rows_with("text", "label"), test=rows_with("text")), text=[], label="", others=[])
 
 
-def test_several_candidates_for_the_label_are_named() -> None:
-    with pytest.raises(DataError, match="'my_label', 'your_label' all could be"):
+def test_the_error_lists_several_candidates_for_the_label() -> None:
+    with pytest.raises(DataError, match=r"\(candidates: 'my_label', 'your_label'\)"):
         choose_columns(raw(rows_with("text", "my_label", "your_label")), text=[], label="", others=[])
 
 
-def test_text_to_predict_on_is_not_guessed_by_length_where_another_column_was_trained_on() -> None:
+def test_the_text_column_is_not_guessed_by_length_if_the_trained_column_is_missing() -> None:
     rows: list[Row] = [{"id": "0c9e4f62-a9f2", "note": "short"}]
     with pytest.raises(DataError, match=r"new\.csv: the model was trained on 'headline'.*\n.*--text.*: id, note\."):
         choose_text_columns(rows, [], ["headline"], where="new.csv")
@@ -115,7 +115,9 @@ def named(labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (
         (["2", "10"], 0, ("2", "10"), ["2", "10"], ("2", "10")),
     ],
 )
-def test_labels(labels: list[object], offset: int, classes: tuple[str, ...], names: list[str], order: object) -> None:
+def test_labels_become_class_names(
+    labels: list[object], offset: int, classes: tuple[str, ...], names: list[str], order: object
+) -> None:
     assert named(labels, offset=offset, classes=classes) == (names, order)
 
 
@@ -135,7 +137,7 @@ def test_labels(labels: list[object], offset: int, classes: tuple[str, ...], nam
         ([0], {"task": "multi-label, emotions"}, "news is a multi-label set"),
     ],
 )
-def test_labels_that_cannot_be_used(labels: list[object], options: dict[str, object], words: str) -> None:
+def test_invalid_labels_are_errors(labels: list[object], options: dict[str, object], words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         named(labels, **options)  # type: ignore[arg-type]
     assert caught.value.hint

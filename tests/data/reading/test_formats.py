@@ -1,4 +1,4 @@
-"""Rows out of files: what stands there is what comes out, and what is broken is named by file and line."""
+"""Rows from files: values are not changed, and errors name file and line."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str) -> None:
     assert list(read_rows(path)) == ROWS
 
 
-def test_a_text_file_has_one_text_a_line(tmp_path: Path) -> None:
+def test_each_line_of_a_text_file_is_a_row(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "one\n\ntwo")
     assert list(read_rows(path)) == [{"text": "one"}, {"text": ""}, {"text": "two"}]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_delimiter_of_a_csv_file_is_read_off_its_header(tmp_path: Path, delimiter: str) -> None:
+def test_the_header_determines_the_delimiter_of_a_csv_file(tmp_path: Path, delimiter: str) -> None:
     path = write(tmp_path / "a.csv", delimiter.join(["text", "label"]) + f'\n"a, b; c"{delimiter}x\n')
     assert list(read_rows(path)) == [{"text": "a, b; c", "label": "x"}]
 
 
-def test_a_blank_line_is_a_row_where_there_is_one_column(tmp_path: Path) -> None:
+def test_a_blank_line_is_a_row_only_if_there_is_one_column(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text\none\n\ntwo\n")
     assert list(read_rows(path)) == [{"text": "one"}, {"text": ""}, {"text": "two"}]
     path = write(tmp_path / "b.csv", "text,label\none,a\n\ntwo,b\n")
     assert len(list(read_rows(path))) == 2
 
 
-def test_tsv_without_quoting_is_read_as_it_stands(tmp_path: Path) -> None:
+def test_double_quotes_in_tsv_without_quoting_are_kept(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tsv", 'text\tlabel\nplain\ta\n"5" tall\tb\n"open\tc\n')
     assert [row["text"] for row in read_rows(path)] == ["plain", '"5" tall', '"open']
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
-def test_half_a_character_is_replaced_and_a_whole_one_kept(tmp_path: Path, name: str) -> None:
+def test_lone_surrogates_are_replaced_and_pairs_kept(tmp_path: Path, name: str) -> None:
     row = '{"text": "\\ud83d bread \\ud83d\\ude00 \\udc00", "tags": ["\\uD83D"]}'
     path = write(tmp_path / name, f"[{row}]" if name.endswith(".json") else row)
     assert list(read_rows(path)) == [{"text": "\ufffd bread \U0001f600 \ufffd", "tags": ["\ufffd"]}]
@@ -98,12 +98,14 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
         ("a.jsonl", '{"text": 1}\n["x"]\n', ["a.jsonl, line 2", "a list"]),
         ("a.json", '{"text": 1}', ["a.json", "not a list"]),
         ("a.json", "[\n{},\n{]", ["a.json, line 3"]),
-        ("a.parquet", "text", ["a.parquet", "not a whole Parquet file"]),
+        ("a.parquet", "text", ["a.parquet", "not a valid Parquet file"]),
         ("a.cvs", "text", ["a.cvs", "Did you mean '.csv'?"]),
         ("a.csv", b"PK\x03\x04\x00\x00\x00\x00\x00text", ["a.csv", "not a text file"]),
     ],
 )
-def test_broken_files_are_named(tmp_path: Path, name: str, content: str | bytes, words: list[str]) -> None:
+def test_errors_of_broken_files_name_file_and_line(
+    tmp_path: Path, name: str, content: str | bytes, words: list[str]
+) -> None:
     path = write(tmp_path / name, content)
     with pytest.raises(DataError) as caught:
         list(read_rows(path))
@@ -111,7 +113,7 @@ def test_broken_files_are_named(tmp_path: Path, name: str, content: str | bytes,
     assert caught.value.hint
 
 
-def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:
+def test_the_error_of_a_missing_file_suggests_the_nearest_name(tmp_path: Path) -> None:
     write(tmp_path / "news.csv", "text\na")
     with pytest.raises(DataError, match=r"new\.csv: no such file.*'news\.csv'"):
         list(read_rows(tmp_path / "new.csv"))
@@ -122,14 +124,14 @@ def test_a_missing_file_is_named_with_its_neighbour(tmp_path: Path) -> None:
     [
         ("Die Straße führt über Köln nach Münster. ", "cp1252"),
         ("The offer fee, a £15.8m signing, was agreed. ", "cp1252"),
-        ("“We’re glad” – said the firm. ", "cp1252"),
+        ("“We’re glad” – wrote the firm. ", "cp1252"),
         ("Zażółć gęślą jaźń, powiedział premier w środę. ", "cp1250"),
         ("Министр заявил о росте экономики в среду. ", "cp1251"),
         ("価格は昨日上昇した。東京市場の終値は高い。", "cp932"),
     ],
 )
 @pytest.mark.parametrize("repeat", [1, 20])
-def test_other_encodings_are_detected_and_named(
+def test_other_encodings_are_detected_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, encoding: str, repeat: int
 ) -> None:
     lines = [{"text": text.strip()}] * repeat
@@ -140,7 +142,7 @@ def test_other_encodings_are_detected_and_named(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
-def test_unicode_is_read_without_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: str) -> None:
+def test_unicode_is_read_without_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, encoding: str) -> None:
     content = "text,label\nZażółć £5,a\n"
     path = write(tmp_path / "a.csv", content.encode(encoding))
     with caplog.at_level(logging.WARNING, logger="slugline"):
@@ -148,14 +150,14 @@ def test_unicode_is_read_without_a_word(tmp_path: Path, caplog: pytest.LogCaptur
     assert not caplog.text
 
 
-def test_the_first_odd_byte_may_come_late(tmp_path: Path) -> None:
+def test_the_first_non_ascii_byte_may_be_far_from_the_start(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", b"plain line of text\n" * (CHUNK_BYTES // 10) + "fünf\n".encode("cp1252"))
     assert find_encoding(path) == "cp1252"
     *_, last = read_rows(path)
     assert last == {"text": "fünf"}
 
 
-def test_no_byte_is_ever_lost(tmp_path: Path) -> None:
+def test_no_byte_is_lost(tmp_path: Path) -> None:
     content = bytes(range(1, 256)) * 3
     path = write(tmp_path / "a.bin", content)
     encoding = find_encoding(path)

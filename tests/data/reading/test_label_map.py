@@ -1,4 +1,4 @@
-"""Classes renamed, merged and joined."""
+"""Label maps rename and merge classes; orders of classes are joined."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_classes_are_renamed_and_merged_in_the_order_of_the_map() -> None:
     )
 
 
-def test_without_a_map_all_stays() -> None:
+def test_an_empty_map_keeps_all_names() -> None:
     assert map_labels(LABELS, ORDER, {}, where="news.csv") == (LABELS, ORDER)
 
 
@@ -29,7 +29,7 @@ def test_names_may_be_swapped() -> None:
     assert swapped == {"train": ["1", "0"]}
 
 
-def test_labels_without_an_entry_are_all_named_with_their_counts() -> None:
+def test_the_error_lists_labels_without_an_entry_and_their_counts() -> None:
     with pytest.raises(DataError) as caught:
         map_labels({"train": ["a", "b", "c", "b"], "test": ["b", "c"]}, ("a", "b", "c"), {"a": "x"}, where="n.csv")
     assert caught.value.message == "n.csv: labels without an entry in label_map: 'b' (3 rows), 'c' (2 rows)."
@@ -39,10 +39,10 @@ def test_labels_without_an_entry_are_all_named_with_their_counts() -> None:
         map_labels({"train": many}, many, {"class0": "x"}, where="n.csv")
 
 
-def test_entries_that_are_no_classes_are_named_with_the_nearest() -> None:
-    with pytest.raises(DataError, match=r"entries for 'sports', 'x', no classes there\. Did you mean 'sport'\?"):
+def test_the_error_lists_entries_that_are_no_classes_and_suggests_the_nearest() -> None:
+    with pytest.raises(DataError, match=r"entries for 'sports', 'x', which are not classes\. Did you mean 'sport'\?"):
         map_labels(LABELS, ORDER, {"sports": "Sports", "x": "y"}, where="news.csv")
 
 
-def test_orders_are_joined_one_after_another() -> None:
+def test_joined_orders_keep_the_first_position_of_each_name() -> None:
     assert join_orders([("b", "a"), ("c", "a"), ()]) == ("b", "a", "c")

@@ -1,4 +1,4 @@
-"""Rows from anywhere: paths, folders, known sets, the Hub."""
+"""Rows from all sources: paths, folders, known sets, the Hub."""
 
 from __future__ import annotations
 
@@ -38,30 +38,30 @@ def sizes(raw: RawData) -> dict[str, int]:
 CSV = "text,label\na,x\nb,y\n"
 
 
-def test_a_file_is_all_train(tmp_path: Path) -> None:
+def test_all_rows_of_a_file_are_in_train(tmp_path: Path) -> None:
     raw = read(fill(tmp_path, {"news.csv": CSV}) / "news.csv")
     assert sizes(raw) == {"train": 2}
     assert raw.source == SourceInfo("news")
     assert not raw.is_known
 
 
-def test_a_glob_joins_files_and_knows_whose_row_is_whose(tmp_path: Path) -> None:
+def test_a_glob_joins_files_and_each_row_can_be_located(tmp_path: Path) -> None:
     fill(tmp_path, {"1.csv": CSV, "2.jsonl": '{"text": "c", "label": "x"}\n', "notes.md": ""})
     raw = read(tmp_path / "[12].*")
     assert [row["text"] for row in raw.rows["train"]] == ["a", "b", "c"]
-    assert raw.where("train", 2) == f"{tmp_path / '2.jsonl'}, row 1"
+    assert raw.locate("train", 2) == f"{tmp_path / '2.jsonl'}, row 1"
     with pytest.raises(DataError, match="no file matches"):
         read(tmp_path / "*.tsv")
 
 
-def test_test_and_validation_files_of_their_own(tmp_path: Path) -> None:
+def test_separate_test_and_validation_files(tmp_path: Path) -> None:
     fill(tmp_path, {"a.csv": CSV, "b.csv": CSV, "c.csv": CSV + "c,x\n"})
     raw = read(tmp_path / "a.csv", test_path=str(tmp_path / "b.csv"), validation_path=str(tmp_path / "c.csv"))
     assert sizes(raw) == {"train": 2, "validation": 3, "test": 2}
 
 
 @pytest.mark.parametrize("name", ["validation", "val", "dev", "valid"])
-def test_a_folder_of_split_files(tmp_path: Path, name: str) -> None:
+def test_a_folder_with_a_file_per_split(tmp_path: Path, name: str) -> None:
     metadata = {"name": "n", "classes": ["y", "x"], "licence": "CC0", "source": "github o/r f @ " + "a" * 40}
     fill(tmp_path, {"train.csv": CSV, f"{name}.jsonl": '{"text": "c", "label": "x"}', "test.csv": CSV})
     fill(tmp_path, {"metadata.json": json.dumps(metadata), "extra.csv": CSV, "readme.txt": "train"})
@@ -80,12 +80,12 @@ def test_class_folders(tmp_path: Path) -> None:
     ]
 
 
-def test_class_folders_under_splits(tmp_path: Path) -> None:
+def test_class_folders_per_split(tmp_path: Path) -> None:
     names = ["train/pos/1.txt", "train/neg/1.txt", "test/pos/1.txt"]
     assert sizes(read(fill(tmp_path, dict.fromkeys(names, "a")))) == {"train": 2, "test": 1}
 
 
-def test_odd_encodings_are_named_once_for_a_whole_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_encodings_of_a_folder_are_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     files: dict[str, str | bytes] = {f"a/{n}.txt": f"a fee of £{n} million".encode("latin-1") for n in range(9)}
     with caplog.at_level(logging.WARNING, logger="slugline"):
         raw = read(fill(tmp_path, files | {"b/1.txt": "plain"}))
@@ -120,7 +120,7 @@ def test_a_split_column(tmp_path: Path) -> None:
         ({"train.csv": ""}, r"train\.csv: the file is empty"),
     ],
 )
-def test_folders_that_cannot_be_read(tmp_path: Path, files: dict[str, str], words: str) -> None:
+def test_unreadable_folders_are_errors(tmp_path: Path, files: dict[str, str], words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read(fill(tmp_path, files))
     assert caught.value.hint
@@ -132,19 +132,19 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 def test_sets_under_slugline_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    told = {"task": "multi-label, x", "classes": ["a"], "splits": {"train": 2, "extra": 9}, "licence": "CC0"}
-    fill(tmp_path, {"mine/train.csv": CSV, "mine/metadata.json": json.dumps(told), "empty/readme.txt": ""})
+    metadata = {"task": "multi-label, x", "classes": ["a"], "splits": {"train": 2, "extra": 9}, "licence": "CC0"}
+    fill(tmp_path, {"mine/train.csv": CSV, "mine/metadata.json": json.dumps(metadata), "empty/readme.txt": ""})
     monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
     raw = sources.read(DataSection(name="mine"))
     assert raw.is_known
     assert raw.source.name == "mine"
-    known = {one.name: one for one in sources.known_sets()}
+    known = {known_set.name: known_set for known_set in sources.known_sets()}
     assert "empty" not in known
     assert (known["mine"].where, known["mine"].rows, known["mine"].available) == ("SLUGLINE_DATA", {"train": 2}, True)
     assert "not trained by this version" in known["mine"].note
 
 
-def test_extra_parquet_files_are_no_splits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_parquet_files_of_other_names_are_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("train", "test", "extra_description_only"):
         (tmp_path / "s").mkdir(exist_ok=True)
         pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "s" / f"{name}.parquet")
@@ -158,14 +158,14 @@ def test_slugline_data_must_be_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_pat
         sources.read_known("x")
 
 
-def test_an_unknown_name_gets_the_nearest() -> None:
+def test_the_error_of_an_unknown_name_suggests_the_nearest() -> None:
     with pytest.raises(DataError, match=r"no set is called 'bank77'\. Did you mean 'banking77'") as caught:
         sources.read_known("bank77")
     assert "data.path" in caught.value.hint
 
 
 def test_known_sets_need_no_network() -> None:
-    known = {one.name: one for one in sources.known_sets()}
+    known = {known_set.name: known_set for known_set in sources.known_sets()}
     assert list(known) == sorted(known)
     assert known["bbc_news"].where == "embedded"
     assert known["ag_news"].where == "hub"
@@ -175,11 +175,12 @@ def test_the_embedded_set_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sources, "find_spec", lambda _: None)
     with pytest.raises(MissingExtra, match=r"slugline\[embedded\]"):
         sources.read_known("bbc_news")
-    assert not {one.name: one for one in sources.known_sets()}["bbc_news"].available
+    known = {known_set.name: known_set for known_set in sources.known_sets()}
+    assert not known["bbc_news"].available
 
 
 def test_no_hub_and_no_local_copy() -> None:
-    with pytest.raises(DataError, match="ag_news: no local copy, and the Hub") as caught:
+    with pytest.raises(DataError, match="ag_news: no local copy, and loading fancyzhx/ag_news from the Hub") as caught:
         sources.read_known("ag_news")
     for word in ("SLUGLINE_DATA", "data.path", "HF_HOME", "HF_ENDPOINT"):
         assert word in caught.value.hint
@@ -193,15 +194,15 @@ def hub_set(**columns: Any) -> datasets.DatasetDict:
 def test_a_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = hub_set(text=["a", "b"], label=[1, 0], label_text=["sport", "world"])
     loaded["train"].info.download_checksums = {"hf://datasets/o/s@" + "b" * 40 + "/train.jsonl": {}}
-    asked = []
+    requested = []
 
     def load(repository: str, configuration: str | None, **_: Any) -> datasets.DatasetDict:
-        asked.append((repository, configuration))
+        requested.append((repository, configuration))
         return loaded
 
     monkeypatch.setattr(datasets, "load_dataset", load)
     raw = sources.read(DataSection(hub="o/s:small"))
-    assert asked == [("o/s", "small")]
+    assert requested == [("o/s", "small")]
     assert sizes(raw) == {"train": 2, "test": 2}
     assert raw.classes == ("world", "sport")
     assert raw.source.revision == "b" * 40
@@ -214,9 +215,9 @@ def test_class_labels_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hub.read_hub("o/s").classes == ("no", "yes")
 
 
-def test_sets_that_are_scripts_are_read_from_their_parquet_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sets_defined_by_scripts_are_read_from_their_parquet_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     def load(*_: Any, revision: str = "") -> datasets.DatasetDict:
-        if revision != hub.PARQUET_COPIES:
+        if revision != hub.PARQUET_REVISION:
             raise RuntimeError("Dataset scripts are no longer supported")
         return hub_set(text=["a"], label=["x"])
 
@@ -224,7 +225,7 @@ def test_sets_that_are_scripts_are_read_from_their_parquet_copies(monkeypatch: p
     assert sizes(hub.read_hub("o/s")) == {"train": 1, "test": 1}
 
 
-def test_a_set_without_train(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_without_a_train_split(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = datasets.DatasetDict({"test": hub_set(text=["a"])["test"]})
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
     with pytest.raises(DataError, match="no train split, only test"):

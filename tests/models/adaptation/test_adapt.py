@@ -1,4 +1,4 @@
-"""What is trained and what is not; that adding begins at nothing, and that merging changes nothing."""
+"""Adaptation: which weights are trained; added weights start without effect; merging changes no logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from transformers import AutoModelForSequenceClassification, GPT2Config, GPT2For
 
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
-from slugline.models.adaptation.adapt import VARIANTS, adapt
+from slugline.models.adaptation.adapt import adapt
+from slugline.models.adaptation.lora import VARIANTS
 from slugline.models.architectures.blocks import base_of
 from slugline.models.build import build_pretrained
 from slugline.models.saving import save, size_of
@@ -36,8 +37,8 @@ def logits(model: Any) -> torch.Tensor:
     return found
 
 
-def step(model: Any) -> None:
-    """A few updates of what is trained."""
+def train(model: Any) -> None:
+    """Run a few updates of the trainable weights."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.SGD(trained, lr=0.5)
     for _ in range(3):
@@ -48,53 +49,53 @@ def step(model: Any) -> None:
         optimizer.step()
 
 
-def trained(model: Any) -> set[str]:
+def trained_names(model: Any) -> set[str]:
     return {name for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
-@pytest.mark.parametrize("way", ["full", "gradual"])
-def test_everything_is_trained(tiny_base: Path, way: str) -> None:
-    model, section = built(tiny_base, adapt=way)
+@pytest.mark.parametrize("value", ["full", "gradual"])
+def test_all_weights_are_trained(tiny_base: Path, value: str) -> None:
+    model, section = built(tiny_base, adapt=value)
     assert adapt(model, section).model is model
-    assert trained(model) == {name for name, _ in model.named_parameters()}
+    assert trained_names(model) == {name for name, _ in model.named_parameters()}
 
 
 @pytest.mark.parametrize("pooling", ["mean", "native"])
-def test_a_frozen_base_learns_nothing_and_drops_nothing_out(tiny_base: Path, pooling: str) -> None:
+def test_a_frozen_base_is_not_trained_and_has_no_dropout(tiny_base: Path, pooling: str) -> None:
     model, section = built(tiny_base, adapt="frozen", pooling=pooling, dropout=0.5)
     adapt(model, section)
     before = {name: value.clone() for name, value in base_of(model).state_dict().items()}
-    assert trained(model) == {"classifier.weight", "classifier.bias"}
-    step(model)
+    assert trained_names(model) == {"classifier.weight", "classifier.bias"}
+    train(model)
     assert not any(module.training for module in base_of(model).modules())
     assert all(torch.equal(value, before[name]) for name, value in base_of(model).state_dict().items())
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_low_rank_matrices_begin_at_nothing_learn_and_merge(tiny_base: Path, tmp_path: Path, variant: str) -> None:
+def test_low_rank_matrices_start_without_effect_and_merge(tiny_base: Path, tmp_path: Path, variant: str) -> None:
     model, section = built(tiny_base, adapt="lora", lora={"variant": variant, "r": 4, "alpha": 8, "dropout": 0.0})
-    plain = logits(model)
+    before = logits(model)
     adapted = adapt(model, section)
-    torch.testing.assert_close(logits(model), plain, atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(logits(model), before, atol=1e-5, rtol=0.0)
     frozen = {name: value.clone() for name, value in model.named_parameters() if not value.requires_grad}
-    step(model)
+    train(model)
     assert all(torch.equal(value, frozen[name]) for name, value in model.named_parameters() if name in frozen)
-    learnt = logits(model)
-    assert (learnt - plain).abs().max() > 1e-3
+    after = logits(model)
+    assert (after - before).abs().max() > 1e-3
     adapted.save_adapter(tmp_path / "adapter")
     merged = adapted.merged()
-    torch.testing.assert_close(logits(merged), learnt, atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(logits(merged), after, atol=1e-5, rtol=0.0)
     (tmp_path / "model").mkdir()
     save(merged, load_tokenizer(str(tiny_base)), tmp_path / "model")
-    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
-    torch.testing.assert_close(logits(again), learnt, atol=1e-5, rtol=0.0)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model")
+    torch.testing.assert_close(logits(loaded), after, atol=1e-5, rtol=0.0)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_peft_itself_reads_the_adapter(tiny_base: Path, tmp_path: Path) -> None:
+def test_peft_loads_the_adapter(tiny_base: Path, tmp_path: Path) -> None:
     model, section = built(tiny_base, adapt="lora", pooling="native")
     adapted = adapt(model, section)
-    step(model)
+    train(model)
     adapted.save_adapter(tmp_path)
     fresh, _ = built(tiny_base, pooling="native")
     torch.testing.assert_close(logits(PeftModel.from_pretrained(fresh, tmp_path)), logits(model))
@@ -103,23 +104,23 @@ def test_peft_itself_reads_the_adapter(tiny_base: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "gpt2"])
 @pytest.mark.parametrize("pooling", ["native", "mean"])
-def test_every_family_has_targets_and_its_whole_head_is_trained(
+def test_every_family_has_targets_and_a_fully_trained_head(
     family_base: Callable[[str], Path], family: str, pooling: str, tmp_path: Path
 ) -> None:
-    """DeBERTa's pooler is fresh and lies outside the base: frozen, it would be lost."""
+    """The new pooler of DeBERTa is outside the base and has to be trained and saved too."""
     model, section = built(family_base(family), adapt="lora", pooling=pooling)
     adapted = adapt(model, section)
-    assert any("lora_A" in name for name in trained(model))
+    assert any("lora_A" in name for name in trained_names(model))
     head = {name for name, _ in model.named_parameters() if f"{model.base_model_prefix}." not in name}
-    assert {name for name in head if "original_module" not in name} <= trained(model)
-    step(model)
-    learnt = logits(model)
+    assert {name for name in head if "original_module" not in name} <= trained_names(model)
+    train(model)
+    after = logits(model)
     save(adapted.merged(), load_tokenizer(str(family_base(family))), tmp_path)
-    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
-    torch.testing.assert_close(logits(again), learnt, atol=1e-4, rtol=1e-4)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    torch.testing.assert_close(logits(loaded), after, atol=1e-4, rtol=1e-4)
 
 
-def test_targets_that_match_nothing_are_named_beside_those_that_exist(tiny_base: Path) -> None:
+def test_an_unknown_target_is_refused_with_the_known_layers(tiny_base: Path) -> None:
     model, section = built(tiny_base, adapt="lora", lora={"targets": ["querry"]})
     with pytest.raises(ModelError, match=r"'querry'.*query") as caught:
         adapt(model, section)
@@ -129,7 +130,7 @@ def test_targets_that_match_nothing_are_named_beside_those_that_exist(tiny_base:
 def test_targets_can_be_chosen(tiny_base: Path) -> None:
     model, section = built(tiny_base, adapt="lora", lora={"targets": ["dense"]})
     adapt(model, section)
-    found = {name.split(".lora_")[0] for name in trained(model) if ".lora_" in name}
+    found = {name.split(".lora_")[0] for name in trained_names(model) if ".lora_" in name}
     assert found
     assert all(name.endswith("dense") for name in found)
 
@@ -139,14 +140,14 @@ def test_targets_can_be_chosen(tiny_base: Path) -> None:
     [({"r": 16, "targets": ["c_attn"]}, 0.65), ({"r": 8, "targets": ["c_attn", "c_proj"]}, 0.87)],
 )
 def test_gpt2_has_the_published_number_of_trained_parameters(lora: dict[str, Any], millions: float) -> None:
-    """As published for 77 classes; the head of GPT-2 has no bias."""
+    """The published numbers are for 77 classes; the head of GPT-2 has no bias."""
     model: Any = GPT2ForSequenceClassification(GPT2Config(vocab_size=10, n_positions=8, num_labels=77, pad_token_id=0))
     adapt(model, ModelSection.model_validate({"kind": "decoder", "adapt": "lora", "lora": lora}))
     assert size_of(model)["trainable_parameters"] / 1e6 == pytest.approx(millions, abs=0.005)
     assert size_of(model)["head_parameters"] == 59_136
 
 
-def test_a_bottleneck_begins_as_the_identity_and_is_all_that_learns_in_the_base(
+def test_a_bottleneck_starts_as_the_identity_and_is_the_only_trained_part_of_the_base(
     tiny_base: Path, tmp_path: Path
 ) -> None:
     plain, _ = built(tiny_base)
@@ -154,20 +155,20 @@ def test_a_bottleneck_begins_as_the_identity_and_is_all_that_learns_in_the_base(
     model.classifier.load_state_dict(plain.classifier.state_dict())
     torch.testing.assert_close(logits(model), logits(plain), atol=0.0, rtol=0.0)
     adapt(model, section)
-    in_base = {name for name in trained(model) if name.startswith("backbone.")}
+    in_base = {name for name in trained_names(model) if name.startswith("backbone.")}
     assert in_base
     assert all("bottleneck_adapter" in name for name in in_base)
-    assert trained(model) - in_base == {"classifier.weight", "classifier.bias"}
-    step(model)
-    learnt = logits(model)
-    assert (learnt - logits(plain)).abs().max() > 1e-3
+    assert trained_names(model) - in_base == {"classifier.weight", "classifier.bias"}
+    train(model)
+    after = logits(model)
+    assert (after - logits(plain)).abs().max() > 1e-3
     save(model, load_tokenizer(str(tiny_base)), tmp_path)
-    again = AutoModelForSequenceClassification.from_pretrained(tmp_path)
-    torch.testing.assert_close(logits(again), learnt, atol=1e-6, rtol=0.0)
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    torch.testing.assert_close(logits(loaded), after, atol=1e-6, rtol=0.0)
 
 
 def test_a_bottleneck_has_the_published_number_of_parameters(tiny_base: Path) -> None:
-    """Two matrices and two biases a block (Houlsby et al. 2019, section 2.1): 2md + d + m."""
+    """Each block has two matrices and two biases (Houlsby et al. 2019, section 2.1): 2md + d + m."""
     model, section = built(tiny_base, adapt="adapter", adapter={"width": 8})
     adapt(model, section)
     head = 3 * 32 + 3

@@ -1,4 +1,4 @@
-"""Features of a frozen base: the head says the same of them as of the texts, whatever it looks at."""
+"""Features of a frozen base: the head computes the same logits from features as from texts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
 TEXTS = ["market shares profit", "the team", "", "software phone internet computer users online chip network " * 3]
-WAYS: dict[str, Any] = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(2, 64)}
+OPTIONS: dict[str, Any] = {"pad_id": 0, "precision": "fp32", "limits": BatchLimits(2, 64)}
 
 
 def built(base: Path, **keys: Any) -> Any:
@@ -29,8 +29,8 @@ def built(base: Path, **keys: Any) -> Any:
     return build_pretrained(ModelSection(base=str(base), **keys), LABELS, "cpu").eval()
 
 
-def replayed(frozen_base: FrozenBase, features: Any) -> np.ndarray[Any, Any]:
-    """What the head says of each text's features."""
+def logits_of_features(frozen_base: FrozenBase, features: Any) -> np.ndarray[Any, Any]:
+    """Logits that the head computes from the features of each text."""
     found = []
     for index in range(len(features)):
         vectors = torch.from_numpy(features[index]).unsqueeze(1)
@@ -42,29 +42,28 @@ def replayed(frozen_base: FrozenBase, features: Any) -> np.ndarray[Any, Any]:
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "gpt2"])
 @pytest.mark.parametrize("pooling", ["native", "cls", "last", "mean", "max"])
-def test_the_head_says_the_same_of_features_as_of_texts(
-    family_base: Callable[[str], Path], family: str, pooling: str
-) -> None:
+def test_features_give_the_same_logits_as_texts(family_base: Callable[[str], Path], family: str, pooling: str) -> None:
     base = family_base(family)
     model = built(base, pooling=pooling)
     tokens = tokenise(TEXTS, load_tokenizer(str(base)), Truncation(16))
-    expected = predict_logits(model, tokens, **WAYS)
+    expected = predict_logits(model, tokens, **OPTIONS)
     frozen_base = FrozenBase(model)
-    found = replayed(frozen_base, frozen_base.encode(tokens, **WAYS))
+    found = logits_of_features(frozen_base, frozen_base.encode(tokens, **OPTIONS))
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(predict_logits(model, tokens, **WAYS), expected, atol=0)  # the model is as it was
+    np.testing.assert_allclose(predict_logits(model, tokens, **OPTIONS), expected, atol=0)  # the model is unchanged
 
 
-def test_windows_have_features_of_their_own(tiny_base: Path) -> None:
+def test_each_window_has_its_own_features(tiny_base: Path) -> None:
     model = built(tiny_base, pooling="mean", head="mlp")
     tokens = tokenise(TEXTS, load_tokenizer(str(tiny_base)), Truncation(10, "window", 2, 4))
     frozen_base = FrozenBase(model)
-    features = frozen_base.encode(tokens, **WAYS)
+    features = frozen_base.encode(tokens, **OPTIONS)
     assert features.pieces.tolist() == tokens.pieces.tolist()
     assert max(features.pieces) > 1
-    np.testing.assert_allclose(replayed(frozen_base, features), predict_logits(model, tokens, **WAYS), atol=1e-5)
+    expected = predict_logits(model, tokens, **OPTIONS)
+    np.testing.assert_allclose(logits_of_features(frozen_base, features), expected, atol=1e-5)
 
 
-def test_a_head_that_looks_at_all_tokens_has_no_features(tiny_base: Path) -> None:
+def test_a_head_that_reads_all_tokens_is_refused(tiny_base: Path) -> None:
     with pytest.raises(ValueError, match="more than one vector"):
         FrozenBase(built(tiny_base, pooling="attention"))

@@ -1,4 +1,4 @@
-"""Pre-trained decoders as classifiers: a padding token of their own, the last real token, any causal family."""
+"""Pre-trained decoders as classifiers: padding token, last token, dropout, saving; for all causal families."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def built(base: Path, **keys: Any) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("family", sorted(DECODERS))
 @pytest.mark.parametrize("pooling", ["native", "last", "mean", "attention"])
-def test_padding_changes_nothing_in_any_family(decoder_base: Callable[[str], Path], family: str, pooling: str) -> None:
+def test_padding_changes_no_logits(decoder_base: Callable[[str], Path], family: str, pooling: str) -> None:
     model, tokenizer = built(decoder_base(family), pooling=pooling)
-    # Qwen's tokenizer class has one from the start.
+    # Qwen's tokenizer class already has a padding token.
     assert tokenizer.pad_token_id == (1 if family == "qwen2" else 330)
     assert model.get_input_embeddings().num_embeddings == tokenizer.pad_token_id + 1 or family == "qwen2"
     predictor = torch_predictor(model, tokenizer, Truncation(32), BatchLimits(8, 10_000))
@@ -54,36 +54,36 @@ def test_padding_changes_nothing_in_any_family(decoder_base: Callable[[str], Pat
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neo", "gpt_neox"])
-def test_dropout_has_a_name_in_every_family(decoder_base: Callable[[str], Path], family: str) -> None:
+def test_dropout_is_set_in_every_family(decoder_base: Callable[[str], Path], family: str) -> None:
     model, _ = built(decoder_base(family), dropout=0.37)
     assert 0.37 in [module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)]
 
 
-def test_a_head_without_dropout_is_not_told_to_have_some(decoder_base: Callable[[str], Path]) -> None:
+def test_head_dropout_is_refused_for_a_head_without_dropout(decoder_base: Callable[[str], Path]) -> None:
     with pytest.raises(ModelError, match=r"model\.head_dropout is set, but gpt2 has no such dropout"):
         built(decoder_base("gpt2"), head_dropout=0.3)
     assert built(decoder_base("gpt2"), head_dropout=0.3, pooling="last")[0].dropout.p == 0.3
 
 
-def test_the_last_token_is_the_one_that_the_reference_class_looks_at(decoder_base: Callable[[str], Path]) -> None:
-    """Also where a text ends with the token that many take for padding."""
+def test_the_last_token_is_that_of_the_reference_class(decoder_base: Callable[[str], Path]) -> None:
+    """One text ends with the end-of-text token, which other packages use for padding."""
     base = decoder_base("gpt2")
     native, tokenizer = built(base)
     assert isinstance(native, GPT2ForSequenceClassification)
-    ours, _ = built(base, pooling="last")
+    pooled, _ = built(base, pooling="last")
     with torch.no_grad():
-        ours.classifier.weight.copy_(native.score.weight)
-        ours.classifier.bias.zero_()
+        pooled.classifier.weight.copy_(native.score.weight)
+        pooled.classifier.bias.zero_()
     tokens = tokenise(TEXTS, tokenizer, Truncation(32))
     found = [
         predict_logits(model, tokens, pad_id=tokenizer.pad_token_id, precision="fp32", limits=BatchLimits(8, 10_000))
-        for model in (native, ours)
+        for model in (native, pooled)
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("family", sorted(DECODERS))
-def test_low_rank_matrices_and_features_know_every_family(decoder_base: Callable[[str], Path], family: str) -> None:
+def test_low_rank_matrices_and_features_support_every_family(decoder_base: Callable[[str], Path], family: str) -> None:
     model, _ = built(decoder_base(family))
     FrozenBase(model)
     adapt(model, ModelSection(kind="decoder", adapt="lora"))
@@ -96,30 +96,30 @@ def test_a_saved_decoder_loads_with_plain_transformers(
 ) -> None:
     model, tokenizer = built(decoder_base(family))
     save(model, tokenizer, tmp_path)
-    again = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     ids = torch.arange(4, 16).reshape(2, 6)
     with torch.inference_mode():
-        torch.testing.assert_close(again(ids).logits, model(ids).logits, atol=1e-6, rtol=0.0)
+        torch.testing.assert_close(loaded(ids).logits, model(ids).logits, atol=1e-6, rtol=0.0)
     assert load(tmp_path).predict(["market shares"])[0] in LABELS.names
 
 
-def test_an_encoder_is_no_decoder(tiny_base: Path) -> None:
-    with pytest.raises(ModelError, match="bert, which is no causal language model"):
+def test_an_encoder_is_refused_as_a_decoder(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match="bert, which is not a causal language model"):
         build_pretrained(ModelSection(kind="decoder", base=str(tiny_base)), LABELS, "cpu")
 
 
-def test_a_decoder_that_others_trained_without_padding_answers(
+def test_a_foreign_decoder_without_padding_token_can_predict(
     decoder_base: Callable[[str], Path], tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=330, n_positions=64, num_labels=3, **DECODERS["gpt2"])
-    theirs: Any = GPT2ForSequenceClassification(config).eval()
-    theirs.save_pretrained(tmp_path)
+    foreign: Any = GPT2ForSequenceClassification(config).eval()
+    foreign.save_pretrained(tmp_path)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_text((decoder_base("gpt2") / name).read_text())
     classifier = load(tmp_path, precision="fp32")
     ids = torch.tensor([load_tokenizer(str(tmp_path))("the team")["input_ids"]])
     with torch.inference_mode():
-        expected = theirs(ids).logits.softmax(dim=1).numpy()
+        expected = foreign(ids).logits.softmax(dim=1).numpy()
     found = classifier.predict_proba(["market shares profit economy", "the team"])[1]
     np.testing.assert_allclose(found, expected[0], atol=1e-5)

@@ -1,4 +1,4 @@
-"""Poolings of our own: padding never counts, saving changes nothing, plain transformers refuses by name."""
+"""Poolings: padding is ignored; plain transformers refuses the saved classifier by its model type."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ POOLINGS = ("cls", "last", "mean", "max")
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_padding_never_counts(pooling: str, side: str) -> None:
+def test_padding_is_ignored(pooling: str, side: str) -> None:
     torch.manual_seed(0)
     states = torch.randn(2, 4, 8)
-    rubbish = torch.full((2, 3, 8), 1e3)
-    mask, nothing = torch.ones(2, 4, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.int64)
-    parts = ((rubbish, states), (nothing, mask)) if side == "left" else ((states, rubbish), (mask, nothing))
+    padding = torch.full((2, 3, 8), 1e3)
+    ones, zeros = torch.ones(2, 4, dtype=torch.int64), torch.zeros(2, 3, dtype=torch.int64)
+    parts = ((padding, states), (zeros, ones)) if side == "left" else ((states, padding), (ones, zeros))
     padded, padded_mask = torch.cat(parts[0], 1), torch.cat(parts[1], 1)
-    torch.testing.assert_close(pool(padded, padded_mask, pooling), pool(states, mask, pooling))  # type: ignore[arg-type]
+    torch.testing.assert_close(pool(padded, padded_mask, pooling), pool(states, ones, pooling))  # type: ignore[arg-type]
 
 
-def test_poolings_are_what_their_names_say() -> None:
+def test_values_of_the_poolings() -> None:
     states = torch.tensor([[[1.0], [5.0], [3.0]]])
     mask = torch.ones(1, 3, dtype=torch.int64)
     assert [pool(states, mask, name).item() for name in POOLINGS] == [1.0, 3.0, 3.0, 5.0]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Checkpoints: the seal tells whole from half, rotation keeps the best, the pickle is gone."""
+"""Checkpoints: the seal detects damage, rotation keeps the best, the pickle is deleted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def shorten(name: str) -> Callable[[Path], object]:
 
 
 def overwrite(name: str) -> Callable[[Path], object]:
-    """Bytes that the disk has lost; the size stays."""
+    """Overwrite a file with zeros of the same size."""
     return lambda path: (path / name).write_bytes(bytes((path / name).stat().st_size))
 
 
@@ -63,7 +63,7 @@ def overwrite(name: str) -> Callable[[Path], object]:
         lambda path: (path / "surprise").touch(),
     ],
 )
-def test_damage_is_recognised_and_passed_over(tmp_path: Path, damage: Callable[[Path], object]) -> None:
+def test_damaged_checkpoints_are_skipped(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     good, bad = checkpoint(tmp_path, 10), checkpoint(tmp_path, 20)
     assert last_complete(tmp_path) == bad
     damage(bad)
@@ -71,15 +71,15 @@ def test_damage_is_recognised_and_passed_over(tmp_path: Path, damage: Callable[[
     assert last_complete(tmp_path) == good
 
 
-def test_no_checkpoint_is_gone_on_from_whose_best_weights_are_lost(tmp_path: Path) -> None:
-    """It would be found at the end, after all the hours."""
+def test_checkpoints_whose_best_weights_are_damaged_are_skipped(tmp_path: Path) -> None:
+    """Otherwise training would fail only at its end, when the best weights are loaded."""
     first, best, last = (checkpoint(tmp_path, step, best=best) for step, best in ((10, 10), (20, 20), (30, 20)))
     assert last_complete(tmp_path) == last
     overwrite("model.safetensors")(best)
     assert last_complete(tmp_path) == first
 
 
-def test_without_a_whole_checkpoint_training_begins_anew(tmp_path: Path) -> None:
+def test_without_a_complete_checkpoint_training_starts_over(tmp_path: Path) -> None:
     checkpoint(tmp_path, 10, sealed=False)
     assert last_complete(tmp_path) is None
     assert last_complete(tmp_path / "nothing") is None
@@ -105,14 +105,19 @@ def test_rotation_keeps_the_latest_and_the_best(tmp_path: Path) -> None:
     assert [step_of(path) for path in checkpoints_in(tmp_path)] == [20, 40, 50]
 
 
-def test_progress_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_progress_is_read_as_written(tmp_path: Path) -> None:
     progress = Progress(BatchLimits(4, 7), best_value=0.25, best_step=3, stale=2, stopped=True, train_seconds=1.5)
     progress.write(tmp_path)
     assert Progress.read(tmp_path) == progress
 
 
-def test_a_recipe_with_smaller_passes_has_them_after_resuming(tmp_path: Path) -> None:
-    """What memory forbade stays forbidden, and what is not said stays as it was."""
+def test_progress_of_earlier_versions_is_read(tmp_path: Path) -> None:
+    (tmp_path / "progress.json").write_text('{"rows": 4, "tokens": 7, "best_step": 3}', encoding="utf-8")
+    assert Progress.read(tmp_path) == Progress(BatchLimits(4, 7), best_step=3)
+
+
+def test_smaller_limits_of_the_recipe_apply_after_resuming(tmp_path: Path) -> None:
+    """Limits that were halved when memory ran out are not raised; settings that the recipe lacks change nothing."""
     Progress(BatchLimits(16, 2048)).write(tmp_path)
     for keys, expected in (
         ({}, (16, 2048)),

@@ -1,4 +1,4 @@
-"""Which weights learn how fast: every one in one group, slower towards the embeddings."""
+"""Parameter groups: each parameter is in one group; learning rates decrease towards the embeddings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from slugline.training.loop.parameter_groups import parameter_groups
 LABELS = LabelSet(("business", "sport", "tech"))
 RATE, HEAD, DECAY = 1e-3, 1e-2, 0.5
 
-#: Model type, pooling, and what the names of the head's weights begin with.
+#: Model type, pooling, and prefixes of the names of the head's parameters.
 NETWORKS = [
     ("bert", "native", ("classifier",)),
     ("bert", "mean", ("classifier",)),
@@ -50,7 +50,7 @@ def groups_of(model: Any, *, layer_decay: float = DECAY, head_rate: float = HEAD
 
 
 def expected_rate(name: str, head: tuple[str, ...]) -> float:
-    """Of a model with two blocks."""
+    """Return the learning rate of a parameter, in a model with two blocks."""
     if name.startswith(head):
         return HEAD
     if "embed" in name or "wte" in name or "wpe" in name:
@@ -59,7 +59,7 @@ def expected_rate(name: str, head: tuple[str, ...]) -> float:
 
 
 @pytest.mark.parametrize(("family", "pooling", "head"), NETWORKS)
-def test_rates_fall_towards_the_embeddings(
+def test_rates_decrease_towards_the_embeddings(
     family_base: Callable[[str], Path], family: str, pooling: str, head: tuple[str, ...]
 ) -> None:
     model = network(family_base(family), pooling)
@@ -72,11 +72,11 @@ def test_rates_fall_towards_the_embeddings(
         assert group_of[id(parameter)]["lr"] == pytest.approx(expected_rate(name, head)), name
         seen.add(expected_rate(name, head))
     assert seen == {RATE * DECAY**2, RATE * DECAY, RATE, HEAD}
-    assert groups[0]["lr"] == RATE  # which is what is logged
+    assert groups[0]["lr"] == RATE  # the rate that is logged
     assert groups[-1]["lr"] == HEAD
 
 
-def test_only_what_decays_decays(tiny_base: Path) -> None:
+def test_weight_decay_applies_only_to_the_given_parameters(tiny_base: Path) -> None:
     model = network(tiny_base, "mean")
     decay_of = {id(p): group["weight_decay"] for group in groups_of(model) for p in group["params"]}
     for name, parameter in model.named_parameters():
@@ -84,7 +84,7 @@ def test_only_what_decays_decays(tiny_base: Path) -> None:
 
 
 @pytest.mark.parametrize(("head_rate", "rates"), [(HEAD, {RATE, HEAD}), (RATE, {RATE})])
-def test_without_decay_the_base_has_one_rate(tiny_base: Path, head_rate: float, rates: set[float]) -> None:
+def test_without_layer_decay_the_base_has_one_rate(tiny_base: Path, head_rate: float, rates: set[float]) -> None:
     groups = groups_of(network(tiny_base, "mean"), layer_decay=1.0, head_rate=head_rate)
     assert {group["lr"] for group in groups} == rates
 
@@ -98,7 +98,7 @@ def test_frozen_weights_are_in_no_group(tiny_base: Path) -> None:
 
 
 def test_one_cycle_keeps_the_ratio_of_the_rates(tiny_base: Path) -> None:
-    """As the trainer uses it: every group rises to its own rate and falls again."""
+    """Used as in the trainer: each group rises to its own rate and falls again."""
     optimizer = torch.optim.AdamW(groups_of(network(tiny_base, "mean")))
     peaks = [group["lr"] for group in optimizer.param_groups]
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks, total_steps=10, cycle_momentum=False)

@@ -30,12 +30,12 @@ from slugline.training.methods.losses import build_loss
 
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(96)
-WHOLE = Truncation(32)
+HEAD_ONLY = Truncation(32)
 WINDOWS = Truncation(12, "window", 3, 4)
 
 
 class Recorder(TrainerCallback):
-    """Keeps what was logged."""
+    """Stores the logged lines."""
 
     def __init__(self) -> None:
         self.lines: list[dict[str, float]] = []
@@ -56,7 +56,7 @@ def make(
     head_rate: float = 0.0,
     dropout: float = 0.0,
     pooling: str = "native",
-    truncation: Truncation = WHOLE,
+    truncation: Truncation = HEAD_ONLY,
     is_checkpointed: bool = False,
 ) -> tuple[ClassifierTrainer, Recorder]:
     torch.manual_seed(0)
@@ -110,33 +110,35 @@ def trained(base: Path, folder: Path, **options: Any) -> tuple[ClassifierTrainer
 
 @pytest.mark.parametrize("passes", [{"rows": 8}, {"rows": 5}, {"rows": 1}, {"tokens": 100}])
 def test_accumulation_is_exact(tiny_base: Path, tmp_path: Path, passes: dict[str, int]) -> None:
-    """Batch 8 x 4 logs the losses and gradient norms of batch 32 on the same rows."""
-    _, whole = trained(tiny_base, tmp_path)
-    _, cut = trained(tiny_base, tmp_path, **passes)
-    assert len(whole) == 6
+    """Losses and gradient norms are the same, however an update is divided into forward passes."""
+    _, expected = trained(tiny_base, tmp_path)
+    _, divided = trained(tiny_base, tmp_path, **passes)
+    assert len(expected) == 6
     for name in ("loss", "grad_norm"):
-        np.testing.assert_allclose([line[name] for line in cut], [line[name] for line in whole], rtol=1e-5, atol=1e-5)
+        found, wanted = ([line[name] for line in lines] for lines in (divided, expected))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("passes", [{"rows": 5}, {"rows": 1}, {"tokens": 100}])
 def test_accumulation_is_exact_over_windows(tiny_base: Path, tmp_path: Path, passes: dict[str, int]) -> None:
-    """The windows of a text stay together, and it counts as one text however many it has."""
-    trainer, whole = trained(tiny_base, tmp_path, truncation=WINDOWS)
+    """The windows of a text stay in one forward pass, and together count as one text."""
+    trainer, expected = trained(tiny_base, tmp_path, truncation=WINDOWS)
     assert any("window_of" in update for update in trainer.loader)
-    _, cut = trained(tiny_base, tmp_path, truncation=WINDOWS, **passes)
+    _, divided = trained(tiny_base, tmp_path, truncation=WINDOWS, **passes)
     for name in ("loss", "grad_norm"):
-        np.testing.assert_allclose([line[name] for line in cut], [line[name] for line in whole], rtol=1e-5, atol=1e-5)
+        found, wanted = ([line[name] for line in lines] for lines in (divided, expected))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["native", "mean"])
-def test_states_computed_twice_change_no_result(tiny_base: Path, tmp_path: Path, pooling: str) -> None:
-    kept, expected = trained(tiny_base, tmp_path, pooling=pooling)
-    again, found = trained(tiny_base, tmp_path, pooling=pooling, is_checkpointed=True)
-    assert again.model.is_activation_checkpointing
+def test_gradient_checkpointing_changes_no_result(tiny_base: Path, tmp_path: Path, pooling: str) -> None:
+    plain, expected = trained(tiny_base, tmp_path, pooling=pooling)
+    checkpointed, found = trained(tiny_base, tmp_path, pooling=pooling, is_checkpointed=True)
+    assert checkpointed.model.is_activation_checkpointing
     assert [line["loss"] for line in found] == pytest.approx([line["loss"] for line in expected], abs=1e-6)
-    for (name, one), two in zip(kept.model.named_parameters(), again.model.parameters(), strict=True):
+    for (name, one), two in zip(plain.model.named_parameters(), checkpointed.model.parameters(), strict=True):
         if name.endswith("key.bias"):
-            continue  # its gradient is nothing but rounding, of which Adam makes steps of full size
+            continue  # its gradient is only rounding error, which Adam scales to updates of full size
         torch.testing.assert_close(one, two, atol=1e-6, rtol=1e-5)
 
 
@@ -151,15 +153,15 @@ def test_the_logged_loss_is_the_mean_over_the_examples(tiny_base: Path, tmp_path
 
 
 class OutOfMemory:
-    """Lets a model run out of memory in forward passes of more than ``rows`` rows, or in their backward passes."""
+    """Simulates exhausted memory in forward passes of more than ``rows`` rows, or in their backward passes."""
 
     def __init__(self, model: torch.nn.Module, *, rows: int, late: bool) -> None:
-        self.rows, self.late, self.happened = rows, late, 0
+        self.rows, self.late, self.failures = rows, late, 0
         self.forward = model.forward
         model.forward = self  # type: ignore[method-assign, assignment]
 
     def fail(self) -> None:
-        self.happened += 1
+        self.failures += 1
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 17179869184 bytes")
 
     def __call__(self, input_ids: torch.Tensor, **inputs: Any) -> Any:
@@ -174,37 +176,37 @@ class OutOfMemory:
 
 @pytest.mark.parametrize("late", [False, True], ids=["forward", "backward"])
 def test_exhausted_memory_halves_the_passes_and_changes_no_result(tiny_base: Path, tmp_path: Path, late: bool) -> None:
-    undisturbed, expected = trained(tiny_base, tmp_path)
+    reference, expected = trained(tiny_base, tmp_path)
     trainer, recorder = make(tiny_base, tmp_path)
-    trouble = OutOfMemory(trainer.model, rows=9, late=late)
+    out_of_memory = OutOfMemory(trainer.model, rows=9, late=late)
     trainer.train()
-    assert trouble.happened == 2  # 32 -> 16 -> 8, once
+    assert out_of_memory.failures == 2  # 32 -> 16 -> 8, once
     assert trainer.progress.limits.max_pieces == 8
     assert trainer.progress.examples == 192
     assert trainer.train_metrics.take().sum() == 192
     np.testing.assert_allclose([a["loss"] for a in recorder.lines], [b["loss"] for b in expected], atol=1e-5)
-    for found, wanted in zip(trainer.model.parameters(), undisturbed.model.parameters(), strict=True):
-        # Adam makes steps of full size out of gradients that are nothing but rounding.
+    for found, wanted in zip(trainer.model.parameters(), reference.model.parameters(), strict=True):
+        # Adam scales gradients that are only rounding error to updates of full size.
         torch.testing.assert_close(found, wanted, atol=5e-4, rtol=1e-4)
 
 
 def test_exhausted_memory_halves_windows_not_texts(tiny_base: Path, tmp_path: Path) -> None:
-    """Passes of 32 texts hold about 80 windows: what does not fit is halved from there."""
+    """A pass of 32 texts has about 80 windows; the limit is halved from that number."""
     trainer, _ = make(tiny_base, tmp_path, truncation=WINDOWS)
-    trouble = OutOfMemory(trainer.model, rows=45, late=False)
+    out_of_memory = OutOfMemory(trainer.model, rows=45, late=False)
     trainer.train()
-    assert trouble.happened >= 1
+    assert out_of_memory.failures >= 1
     assert 16 < trainer.progress.limits.max_pieces <= 45
 
 
-def test_a_single_example_that_does_not_fit_ends_with_a_remedy(tiny_base: Path, tmp_path: Path) -> None:
+def test_the_error_for_a_single_example_that_does_not_fit_has_a_hint(tiny_base: Path, tmp_path: Path) -> None:
     trainer, _ = make(tiny_base, tmp_path)
     OutOfMemory(trainer.model, rows=0, late=False)
     with pytest.raises(TrainingError, match=r"single example does not fit(.|\n)*max_length"):
         trainer.train()
 
 
-def test_other_errors_are_not_taken_for_exhausted_memory(tiny_base: Path, tmp_path: Path) -> None:
+def test_other_errors_are_raised(tiny_base: Path, tmp_path: Path) -> None:
     trainer, _ = make(tiny_base, tmp_path)
 
     def broken(**_: Any) -> None:
@@ -224,8 +226,8 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change(tiny_base: Pa
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 
 
-def test_weights_that_are_not_finite_are_neither_chosen_nor_sealed() -> None:
-    """The loss is a number for one more update."""
+def test_weights_that_are_not_finite_are_neither_evaluated_nor_saved() -> None:
+    """The loss can still be finite in the update that makes a weight infinite."""
     model = torch.nn.Linear(2, 2)
     schedule = EvaluationSchedule(
         Progress(BatchLimits(1, 1)), METRICS["f1_macro"], eval_every=2, save_every=3, patience=0, min_delta=0
@@ -259,8 +261,8 @@ def test_the_head_has_its_own_rate_and_norms_do_not_decay(tiny_base: Path, tmp_p
 @pytest.mark.parametrize(
     ("schedule", "shares"), [("linear", [0, 0.5, 1, 0.75, 0.5, 0.25]), ("constant", [0, 0.5, 1, 1, 1, 1])]
 )
-def test_straight_schedules(tiny_base: Path, tmp_path: Path, schedule: str, shares: list[float]) -> None:
-    # Two of six updates warm up; logged is the rate that the update was made with.
+def test_linear_and_constant_schedules(tiny_base: Path, tmp_path: Path, schedule: str, shares: list[float]) -> None:
+    # The first two of six updates are the warm-up; the logged rate is that of the update.
     _, lines = trained(tiny_base, tmp_path, schedule=schedule)
     assert [line["learning_rate"] / 1e-3 for line in lines] == pytest.approx(shares)
 
@@ -275,7 +277,7 @@ def test_a_warm_up_longer_than_the_training_only_rises(tiny_base: Path, tmp_path
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one_cycle"])
-def test_curved_schedules_rise_and_fall(tiny_base: Path, tmp_path: Path, schedule: str) -> None:
+def test_cosine_and_one_cycle_schedules_rise_and_fall(tiny_base: Path, tmp_path: Path, schedule: str) -> None:
     _, lines = trained(tiny_base, tmp_path, schedule=schedule)
     found = [line["learning_rate"] for line in lines]
     peak = found.index(max(found))

@@ -1,4 +1,4 @@
-"""Mixed texts: targets follow what was really mixed, padding never is, and all architectures take part."""
+"""Mixup and CutMix: targets are mixed like the states, padding is not mixed, and all architectures are supported."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ lengths_strategy = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
 
 def masked(lengths: list[int]) -> Tensor:
-    """(B, T): ones, then padding."""
+    """Return a mask (B, T): ones, then padding."""
     return (torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)).long()
 
 
 @settings(deadline=None)
 @given(lengths_strategy, st.sampled_from(["mixup", "cutmix"]), st.floats(0.05, 5), st.integers(0, 2**31))
-def test_the_share_is_what_was_really_mixed(lengths: list[int], kind: Any, alpha: float, seed: int) -> None:
+def test_the_share_is_that_of_the_mixed_states(lengths: list[int], kind: Any, alpha: float, seed: int) -> None:
     torch.manual_seed(seed)
     mask = masked(lengths)
     mix = Mixing(nn.Sequential(nn.ModuleList([nn.Linear(1, 1)])), kind, alpha).draw(mask)
@@ -44,7 +44,7 @@ def test_the_share_is_what_was_really_mixed(lengths: list[int], kind: Any, alpha
     assert ((mix.weights >= 0) & (mix.weights <= 1)).all()
     both = mask * mask[mix.partner]
     assert (mix.weights[both == 0] == 0).all()  # neither in a text's own padding, nor in its partner's
-    # What of a text is the partner's: states of 1 stand for the partner, of 0 for itself.
+    # With states of 1 for the partner and of 0 for the text itself, the mean of the mixed states is the share.
     for row, length in enumerate(lengths):
         mixed = torch.zeros(mask.shape[1]).lerp(torch.ones(mask.shape[1]), mix.weights[row])
         assert mix.share[row].item() == pytest.approx(mixed[:length].mean().item(), abs=1e-6)
@@ -52,7 +52,7 @@ def test_the_share_is_what_was_really_mixed(lengths: list[int], kind: Any, alpha
 
 @settings(deadline=None)
 @given(lengths_strategy, st.floats(0, 1), st.integers(0, 2**31))
-def test_cutmix_takes_one_span_as_long_as_its_share(lengths: list[int], own: float, seed: int) -> None:
+def test_cutmix_replaces_one_span_with_the_length_of_the_share(lengths: list[int], own: float, seed: int) -> None:
     torch.manual_seed(seed)
     mask = masked(lengths)
     weights = cutmix_weights(mask, own)
@@ -65,20 +65,20 @@ def test_cutmix_takes_one_span_as_long_as_its_share(lengths: list[int], own: flo
 
 @settings(deadline=None)
 @given(lengths_strategy, st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**31))
-def test_cutmix_counts_over_the_tokens_that_are_seen(lengths: list[int], own: float, hidden: float, seed: int) -> None:
+def test_cutmix_spans_ignore_masked_tokens(lengths: list[int], own: float, dropout: float, seed: int) -> None:
     torch.manual_seed(seed)
-    mask = drop_tokens(masked(lengths), hidden)
-    for row, seen in zip(cutmix_weights(mask, own), mask, strict=True):
-        assert (row <= seen).all()
-        places = seen.nonzero().squeeze(1)
-        taken = row[places].nonzero().squeeze(1).tolist()
-        assert len(taken) == row.sum() == round(torch.tensor((1 - own) * len(places)).round().item())
+    mask = drop_tokens(masked(lengths), dropout)
+    for row, kept in zip(cutmix_weights(mask, own), mask, strict=True):
+        assert (row <= kept).all()
+        positions = kept.nonzero().squeeze(1)
+        taken = row[positions].nonzero().squeeze(1).tolist()
+        assert len(taken) == row.sum() == round(torch.tensor((1 - own) * len(positions)).round().item())
         assert not taken or taken == list(range(taken[0], taken[-1] + 1))
 
 
 @settings(deadline=None)
 @given(lengths_strategy, st.floats(0, 1))
-def test_mixup_takes_the_same_share_everywhere(lengths: list[int], own: float) -> None:
+def test_mixup_has_the_same_share_at_all_positions(lengths: list[int], own: float) -> None:
     mask = masked(lengths)
     torch.testing.assert_close(mixup_weights(mask, own), (1 - own) * mask.float())
 
@@ -87,13 +87,13 @@ def test_losses_are_mixed_by_the_share() -> None:
     logits, targets = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2])
     mix = Mix(0, torch.tensor([1, 2, 0]), torch.zeros(3, 1), torch.tensor([0.0, 0.25, 1.0]))
 
-    def loss(some: Tensor, wanted: Tensor) -> Tensor:
-        return functional.cross_entropy(some, wanted, reduction="none")
+    def loss(logits: Tensor, targets: Tensor) -> Tensor:
+        return functional.cross_entropy(logits, targets, reduction="none")
 
     own, others = loss(logits, targets), loss(logits, targets[mix.partner])
     expected = torch.stack([own[0], 0.75 * own[1] + 0.25 * others[1], others[2]])
     torch.testing.assert_close(mixed_loss(loss, logits, targets, mix), expected)
-    # The same as cross entropy with the mixed target.
+    # Equal to cross entropy with the mixed target.
     soft = torch.lerp(torch.eye(4)[targets], torch.eye(4)[targets[mix.partner]], mix.share.unsqueeze(1))
     torch.testing.assert_close(
         mixed_loss(loss, logits, targets, mix), functional.cross_entropy(logits, soft, reduction="none")
@@ -126,7 +126,7 @@ def inputs() -> dict[str, Tensor]:
 
 
 class Capture:
-    """Keeps the states that leave a block."""
+    """Stores the output states of a block."""
 
     def __init__(self, block: nn.Module) -> None:
         block.register_forward_hook(self)
@@ -143,24 +143,24 @@ def test_states_are_mixed_after_the_drawn_block(
     model = network(family_base(family), pooling, attention_dropout=0.0)
     blocks = blocks_of(model, key="it")
     assert len(blocks) == 2
-    plain = Capture(blocks[0])  # registered first, so that it sees the states before they are mixed
+    before = Capture(blocks[0])  # registered first, so that it stores the states before they are mixed
     mixing = Mixing(model, kind, 1.0)
     after = Capture(blocks[0])
     batch = inputs()
     unmixed = model(**batch).logits
     torch.manual_seed(3)
     mix = mixing.draw(batch["attention_mask"])
-    while mix.layer != 0 or not mix.share.any():
+    while mix.block != 0 or not mix.share.any():
         mix = mixing.draw(batch["attention_mask"])
     mixed = model(**batch).logits
     weights = mix.weights.unsqueeze(-1)
-    torch.testing.assert_close(after.states, (1 - weights) * plain.states + weights * plain.states[mix.partner])
+    torch.testing.assert_close(after.states, (1 - weights) * before.states + weights * before.states[mix.partner])
     assert not torch.allclose(mixed, unmixed, atol=1e-4)
-    torch.testing.assert_close(model.eval()(**batch).logits, unmixed)  # no dropout, so evaluation says the same
+    torch.testing.assert_close(model.eval()(**batch).logits, unmixed)  # equal, because there is no dropout
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
-def test_where_all_is_a_texts_own_nothing_changes(tiny_base: Path, kind: Any) -> None:
+def test_a_share_of_0_has_no_effect(tiny_base: Path, kind: Any) -> None:
     model = network(tiny_base, "mean", attention_dropout=0.0)
     unmixed = model(**inputs()).logits
     mixing = Mixing(model, kind, 1.0)
@@ -170,21 +170,21 @@ def test_where_all_is_a_texts_own_nothing_changes(tiny_base: Path, kind: Any) ->
     torch.testing.assert_close(model(**inputs()).logits, unmixed)
 
 
-def test_cutmix_leaves_the_last_block_alone(tiny_base: Path) -> None:
-    """A head that reads one token would see all of the partner or nothing, whatever the share."""
+def test_cutmix_skips_the_last_block(tiny_base: Path) -> None:
+    """A head that reads one token would get that token from one of the two texts, whatever the share."""
     mask = masked(LENGTHS)
     torch.manual_seed(0)
     cutmix, mixup = (Mixing(network(tiny_base, "cls"), kind, 1.0) for kind in ("cutmix", "mixup"))
-    assert {cutmix.draw(mask).layer for _ in range(40)} == {0}
-    assert {mixup.draw(mask).layer for _ in range(40)} == {0, 1}
+    assert {cutmix.draw(mask).block for _ in range(40)} == {0}
+    assert {mixup.draw(mask).block for _ in range(40)} == {0, 1}
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
 @pytest.mark.parametrize(("family", "pooling"), ARCHITECTURES)
-def test_checkpointed_blocks_are_mixed_alike(
+def test_mixing_works_with_gradient_checkpointing(
     family_base: Callable[[str], Path], family: str, pooling: str, kind: Any
 ) -> None:
-    """Their states are computed twice; with dropout, which must repeat as well."""
+    """States are computed twice, and dropout has to be the same both times."""
 
     def gradients(is_checkpointed: bool) -> list[Tensor]:
         model = network(family_base(family), pooling, dropout=0.1)
@@ -192,11 +192,11 @@ def test_checkpointed_blocks_are_mixed_alike(
             model.activation_checkpointing_enable()
         mixing, batch = Mixing(model, kind, 1.0), inputs()
         torch.manual_seed(5)
-        for _ in range(2):  # two passes one after the other, each with a mix of its own
+        for _ in range(2):  # two forward passes, each with its own mixture
             mix = mixing.draw(batch["attention_mask"])
             logits = model(**batch).logits
             loss = mixed_loss(
-                lambda some, wanted: functional.cross_entropy(some, wanted, reduction="none"),
+                lambda logits, targets: functional.cross_entropy(logits, targets, reduction="none"),
                 logits,
                 torch.tensor([0, 1, 2, 0, 1, 2]),
                 mix,
@@ -208,7 +208,7 @@ def test_checkpointed_blocks_are_mixed_alike(
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_what_has_no_blocks_of_its_own_is_refused(family_base: Callable[[str], Path]) -> None:
+def test_models_without_separate_blocks_are_refused(family_base: Callable[[str], Path]) -> None:
     with pytest.raises(ModelError, match="no list of blocks"):
         blocks_of(nn.Linear(2, 2), key="it")
     with pytest.raises(ModelError, match="same block for several layers"):
@@ -217,7 +217,7 @@ def test_what_has_no_blocks_of_its_own_is_refused(family_base: Callable[[str], P
         blocks_of(network(family_base("albert"), "mean"), key="it")
 
 
-def test_mixing_changes_training_and_repeats(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_mixing_changes_training_and_is_reproducible(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     losses = []
     for name, keys in (("none", {}), ("mixup", {"mixup": 0.5}), ("again", {"mixup": 0.5}), ("cutmix", {"cutmix": 0.5})):
         run = train(with_changes(recipe_values, train={"epochs": 1} | keys), run_dir=tmp_path / name)

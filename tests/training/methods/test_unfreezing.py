@@ -1,4 +1,4 @@
-"""Gradual unfreezing: from the top, on time, and nothing moves before its turn."""
+"""Gradual unfreezing: the epoch determines which blocks are trained; a training that is too short causes a warning."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def model(tiny_base: Path) -> Any:
     return build_pretrained(ModelSection(base=str(tiny_base), pooling="mean"), LabelSet(("a", "b")), "cpu")
 
 
-def thawed(model: Any) -> list[str]:
-    """Parts of the model that are trained."""
+def trained_parts(model: Any) -> list[str]:
+    """Return the parts of the model that are trained."""
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     parts = {"layer.0": "lower block", "layer.1": "upper block", "embeddings": "embeddings", "classifier": "head"}
-    return sorted({part for mark, part in parts.items() for name in names if mark in name})
+    return sorted({part for fragment, part in parts.items() for name in names if fragment in name})
 
 
-def at(model: Any, epoch: float, *, stage: float = 1.0, tmp: str = "x") -> list[str]:
+def trained_at(model: Any, epoch: float, *, stage: float = 1.0, tmp: str = "x") -> list[str]:
     callback = GradualUnfreezing(model, stage)
     state = TrainerState(epoch=epoch)
     callback.on_step_begin(TrainingArguments(output_dir=tmp), state, TrainerControl())
-    return thawed(model)
+    return trained_parts(model)
 
 
 @pytest.mark.parametrize(
@@ -44,17 +44,15 @@ def at(model: Any, epoch: float, *, stage: float = 1.0, tmp: str = "x") -> list[
         (9.0, ["embeddings", "head", "lower block", "upper block"]),
     ],
 )
-def test_what_is_trained_follows_from_the_epoch_alone(
-    model: Any, tmp_path: Path, epoch: float, expected: list[str]
-) -> None:
-    assert at(model, epoch, tmp=str(tmp_path)) == expected
+def test_trained_parts_depend_only_on_the_epoch(model: Any, tmp_path: Path, epoch: float, expected: list[str]) -> None:
+    assert trained_at(model, epoch, tmp=str(tmp_path)) == expected
 
 
 def test_stages_can_be_shorter_than_an_epoch(model: Any, tmp_path: Path) -> None:
-    assert at(model, 1.5, stage=0.5, tmp=str(tmp_path)) == ["embeddings", "head", "lower block", "upper block"]
+    assert trained_at(model, 1.5, stage=0.5, tmp=str(tmp_path)) == ["embeddings", "head", "lower block", "upper block"]
 
 
-def test_it_is_said_where_training_ends_before_everything_is_thawed(
+def test_a_training_that_ends_before_the_last_stage_causes_a_warning(
     model: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     callback = GradualUnfreezing(model, 1.0)

@@ -1,4 +1,4 @@
-"""Trackers: on this machine by default, never in the way of training, of resuming, or of stdout."""
+"""Trackers: they write into the run folder by default, and do not affect training, resuming or stdout."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from slugline.training.tracking import environment as module
 from slugline.training.tracking.callback import INTEGRATION_TO_CALLBACK
 from slugline.training.tracking.environment import TRACKERS, check_trackers, tracking
 
-#: What each tracker leaves below the run's folder for tracking.
-LEFT_BEHIND = {
+#: A file that each tracker writes into the run's folder for tracking.
+TRACKED_FILES = {
     "tensorboard": "tensorboard/events.out.tfevents.*",
     "wandb": "wandb/offline-run-*/*.wandb",
     "mlflow": "mlflow.db",
@@ -38,7 +38,7 @@ LEFT_BEHIND = {
 
 @pytest.fixture(autouse=True)
 def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """None of the variables that trackers look at is set."""
+    """Unset all environment variables that trackers read."""
     for name in [name for name in os.environ if name.startswith(("WANDB_", "MLFLOW_", "TRACKIO_", "TENSORBOARD_"))]:
         monkeypatch.delenv(name)
 
@@ -51,11 +51,11 @@ def tracked_by(values: dict[str, Any], *names: str, **changes: dict[str, Any]) -
     return validate(changed)
 
 
-def figures(run: Run) -> dict[str, Any]:
+def metrics_without_timing(run: Run) -> dict[str, Any]:
     return {name: value for name, value in run.metrics.items() if name != "timing"}
 
 
-def test_nothing_is_tracked_unasked(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+def test_nothing_is_tracked_by_default(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
     assert (run.manifest["tracked"], run.manifest["trackers"]) == (False, [])
     assert not run.layout.tracking.exists()
@@ -66,13 +66,13 @@ def test_a_tracker_that_is_not_installed_is_refused_before_data_is_read(
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra) as caught:
-        train(tracked_by(recipe_values, "wandb", data={"path": "nowhere.csv"}), run_dir=tmp_path / "run")
+        train(tracked_by(recipe_values, "wandb", data={"path": "missing.csv"}), run_dir=tmp_path / "run")
     assert "wandb" in caught.value.message
     assert "slugline[track]" in caught.value.hint
     assert not (tmp_path / "run").exists()
 
 
-def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_with_the_name_of_a_tracker_is_not_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "left_behind").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     assert find_spec("left_behind") is not None
@@ -82,14 +82,14 @@ def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize(("argument", "instead"), [("report_to", "train.report_to"), ("run_name", "Use name")])
-def test_what_the_recipe_says_is_not_said_twice(
+def test_arguments_that_recipe_keys_set_are_refused(
     recipe_values: dict[str, Any], tmp_path: Path, argument: str, instead: str
 ) -> None:
     with pytest.raises(RecipeError, match=instead):
         train(tracked_by(recipe_values, train={"arguments": {argument: "wandb"}}), run_dir=tmp_path / "run")
 
 
-def test_the_linear_kind_has_nothing_to_track(
+def test_trackers_are_ignored_for_the_linear_kind(
     recipe_values: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: None)
@@ -101,9 +101,9 @@ def test_the_linear_kind_has_nothing_to_track(
 
 
 class Broken(TrainerCallback):
-    """Greets on stdout, and fails where it is told to."""
+    """Prints a greeting to stdout, and fails in one event."""
 
-    where = ""
+    failing_event = ""
 
     def __init__(self) -> None:
         print("hello from your tracker")  # noqa: T201
@@ -111,7 +111,7 @@ class Broken(TrainerCallback):
 
     def _fail(self, event: str) -> None:
         print(event)  # noqa: T201
-        if event == self.where:
+        if event == self.failing_event:
             raise ConnectionError("no such host\nand many more lines")
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
@@ -127,30 +127,30 @@ class Broken(TrainerCallback):
         self._fail("on_train_end")
 
 
-@pytest.mark.parametrize("where", ["__init__", "on_train_begin", "on_log", "on_save", "on_train_end", "nowhere"])
-def test_a_tracker_that_fails_is_given_up(
+@pytest.mark.parametrize("event", ["__init__", "on_train_begin", "on_log", "on_save", "on_train_end", "none"])
+def test_a_tracker_that_fails_is_disabled(
     recipe_values: dict[str, Any],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capsys: pytest.CaptureFixture[str],
-    where: str,
+    event: str,
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace(origin="somewhere"))
     monkeypatch.setitem(INTEGRATION_TO_CALLBACK, "wandb", Broken)
-    monkeypatch.setattr(Broken, "where", where)
+    monkeypatch.setattr(Broken, "failing_event", event)
     run = train(tracked_by(recipe_values, "wandb", train={"epochs": 1}), run_dir=tmp_path / "run")
-    said = [record.getMessage() for record in caplog.records if "given up" in record.getMessage()]
-    expected = [] if where == "nowhere" else ["wandb failed and is given up; training goes on: no such host."]
-    assert said == expected
+    warnings = [record.getMessage() for record in caplog.records if "is disabled" in record.getMessage()]
+    expected = [] if event == "none" else ["wandb failed and is disabled; training continues: no such host."]
+    assert warnings == expected
     assert run.state == "complete"
-    assert run.manifest["tracked"] is (where == "nowhere")
-    assert run.manifest["trackers"] == (["wandb"] if where == "nowhere" else [])
+    assert run.manifest["tracked"] is (event == "none")
+    assert run.manifest["trackers"] == (["wandb"] if event == "none" else [])
     assert capsys.readouterr().out == ""
 
 
 class Stop(HistoryWriter):
-    """Presses Ctrl-C after nine updates."""
+    """Interrupts the training after nine updates."""
 
     def on_step_end(self, args: Any, state: Any, control: Any, **options: Any) -> None:
         super().on_step_end(args, state, control, **options)
@@ -159,7 +159,7 @@ class Stop(HistoryWriter):
 
 
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
-def test_tensorboard_sees_what_the_history_holds_and_changes_nothing(
+def test_tensorboard_logs_the_history_and_does_not_change_the_training(
     recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -170,9 +170,9 @@ def test_tensorboard_sees_what_the_history_holds_and_changes_nothing(
     run = train(recipe, run_dir=tmp_path / "tracked")
     assert (run.manifest["tracked"], run.manifest["trackers"]) == (True, ["tensorboard"])
     events = EventAccumulator(str(run.layout.tracking / "tensorboard")).Reload()
-    seen = {event.step: event.value for event in events.Scalars("eval/f1_macro")}
-    kept = {line["step"]: line["validation"]["f1_macro"] for line in run.history if "validation" in line}
-    assert seen == pytest.approx(kept)
+    logged = {event.step: event.value for event in events.Scalars("eval/f1_macro")}
+    expected = {line["step"]: line["validation"]["f1_macro"] for line in run.history if "validation" in line}
+    assert logged == pytest.approx(expected)
     assert len(events.Scalars("train/loss")) == len([line for line in run.history if "loss" in line])
 
     with monkeypatch.context() as patched:
@@ -183,13 +183,13 @@ def test_tensorboard_sees_what_the_history_holds_and_changes_nothing(
     weights = [load_file(found.layout.model / "model.safetensors") for found in (plain, run, resumed)]
     for other in weights[1:]:
         assert all((weights[0][name] == other[name]).all() for name in other)
-    assert figures(plain) == figures(run) == figures(resumed)
+    assert metrics_without_timing(plain) == metrics_without_timing(run) == metrics_without_timing(resumed)
     assert dict(os.environ) == before
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", TRACKERS)
-def test_a_real_tracker_writes_below_the_run_folder_only(
+def test_an_installed_tracker_writes_only_into_the_run_folder(
     recipe_values: dict[str, Any], tmp_path: Path, name: str
 ) -> None:
     if find_spec(name) is None:
@@ -203,7 +203,7 @@ def test_a_real_tracker_writes_below_the_run_folder_only(
     assert json.loads(done.stdout)["run"] == "run"
     run = Run(tmp_path / "cwd" / "run")
     assert run.manifest["trackers"] == [name], done.stderr
-    assert list(run.layout.tracking.glob(LEFT_BEHIND[name]))
+    assert list(run.layout.tracking.glob(TRACKED_FILES[name]))
     assert [path.name for path in (tmp_path / "cwd").iterdir()] == ["run"]
 
 
@@ -213,7 +213,7 @@ def opened_run(recipe_values: dict[str, Any], tmp_path: Path) -> Any:
         yield run
 
 
-def test_everything_stays_here_unless_the_environment_says_otherwise(
+def test_trackers_write_into_the_run_folder_unless_the_environment_differs(
     opened_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tracking(opened_run, list(TRACKERS)):
@@ -234,7 +234,7 @@ def test_everything_stays_here_unless_the_environment_says_otherwise(
 
 
 @pytest.mark.parametrize("is_users", [False, True])
-def test_runs_of_a_tracker_are_closed_but_for_the_users_own(
+def test_runs_of_a_tracker_are_closed_unless_the_user_opened_them(
     opened_run: Run, monkeypatch: pytest.MonkeyPatch, is_users: bool
 ) -> None:
     calls: list[str] = []
@@ -255,7 +255,7 @@ def test_runs_of_a_tracker_are_closed_but_for_the_users_own(
     assert "WANDB_MODE" not in os.environ
 
 
-def test_closing_a_tracker_may_fail(
+def test_an_error_in_closing_a_tracker_is_logged(
     opened_run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     package = SimpleNamespace(run=None, teardown=lambda: None, finish=lambda: 1 / 0)
@@ -265,8 +265,8 @@ def test_closing_a_tracker_may_fail(
     assert "wandb.finish failed: division by zero." in caplog.text
 
 
-def test_trackio_is_imported_anew(opened_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It reads its folder when it is imported, and would keep writing into that of an earlier run."""
+def test_trackio_is_imported_again(opened_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """trackio reads its folder when it is imported; otherwise it would write into the folder of an earlier run."""
     monkeypatch.setitem(sys.modules, "trackio", SimpleNamespace())  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "trackio.utils", SimpleNamespace())  # type: ignore[arg-type]
     with tracking(opened_run, ["trackio"]):

@@ -1,4 +1,4 @@
-"""Learning curves of a study: one for each contender, a point for each seed, drawn where rows vary."""
+"""Learning curves of a study: one for each setting, with a point for each seed, if the number of rows varies."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def study(tmp_path: Path, news_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return path
 
 
-def test_a_study_that_varies_its_rows_draws_its_curves(study: Path, tmp_path: Path) -> None:
+def test_a_study_that_varies_its_rows_has_curves_and_a_plot(study: Path, tmp_path: Path) -> None:
     result = run_study(study)
     curves = learning_curves(result.settings, "accuracy")
     assert list(curves) == ["linear", "chosen accuracy", "chosen loss", "paired"]
@@ -62,7 +62,7 @@ def test_no_curves_without_different_numbers_of_rows(study: Path, tmp_path: Path
     assert not (tmp_path / "runs" / "curve" / "plots").exists()
 
 
-def test_the_same_points_make_the_same_picture(tmp_path: Path) -> None:
+def test_the_same_points_give_the_same_plot(tmp_path: Path) -> None:
     curves = {"scratch": [(10, 0.2), (10, 0.3), (100, 0.5)], "tuned": [(10, 0.6), (100, 0.9)]}
     one, other = (plot_learning_curves(curves, "f1_macro", tmp_path / name / "c") for name in ("a", "b"))
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in other]

@@ -1,4 +1,4 @@
-"""A study is read whole, and every member's recipe resolved, before anything trains."""
+"""Reading of studies: all recipes are resolved and checked before training starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HEAD = 'name = "r"\nrecipe = "recipe.toml"\n'
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With a recipe that is valid, and trains nothing."""
+    """A folder with a valid recipe."""
     (tmp_path / "recipe.toml").write_text('name = "bbc"\n[data]\nname = "bbc_news"\n')
     return tmp_path
 
@@ -35,11 +35,11 @@ def refusal(folder: Path, text: str) -> str:
     return str(caught.value)
 
 
-def test_several_grids_are_taken_one_after_another(folder: Path) -> None:
+def test_several_grids_follow_each_other(folder: Path) -> None:
     grids = 'grid = [{ train.epochs = [1, 2], "data.max_length" = [64] }, { train.epochs = [9] }]\n'
     members = read_study(written(folder, HEAD + '[[step]]\nname = "s"\n' + grids)).members
-    found = [(member.recipe.train.epochs, member.recipe.data.max_length) for member in members]
-    assert found == [(1, 64), (2, 64), (9, 256)]
+    values = [(member.recipe.train.epochs, member.recipe.data.max_length) for member in members]
+    assert values == [(1, 64), (2, 64), (9, 256)]
     names = [member.setting.name for member in members]
     assert names == ["epochs=1,max_length=64", "epochs=2,max_length=64", "epochs=9"]
 
@@ -71,7 +71,7 @@ def test_a_grid_and_seeds_make_members_in_order(folder: Path) -> None:
     assert study.members[-1].setting.changes == "warmup=0, learning_rate=2e-05, batch_size=32"
 
 
-def test_a_key_of_a_table_is_overridden_alone_however_it_is_written(folder: Path) -> None:
+def test_overriding_one_key_of_a_table_keeps_the_others(folder: Path) -> None:
     (folder / "recipe.toml").write_text(
         'name = "news"\n[data]\nname = "bbc_news"\n[model]\nadapt = "lora"\nlora = { r = 16, alpha = 64 }\n'
     )
@@ -80,7 +80,7 @@ def test_a_key_of_a_table_is_overridden_alone_however_it_is_written(folder: Path
         assert (member.recipe.model.lora.r, member.recipe.model.lora.alpha) == (8, 64)
 
 
-def test_what_a_run_keeps_of_a_members_recipe_reads_back(folder: Path) -> None:
+def test_the_recipe_of_a_member_can_be_written_and_read(folder: Path) -> None:
     grid = (
         'grid = { "model.base" = ["embedded", "some/base model"], "train.learning_rate" = [1e20], "data.text" = [[]] }'
     )
@@ -101,25 +101,25 @@ def test_dotted_keys_need_no_quotes(folder: Path) -> None:
     assert members[0].recipe.train.class_weights == {"a": 2.0}
 
 
-def test_without_seeds_the_recipes_own_is_taken(folder: Path) -> None:
+def test_without_seeds_members_have_the_seed_of_the_recipe(folder: Path) -> None:
     (folder / "recipe.toml").write_text('name = "bbc"\nseed = 5\n[data]\nname = "bbc_news"\n')
     (member,) = read_study(written(folder, HEAD + '[[step]]\nname = "s"\n')).members
     assert (member.recipe.seed, member.path.name) == (5, "seed=5")
 
 
-def test_test_is_scored_only_where_recipe_or_study_ask_for_it(folder: Path) -> None:
-    text = HEAD + '[[step]]\nname = "plain"\n[[step]]\nname = "asked"\n'
+def test_test_is_scored_only_if_recipe_or_study_request_that(folder: Path) -> None:
+    text = HEAD + '[[step]]\nname = "plain"\n[[step]]\nname = "requested"\n'
     text += 'set = { "evaluation.splits" = ["validation", "test"] }\n'
-    plain, asked = read_study(written(folder, text)).members
+    plain, requested = read_study(written(folder, text)).members
     assert plain.recipe.evaluation.splits == ["validation"]
-    assert asked.recipe.evaluation.splits == ["validation", "test"]
+    assert requested.recipe.evaluation.splits == ["validation", "test"]
     (folder / "recipe.toml").write_text(
         'name = "bbc"\n[data]\nname = "bbc_news"\n[evaluation]\nsplits = ["validation", "test"]\n'
     )
     assert read_study(written(folder, text)).members[0].recipe.evaluation.splits == ["validation", "test"]
 
 
-def test_the_recipe_is_found_from_the_studys_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_path_of_the_recipe_is_relative_to_the_study(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "elsewhere").mkdir()
     monkeypatch.chdir(folder / "elsewhere")
     assert read_study(written(folder, HEAD + '[[step]]\nname = "s"\n')).members
@@ -142,23 +142,23 @@ def test_names_are_safe_short_and_distinct(folder: Path) -> None:
     ]
 
 
-def test_every_members_errors_come_at_once_with_step_and_setting(folder: Path) -> None:
+def test_errors_of_all_members_are_raised_together_with_step_and_setting(folder: Path) -> None:
     text = HEAD + '[[step]]\nname = "rates"\nset = { "train.epoch" = 1 }\n'
     text += 'grid = { "train.learning_rate" = [1e-5, -1] }\n[[step]]\nname = "loss"\nset = { "train.loss" = "focl" }\n'
-    said = refusal(folder, text)
+    message = refusal(folder, text)
     assert (
         "rates/learning_rate=1e-05 and 1 more: override 'train.epoch=1': train.epoch is not a key of a recipe. "
         "Did you mean 'epochs'?"
-    ) in said
-    assert "rates/learning_rate=-1: override 'train.learning_rate=-1': train.learning_rate is -1" in said
-    assert "loss: override 'train.loss=\"focl\"': train.loss is 'focl'" in said
+    ) in message
+    assert "rates/learning_rate=-1: override 'train.learning_rate=-1': train.learning_rate is -1" in message
+    assert "loss: override 'train.loss=\"focl\"': train.loss is 'focl'" in message
 
 
 STEP = '[[step]]\nname = "s"\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (HEAD + STEP + 'when = "a < 1"\n', "step 's': when is not a key of a step. Known here: name, set, grid"),
         (HEAD + STEP + "girds = {}\n", "step 's': girds is not a key of a step. Did you mean 'grid'?"),
@@ -168,43 +168,46 @@ STEP = '[[step]]\nname = "s"\n'
         (HEAD + STEP + STEP, "step has s twice"),
         (HEAD + STEP + '[[step]]\nname = "S"\n', "step has s twice"),
         (HEAD, "step is missing"),
-        (HEAD + STEP.replace("[[step]]", "[step]"), "step has {'name': 's'}; steps are tables of their own: [[step]]"),
-        (HEAD + 'step = ["s"]\n', "step has 's'; steps are tables of their own: [[step]]"),
+        (HEAD + STEP.replace("[[step]]", "[step]"), "step has {'name': 's'}; each step is a table: [[step]]"),
+        (HEAD + 'step = ["s"]\n', "step has 's'; each step is a table: [[step]]"),
         (HEAD + "step = []\n", "step is []"),
         (HEAD + STEP + 'grid = { "train.epochs" = [] }\n', "step 's': grid.train.epochs is []"),
         (HEAD + STEP + "grid = {}\n", "step 's': grid is empty"),
         (HEAD + STEP + 'grid = { "train.epochs" = [1, 2, 1] }\n', "step 's': grid of 'train.epochs' repeats 1"),
         (HEAD + STEP + 'grid = { "train.epochs" = 1 }\n', "step 's': grid.train.epochs is 1"),
-        (HEAD + STEP + "set = { train.epochs = 1 }\ngrid = { train.epochs = [1, 2] }\n", "stands in set and in grid"),
+        (HEAD + STEP + "set = { train.epochs = 1 }\ngrid = { train.epochs = [1, 2] }\n", "is both in set and in grid"),
         (HEAD + STEP + "grid = []\n", "step 's': grid is empty"),
         (HEAD + STEP + "grid = [{ train.epochs = [1] }, {}]\n", "step 's': grid is empty"),
-        (HEAD + STEP + "grid = [{ train.epochs = [1] }, { train.epochs = [2, 1] }]\n", "step 's': two grids have"),
+        (
+            HEAD + STEP + "grid = [{ train.epochs = [1] }, { train.epochs = [2, 1] }]\n",
+            "step 's': two grids have the",
+        ),
         (HEAD + STEP + "grid = [{ train.epochs = [1] }, { train.epochs = [] }]\n", "step 's': grid.train.epochs is []"),
-        (HEAD + STEP + "grid = { seed = [1, 2] }\n", "'seed' cannot be overridden: the seeds of a study"),
+        (HEAD + STEP + "grid = { seed = [1, 2] }\n", "'seed' cannot be overridden: set the key seeds"),
         (HEAD + 'set = { name = "x" }\n' + STEP, "'name' cannot be overridden"),
         (HEAD + '[[step]]\nname = "../up"\n', "name is '../up'"),
         (HEAD + "[[step]]\nset = {}\n", "step 1: name is missing"),
         (HEAD + STEP + 'set = { "train.select_by" = "f1_marco" }\n', "f1_macro"),
         (HEAD + STEP + 'set = { "evaluation.splits" = ["test"] }\n', "a study chooses on validation"),
         (HEAD + 'set = { "train.epoch" = 1 }\n' + STEP, "override 'train.epoch=1'"),
-        (HEAD.replace("recipe.toml", "gone.toml") + STEP, "recipe is 'gone.toml', but there is no"),
+        (HEAD.replace("recipe.toml", "missing.toml") + STEP, "recipe is 'missing.toml', but there is no"),
         ("name = r\n", "study.toml: not valid TOML"),
     ],
     ids=lambda value: value.strip()[-40:],
 )
-def test_a_users_mistake_is_named(folder: Path, text: str, said: str) -> None:
-    found = refusal(folder, text)
-    assert said in found
-    assert "study.toml" in found
+def test_invalid_studies_are_refused(folder: Path, text: str, message: str) -> None:
+    refused = refusal(folder, text)
+    assert message in refused
+    assert "study.toml" in refused
 
 
-def test_a_missing_study_is_named(tmp_path: Path) -> None:
+def test_a_missing_study_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no such study"):
         read_study(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "recipes" / "studies").glob("*.toml")), ids=lambda path: path.name)
-def test_every_study_that_is_shipped_is_valid(path: Path) -> None:
+def test_shipped_studies_are_valid(path: Path) -> None:
     assert read_study(path).file.name == path.stem
 
 

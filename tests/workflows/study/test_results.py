@@ -1,4 +1,4 @@
-"""What is made of members' figures: the best by its direction, spreads, nothing chosen from what is incomplete."""
+"""Results of studies: ranking, spreads, and the choice of a complete setting."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def member(step: str, seed: int = 13, *, path: Path = Path("nowhere")) -> Member
 
 
 def result_of(values: dict[str, list[float | None]], *, chosen_by: str) -> StudyResult:
-    """A study whose steps have one value a seed, of every metric; None for a member that failed."""
+    """A study whose members have one value for all metrics; None for a member that failed."""
     members = tuple(
         MemberResult(member(step, seed), "failed", error="broken")
         if value is None
@@ -35,29 +35,29 @@ def result_of(values: dict[str, list[float | None]], *, chosen_by: str) -> Study
 
 
 @pytest.mark.parametrize(("chosen_by", "chosen"), [("f1_macro", "high"), ("loss", "low")])
-def test_the_metrics_direction_decides(chosen_by: str, chosen: str) -> None:
+def test_the_best_value_depends_on_the_metric(chosen_by: str, chosen: str) -> None:
     result = result_of({"middle": [0.5, 0.6], "low": [0.1, 0.2], "high": [0.8, 0.7]}, chosen_by=chosen_by)
     assert result.chosen is not None
     assert result.chosen.setting.step == chosen
     assert [setting.setting.step for setting in result.ranking][1] == "middle"
 
 
-def test_the_mean_over_the_seeds_decides_and_of_equals_the_earlier() -> None:
+def test_settings_are_ranked_by_their_mean_and_equal_ones_keep_their_order() -> None:
     result = result_of({"lucky": [0.9, 0.1], "steady": [0.6, 0.6], "equal": [0.6, 0.6]}, chosen_by="accuracy")
     assert [setting.setting.step for setting in result.ranking] == ["steady", "equal", "lucky"]
 
 
-def test_a_setting_with_a_failed_member_is_not_chosen_and_the_failure_is_said() -> None:
-    result = result_of({"best": [0.9, None], "whole": [0.5, 0.5]}, chosen_by="accuracy")
+def test_a_setting_with_a_failed_member_is_not_chosen() -> None:
+    result = result_of({"best": [0.9, None], "complete": [0.5, 0.5]}, chosen_by="accuracy")
     assert result.chosen is not None
-    assert result.chosen.setting.step == "whole"
+    assert result.chosen.setting.step == "complete"
     assert result.settings[0].state == "1 complete, 1 failed"
     with pytest.raises(RunError, match=r"1 of 4 members failed\.\nbest seed 1: broken"):
         result.require_success()
     assert result_of({"only": [0.9, None]}, chosen_by="accuracy").chosen is None
 
 
-def test_nothing_is_chosen_before_the_end() -> None:
+def test_nothing_is_chosen_while_members_are_new() -> None:
     result = result_of({"one": [0.5]}, chosen_by="accuracy")
     waiting = StudyResult(result.study, (*result.members, MemberResult(member("two"), "new")))
     assert waiting.chosen is None
@@ -73,7 +73,7 @@ def test_spreads() -> None:
 
 
 @pytest.mark.parametrize("split", ["validation", "out_of_fold"])
-def test_a_cross_validated_member_is_judged_by_its_out_of_fold_figures(tmp_path: Path, split: str) -> None:
+def test_a_cross_validated_member_has_out_of_fold_metrics(tmp_path: Path, split: str) -> None:
     one = member("folds", path=tmp_path / "run")
     with open_run(one.path, one.recipe) as run:
         run.write_json(run.layout.metrics, {split: dict.fromkeys(METRICS, 0.5) | {"per_class": {}}, "timing": {}})
@@ -82,7 +82,7 @@ def test_a_cross_validated_member_is_judged_by_its_out_of_fold_figures(tmp_path:
     assert result.to_dict()[split]["loss"] == 0.5
 
 
-def test_a_member_is_in_the_state_of_its_folder(tmp_path: Path) -> None:
+def test_a_member_has_the_state_of_its_run(tmp_path: Path) -> None:
     one = member("s", path=tmp_path / "run")
     states: list[State] = [MemberResult.of(one).state]
     with pytest.raises(ZeroDivisionError), open_run(one.path, one.recipe):

@@ -1,4 +1,4 @@
-"""A study from its file to its choice: nothing is trained twice, nothing is lost, test is for the chosen alone."""
+"""Runs of studies: no member is trained twice, studies resume, only the chosen setting is scored on test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZES = '[[step]]\nname = "sizes"\ngrid = { "data.max_train_examples" = [6, 60] 
 
 @pytest.fixture
 def folder(recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a recipe of the tiny encoder, `tiny.toml`, and one of the linear kind, `linear.toml`."""
+    """The current folder, with `tiny.toml`, a recipe of the tiny encoder, and `linear.toml`, one of the linear kind."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tiny.toml").write_text(as_toml(recipe_values))
     values = recipe_values | {"model": {"kind": "linear"}, "train": {}}
@@ -55,18 +55,18 @@ def summary() -> dict[str, Any]:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the recipes that are trained, as they are."""
+    """Names of the recipes in the order in which they are trained."""
     names: list[str] = []
 
-    def counted(recipe: Recipe, **options: Any) -> Run:
+    def recorded(recipe: Recipe, **options: Any) -> Run:
         names.append(recipe.name)
         return train(recipe, **options)
 
-    monkeypatch.setattr(runner, "train", counted)
+    monkeypatch.setattr(runner, "train", recorded)
     return names
 
 
-def test_several_kinds_and_seeds_and_test_for_the_chosen_alone(folder: Path, trained: list[str]) -> None:
+def test_only_the_chosen_setting_is_scored_on_test(folder: Path, trained: list[str]) -> None:
     path = study(folder, LINEAR + '[[step]]\nname = "encoder"\n', recipe="tiny.toml", top="seeds = [13, 14]")
     result = run_study(path)
     assert result.chosen is not None
@@ -83,24 +83,24 @@ def test_several_kinds_and_seeds_and_test_for_the_chosen_alone(folder: Path, tra
         assert ("test" in found.metrics) == found.layout.predictions("test").exists() == is_chosen
         assert each.metrics["f1_macro"] == found.metrics["validation"]["f1_macro"]
         assert not found.layout.checkpoints.exists()
-    said = summary()
-    assert said == json.loads(json.dumps(result.to_dict()))
-    assert [(each["step"], each["seed"], each["state"]) for each in said["members"]] == [
+    written = summary()
+    assert written == json.loads(json.dumps(result.to_dict()))
+    assert [(each["step"], each["seed"], each["state"]) for each in written["members"]] == [
         (step, seed, "complete") for step in ("linear", "encoder") for seed in (13, 14)
     ]
-    assert said["members"][0]["overrides"] == {"model.kind": "linear"}
-    assert said["settings"][0]["validation"]["f1_macro"]["mean"] == linear.mean
-    runs = [Run(Path(each)) for each in said["chosen"]["runs"]]
+    assert written["members"][0]["overrides"] == {"model.kind": "linear"}
+    assert written["settings"][0]["validation"]["f1_macro"]["mean"] == linear.mean
+    runs = [Run(Path(each)) for each in written["chosen"]["runs"]]
     for seed, found in zip(("13", "14"), runs, strict=True):
-        figures = said["chosen"]["test_by_seed"][seed]
-        assert figures["confidence_intervals"] == found.metrics["test"]["confidence_intervals"]
-    assert said["chosen"]["test"]["accuracy"]["n"] == 2
-    assert {seed: each["split"] for seed, each in said["comparisons"].items()} == dict.fromkeys(
+        scores = written["chosen"]["test_by_seed"][seed]
+        assert scores["confidence_intervals"] == found.metrics["test"]["confidence_intervals"]
+    assert written["chosen"]["test"]["accuracy"]["n"] == 2
+    assert {seed: each["split"] for seed, each in written["comparisons"].items()} == dict.fromkeys(
         ("13", "14"), "validation"
     )
 
 
-def test_a_decoder_from_scratch_that_is_not_clearly_smaller_is_named(
+def test_a_warning_names_scratch_decoders_that_are_not_clearly_smaller(
     folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = {"kind": "scratch", "base": "", "vocabulary_size": 300, "layers": 1, "heads": 1, "ffn": 8}
@@ -113,7 +113,9 @@ def test_a_decoder_from_scratch_that_is_not_clearly_smaller_is_named(
     assert "width-8, trained" not in caplog.text
 
 
-def test_the_same_command_repeats_nothing(folder: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_command_trains_nothing_twice(
+    folder: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = study(folder, SIZES)
     first = run_study(path).to_dict()
     monkeypatch.setattr("slugline.pipeline.evaluate_model.load", None)
@@ -121,14 +123,14 @@ def test_the_same_command_repeats_nothing(folder: Path, trained: list[str], monk
     assert len(trained) == 2
 
 
-def test_further_seeds_and_values_leave_what_is_there(folder: Path, trained: list[str]) -> None:
+def test_more_seeds_and_values_keep_existing_members(folder: Path, trained: list[str]) -> None:
     run_study(study(folder, SIZES))
     run_study(study(folder, SIZES.replace("[6,", "[6, 30,"), top="seeds = [13, 14]"))
     assert len(trained) == 6
     assert sorted(trained) == sorted(set(trained))
 
 
-def test_an_edited_study_is_refused_and_force_trains_only_what_changed(
+def test_changed_members_are_refused_and_trained_again_with_force(
     folder: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = study(folder, SIZES + LINEAR)
@@ -136,10 +138,10 @@ def test_an_edited_study_is_refused_and_force_trains_only_what_changed(
     study(folder, SIZES + LINEAR.replace(" }", ', "data.min_words" = 2 }'))
     trained.clear()
     assert run(["study", str(path)]) == 1
-    said = capsys.readouterr().err
-    assert "linear seed 13 was trained with another recipe: data.min_words: 0 -> 2." in said
-    assert "--force" in said
-    assert "sizes" not in said
+    message = capsys.readouterr().err
+    assert "linear seed 13 was trained with another recipe: data.min_words: 0 -> 2." in message
+    assert "--force" in message
+    assert "sizes" not in message
     assert not trained
     assert run(["study", str(path), "--force"]) == 0
     assert trained == ["linear-seed-13"]
@@ -150,56 +152,56 @@ def test_an_edited_study_is_refused_and_force_trains_only_what_changed(
 def test_a_failed_member_does_not_end_the_study_and_is_tried_again(
     folder: Path, trained: list[str], news_csv: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    grid = f'[[step]]\nname = "files"\ngrid = {{ "data.path" = ["gone.csv", "{news_csv}"] }}\n'
+    grid = f'[[step]]\nname = "files"\ngrid = {{ "data.path" = ["missing.csv", "{news_csv}"] }}\n'
     path = study(folder, grid)
     assert run(["study", str(path)]) == 1
     captured = capsys.readouterr()
     assert "1 of 2 members failed" in captured.err
-    assert "files/path=gone.csv seed 13: gone.csv" in captured.err
+    assert "files/path=missing.csv seed 13: missing.csv" in captured.err
     assert "scored best" in captured.out
     assert [each["state"] for each in summary()["members"]] == ["failed", "complete"]
-    assert "gone.csv" in summary()["members"][0]["error"]
-    write_csv(folder / "gone.csv", articles(150, seed=3))
+    assert "missing.csv" in summary()["members"][0]["error"]
+    write_csv(folder / "missing.csv", articles(150, seed=3))
     trained.clear()
     assert run(["study", str(path), "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert trained == ["files-path-gone.csv-seed-13"]
-    assert [each["state"] for each in said["members"]] == ["complete", "complete"]
+    printed = json.loads(capsys.readouterr().out)
+    assert trained == ["files-path-missing.csv-seed-13"]
+    assert [each["state"] for each in printed["members"]] == ["complete", "complete"]
 
 
-def test_a_failed_member_goes_on_from_its_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_member_is_resumed_from_its_checkpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = study(folder, '[[step]]\nname = "s"\n', recipe="tiny.toml")
 
     def broken(*_: Any, **__: Any) -> None:
-        raise TrainingError("the machine is on fire")
+        raise TrainingError("broken")
 
     with monkeypatch.context() as patched:
         patched.setattr("slugline.training.loop.session._restore_best", broken)
         result = run_study(path)
     (found,) = result.members
-    assert (found.state, found.error) == ("failed", "the machine is on fire")
+    assert (found.state, found.error) == ("failed", "broken")
     assert Run(found.member.path).layout.checkpoints.exists()
     before = Run(found.member.path).history
     assert run_study(path).members[0].state == "complete"
     assert Run(found.member.path).history == before
 
 
-def test_even_a_bug_costs_one_member_only(
+def test_an_unexpected_error_fails_one_member_only(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def sometimes(recipe: Recipe, **options: Any) -> Run:
+    def fails_once(recipe: Recipe, **options: Any) -> Run:
         if "-6-" in recipe.name:
             raise ZeroDivisionError("oh")
         return train(recipe, **options)
 
-    monkeypatch.setattr(runner, "train", sometimes)
+    monkeypatch.setattr(runner, "train", fails_once)
     result = run_study(study(folder, SIZES))
     assert [each.state for each in result.members] == ["failed", "complete"]
     assert result.members[0].error == "ZeroDivisionError: oh"
     assert "Traceback" in caplog.text
 
 
-def test_ctrl_c_ends_the_study_and_says_how_to_go_on(
+def test_ctrl_c_stops_the_study_and_explains_how_to_resume(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = study(folder, SIZES)
@@ -212,13 +214,13 @@ def test_ctrl_c_ends_the_study_and_says_how_to_go_on(
     with monkeypatch.context() as patched:
         patched.setattr("slugline.pipeline.steps.fit", stopped)
         assert run(["study", str(path)]) == 130
-    assert "Go on with the same command" in capsys.readouterr().err
+    assert "Resume the study with the same command" in capsys.readouterr().err
     assert [each["state"] for each in summary()["members"]] == ["complete", "interrupted"]
     assert summary()["chosen"] is None
     assert run(["study", str(path)]) == 0
 
 
-def test_checkpoints_are_kept_where_the_study_says_so(folder: Path) -> None:
+def test_checkpoints_are_kept_on_request(folder: Path) -> None:
     step = '[[step]]\nname = "s"\n'
     path = study(folder, step, recipe="tiny.toml", top="keep_checkpoints = true")
     (found,) = run_study(path).members
@@ -232,20 +234,20 @@ def test_checkpoints_are_kept_where_the_study_says_so(folder: Path) -> None:
     assert Run(found.member.path).layout.model.exists()
 
 
-def test_runs_that_score_test_themselves_keep_it(folder: Path) -> None:
+def test_members_that_score_test_keep_their_scores(folder: Path) -> None:
     result = run_study(study(folder, SIZES, top='set = { evaluation.splits = ["validation", "test"] }'))
     assert all("test" in Run(each.member.path).metrics for each in result.members)
     assert len(result.test) == 1
 
 
-def test_data_without_test_rows_are_chosen_on_all_the_same(folder: Path) -> None:
+def test_a_setting_is_chosen_without_test_rows(folder: Path) -> None:
     result = run_study(study(folder, SIZES, top='set = { "data.test_fraction" = 0.0 }'))
     assert result.chosen is not None
     assert not result.test
     result.require_success()
 
 
-def test_data_that_changed_before_test_was_scored_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_data_is_not_scored_on_test(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_csv(folder / "own.csv", articles(150))
     path = study(folder, SIZES, top='set = { "data.path" = "own.csv" }')
     with monkeypatch.context() as patched:
@@ -257,13 +259,13 @@ def test_data_that_changed_before_test_was_scored_is_said(folder: Path, monkeypa
         result.require_success()
 
 
-def test_settings_on_other_rows_are_not_compared(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_settings_with_different_rows_are_not_compared(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     result = run_study(study(folder, '[[step]]\nname = "s"\ngrid = { "data.split_seed" = [1, 2] }\n'))
     assert not result.comparisons
     assert "not scored on the same rows" in caplog.text
 
 
-def test_a_member_that_is_being_trained_is_left_alone(folder: Path, trained: list[str]) -> None:
+def test_a_member_that_is_being_trained_is_refused(folder: Path, trained: list[str]) -> None:
     path = study(folder, SIZES)
     run_study(path)
     trained.clear()
@@ -273,7 +275,7 @@ def test_a_member_that_is_being_trained_is_left_alone(folder: Path, trained: lis
     assert not trained
 
 
-def test_the_table_says_what_varies_and_progress_goes_to_stderr(
+def test_the_table_names_the_overrides_and_progress_goes_to_stderr(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["study", str(study(folder, SIZES, top="seeds = [13, 14]"))]) == 0
@@ -287,7 +289,7 @@ def test_the_table_says_what_varies_and_progress_goes_to_stderr(
     assert "over the seeds: accuracy" in captured.out
 
 
-def test_killed_in_its_second_member_it_finishes_without_repeating_the_first(folder: Path) -> None:
+def test_a_study_killed_in_its_second_member_does_not_repeat_the_first(folder: Path) -> None:
     steps = LINEAR + '[[step]]\nname = "encoder"\nset = { "train.epochs" = 20, "train.save_every" = 10 }\n'
     path = study(folder, steps, recipe="tiny.toml")
     command = [sys.executable, "-m", "slugline", "study", str(path)]
@@ -301,13 +303,13 @@ def test_killed_in_its_second_member_it_finishes_without_repeating_the_first(fol
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
     assert second.state == "interrupted"
-    finished, begun, history = first.manifest, second.manifest["created"], second.history
+    finished, created, history = first.manifest, second.manifest["created"], second.history
     assert [each["state"] for each in summary()["members"]] == ["complete", "new"]
 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert first.manifest == finished
-    assert second.manifest["created"] == begun
+    assert second.manifest["created"] == created
     assert second.history[0] == history[0]
     assert second.history[-1]["step"] == 140
     assert [each["state"] for each in summary()["members"]] == ["complete", "complete"]

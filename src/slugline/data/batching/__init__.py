@@ -1,1 +1,9 @@
-"""."""
+"""Batching: from texts to tensors.
+
+```text
+tokens.py     texts to token ids: tokenises, caches, truncates or divides into windows
+planning.py   forward passes: which texts go through the model together, padded arrays
+loaders.py    updates of the weights, divided into forward passes, as torch tensors
+packing.py    sequences of equal length for pre-training: texts end to end
+```
+"""

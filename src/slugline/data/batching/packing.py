@@ -1,7 +1,7 @@
-"""Texts packed end to end: sequences of equal length with nearly no padding, and updates of them.
+"""Sequences for pre-training: texts packed end to end with nearly no padding, and updates of these sequences.
 
-What is to be found in a sequence is decided by an `Labeler`, a pure function of the sequence, the seed, the epoch and
-the sequence's number: a resumed training sets the same exercises again, in whatever process they are prepared.
+A `Labeler` chooses the inputs and labels of a sequence. It is a pure function of the sequence and a key with the seed,
+the epoch and the number of the sequence, so that a resumed training has the same labels with any number of workers.
 """
 
 from __future__ import annotations
@@ -20,56 +20,56 @@ from torch.utils.data import Dataset
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler, build_loader, collate
 from slugline.data.batching.tokens import Tokens
 
-#: Label of a position at which nothing is to be found.
+#: Label of a position without a target.
 IGNORED = -100
 
-#: Ids of a sequence (T,) and a key of integers to what the model reads (T,) and what is to be found (T,), or `IGNORED`.
+#: Ids of a sequence (T,) and a key of integers -> input ids (T,) and labels (T,), which may be `IGNORED`.
 Labeler = Callable[[NDArray[np.int64], Sequence[int]], tuple[NDArray[np.int64], NDArray[np.int64]]]
 
-#: First number of the keys, so that training and validation never draw the same.
+#: First integer of the keys; training and validation draw different random numbers.
 TRAINING, VALIDATION = 1, 2
 
 
 @dataclass(frozen=True)
 class Packed:
-    """N sequences out of texts that stand end to end; the last may be shorter.
+    """N sequences of texts packed end to end; the last may be shorter.
 
     Args:
         ids: (total,) int32, tokens of all texts with separators between them.
         prefix: special tokens before a sequence.
         suffix: special tokens after a sequence.
-        room: tokens of a sequence beside these.
+        capacity: tokens of a sequence, without special tokens.
     """
 
     ids: NDArray[np.int32]
     prefix: tuple[int, ...]
     suffix: tuple[int, ...]
-    room: int
+    capacity: int
 
     def __len__(self) -> int:
-        return math.ceil(len(self.ids) / self.room)
+        return math.ceil(len(self.ids) / self.capacity)
 
     def __getitem__(self, index: int) -> NDArray[np.int64]:
-        """(T,) a sequence with its special tokens."""
-        return np.array([*self.prefix, *self.inside(index).tolist(), *self.suffix], dtype=np.int64)
+        """Return a sequence (T,) with its special tokens."""
+        return np.array([*self.prefix, *self.content(index).tolist(), *self.suffix], dtype=np.int64)
 
-    def inside(self, index: int) -> NDArray[np.int32]:
-        """(T,) a sequence without the special tokens around it."""
-        return self.ids[index * self.room : (index + 1) * self.room]
+    def content(self, index: int) -> NDArray[np.int32]:
+        """Return a sequence without its special tokens."""
+        return self.ids[index * self.capacity : (index + 1) * self.capacity]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(N,) tokens of each sequence, special tokens included."""
-        around = len(self.prefix) + len(self.suffix)
-        return np.diff(np.append(np.arange(0, len(self.ids), self.room), len(self.ids))) + around
+        n_special = len(self.prefix) + len(self.suffix)
+        return np.diff(np.append(np.arange(0, len(self.ids), self.capacity), len(self.ids))) + n_special
 
 
 def pack(tokens: Tokens, *, separator: int | None, length: int) -> Packed:
-    """Put texts end to end.
+    """Pack texts end to end.
 
     Args:
         tokens: of the texts.
-        separator: token between two texts; None where the tokenizer has none.
+        separator: token between two texts; None if the tokenizer has none.
         length: tokens of a sequence, special tokens included.
 
     Returns:
@@ -77,65 +77,65 @@ def pack(tokens: Tokens, *, separator: int | None, length: int) -> Packed:
     """
     ends = tokens.offsets[1:][np.diff(tokens.offsets) > 0][:-1]
     ids = tokens.ids if separator is None else np.insert(tokens.ids, ends, separator)
-    room = length - len(tokens.prefix) - len(tokens.suffix)
-    return Packed(ids.astype(np.int32), tokens.prefix, tokens.suffix, room)
+    capacity = length - len(tokens.prefix) - len(tokens.suffix)
+    return Packed(ids.astype(np.int32), tokens.prefix, tokens.suffix, capacity)
 
 
 def sequences_with_targets(packed: Packed, non_special: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Sequences in which there is something to be found.
+    """Return the sequences that contain tokens other than special tokens.
 
     Args:
         packed: N sequences.
-        non_special: (V,) which ids are words or parts of words, not special tokens.
+        non_special: (V,) True for ids that are not special tokens.
 
     Returns:
-        Ascending numbers below N.
+        Ascending indices below N.
     """
     if not len(packed.ids):
         return np.empty(0, dtype=np.int64)
-    counts = np.add.reduceat(non_special[packed.ids].astype(np.int64), np.arange(0, len(packed.ids), packed.room))
+    counts = np.add.reduceat(non_special[packed.ids].astype(np.int64), np.arange(0, len(packed.ids), packed.capacity))
     return np.flatnonzero(counts)
 
 
 def split_validation(
     packed: Packed, rows: NDArray[np.int64], *, share: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Set a share of the sequences aside, by the hash of what stands in them; equal ones stay on one side.
+    """Divide sequences into training and validation by the hash of their tokens; equal sequences stay together.
 
     Args:
         packed: the sequences.
-        rows: which of them.
-        share: to be set aside; at least one is.
+        rows: indices of the sequences to divide.
+        share: of the sequences, for validation; at least one sequence.
 
     Returns:
-        The rows that stay and those set aside, both ascending.
+        The indices of training and of validation, both ascending.
     """
-    digests = [hashlib.sha256(packed.inside(int(row)).tobytes()).digest() for row in rows]
+    digests = [hashlib.sha256(packed.content(int(row)).tobytes()).digest() for row in rows]
     if not digests:
         return rows, rows
     last = sorted(digests)[max(1, round(share * len(digests))) - 1]
-    is_aside = np.array([digest <= last for digest in digests])
-    return rows[~is_aside], rows[is_aside]
+    is_validation = np.array([digest <= last for digest in digests])
+    return rows[~is_validation], rows[is_validation]
 
 
 class EpochSampler(UpdateSampler):
-    """Tells the data set which epoch it is: row r of N becomes ``epoch * N + r``, which worker processes see too."""
+    """Encodes the epoch in the indices, for the data sets of worker processes: row r of N becomes ``epoch * N + r``."""
 
     def __iter__(self) -> Iterator[list[int]]:
-        begin = self.epoch * len(self.lengths)
+        offset = self.epoch * len(self.lengths)
         for update in super().__iter__():
-            yield [begin + row for row in update]
+            yield [offset + row for row in update]
 
 
 @dataclass(frozen=True)
 class Sequences(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
-    """What the model reads and what is to be found, in N sequences of a training, anew each epoch.
+    """Inputs and labels of N sequences; each epoch has its own.
 
     Args:
         packed: the sequences.
-        rows: (N,) which of them.
-        labeler: what is to be found.
-        key: what its key begins with; epoch and number follow.
+        rows: (N,) indices of these sequences in `packed`.
+        labeler: chooses inputs and labels.
+        key: first integers of the labeler's key; the epoch and the number of the sequence follow.
     """
 
     packed: Packed
@@ -147,14 +147,14 @@ class Sequences(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        epoch, place = divmod(index, len(self.rows))
-        row = int(self.rows[place])
+        epoch, position = divmod(index, len(self.rows))
+        row = int(self.rows[position])
         return self.labeler(self.packed[row], (*self.key, epoch, row))
 
 
 @dataclass(frozen=True)
 class SequenceCollator:
-    """Sequences to tensors; a class, since worker processes need to pickle it.
+    """Collates sequences to tensors; a class, since worker processes need to pickle it.
 
     Args:
         pad_id: id of the padding token.
@@ -163,8 +163,8 @@ class SequenceCollator:
     pad_id: int
 
     def __call__(self, rows: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]) -> dict[str, Tensor]:
-        """``input_ids``, ``attention_mask`` and ``labels``, each (B, T), padded on the right."""
-        batch = collate([[read.tolist()] for read, _ in rows], pad_id=self.pad_id)
+        """Return ``input_ids``, ``attention_mask`` and ``labels``, each (B, T), padded on the right."""
+        batch = collate([[ids.tolist()] for ids, _ in rows], pad_id=self.pad_id)
         batch["labels"] = torch.full_like(batch["input_ids"], IGNORED)
         for row, (_, labels) in enumerate(rows):
             batch["labels"][row, : len(labels)] = torch.from_numpy(labels)
@@ -172,15 +172,15 @@ class SequenceCollator:
 
 
 def sequence_loader(sequences: Sequences, *, sampler: EpochSampler, pad_id: int, workers: int = 0) -> UpdateLoader:
-    """Loader of updates.
+    """Build a loader of packed sequences.
 
     Args:
-        sequences: N of them.
-        sampler: over the same N.
+        sequences: N sequences.
+        sampler: over the same N sequences.
         pad_id: id of the padding token.
         workers: processes that prepare batches.
 
     Returns:
-        A loader whose batches hold what `collate` gives, and ``labels`` (B, T).
+        A loader whose batches hold what `collate` returns, and ``labels`` (B, T).
     """
     return build_loader(sequences, sampler, SequenceCollator(pad_id), workers=workers)

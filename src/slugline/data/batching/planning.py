@@ -1,7 +1,7 @@
-"""Planning of forward passes: which texts go through the model together, and their padded arrays. Only numpy is needed.
+"""Planning of forward passes: which texts go through the model together, and their padded arrays.
 
-A text consists of one or several pieces (windows), and the pieces of a text stay together. `BatchLimits` bounds the size
-of a forward pass. `slugline.data.batching.loaders` has the torch side.
+A text consists of one or several pieces (windows), and the pieces of a text stay together. `BatchLimits` bounds the
+size of a forward pass. Only numpy is needed; `slugline.data.batching.loaders` has the torch side.
 """
 
 from __future__ import annotations
@@ -60,11 +60,11 @@ def greedy_batches(lengths: Sequence[int], pieces: Sequence[int], *, limits: Bat
     """
     slices: list[slice] = []
     start, longest, count = 0, 0, 0
-    for index, (length, some) in enumerate(zip(lengths, pieces, strict=True)):
-        longest, count = max(longest, length), count + some
+    for index, (length, n_pieces) in enumerate(zip(lengths, pieces, strict=True)):
+        longest, count = max(longest, length), count + n_pieces
         if index > start and not limits.allow(count, longest):
             slices.append(slice(start, index))
-            start, longest, count = index, length, some
+            start, longest, count = index, length, n_pieces
     if lengths:
         slices.append(slice(start, len(lengths)))
     return slices

@@ -1,7 +1,7 @@
-"""Texts to tokens: tokenised once, whole and without special tokens, and remembered.
+"""Texts to tokens. Each text is tokenised once, in full and without special tokens, and the tokens are cached.
 
-What of a long text is read is decided on the way out (`Truncation`), so that one cache serves every way of reading and the
-share of truncated texts is known.
+`Truncation` is applied when tokens are read from the cache, so that one cache serves every `max_length` and policy, and
+the share of truncated texts is known.
 """
 
 from __future__ import annotations
@@ -25,28 +25,26 @@ if TYPE_CHECKING:
 
     from slugline.recipe.data_section import DataSection
 
-#: Texts handed to the tokenizer at a time; it works on them in parallel.
+#: Texts in one call of the tokenizer, which processes them in parallel.
 TOKENISE_AT_ONCE = 4_096
 
-
-#: Of the lengths of texts.
+#: Quantiles of the lengths of texts in ``data.json``.
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
 
-
-#: Share of the room that ``head_tail`` gives to the beginning of a text (Sun et al. 2019: 128 of 510 tokens).
+#: Share of the tokens that ``head_tail`` takes from the beginning of a text (Sun et al. 2019: 128 of 510 tokens).
 HEAD_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Truncation:
-    """What a model reads of a text that is longer than it reads at a time.
+    """Division of texts that are longer than `max_length`.
 
     Args:
-        max_length: tokens at a time, special tokens included.
-        policy: ``head``, ``tail``, a quarter from the head and the rest from the tail, or ``window``: all of it, in
-            windows.
-        stride: tokens that neighbouring windows have in common.
-        max_windows: windows of a text, from its beginning.
+        max_length: tokens of a piece, special tokens included.
+        policy: ``head`` or ``tail`` keeps the beginning or the end of a text; ``head_tail`` takes a quarter from the
+            beginning and the rest from the end; ``window`` divides the text into overlapping pieces.
+        stride: tokens that neighbouring windows share.
+        max_windows: maximum number of windows of a text, from its beginning.
     """
 
     max_length: int
@@ -54,63 +52,63 @@ class Truncation:
     stride: int = 0
     max_windows: int = 1
 
-    def pieces(self, lengths: NDArray[np.int64], room: int) -> NDArray[np.int64]:
-        """How many pieces texts are read in.
+    def pieces(self, lengths: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:
+        """Return the number of pieces of texts.
 
         Args:
             lengths: (N,) tokens of each text, without special tokens.
-            room: tokens of a piece, without special tokens.
+            capacity: maximum tokens of a piece, without special tokens.
 
         Returns:
             (N,), at least 1.
         """
         if self.policy != "window":
             return np.ones_like(lengths)
-        step = room - self.stride
+        step = capacity - self.stride
         return np.clip(-(-(lengths - self.stride) // step), 1, self.max_windows)
 
-    def cut(self, ids: NDArray[np.int32], room: int) -> list[list[int]]:
-        """The pieces of one text.
+    def cut(self, ids: NDArray[np.int32], capacity: int) -> list[list[int]]:
+        """Divide one text into pieces.
 
         Args:
             ids: tokens of the text, without special tokens.
-            room: tokens of a piece, without special tokens.
+            capacity: maximum tokens of a piece, without special tokens.
 
         Returns:
-            At least one list of at most ``room`` tokens; together they are the text, or what of it is read.
+            At least one list of at most ``capacity`` tokens.
         """
         if self.policy == "window":
-            count, step = int(self.pieces(np.array([len(ids)]), room)[0]), room - self.stride
-            return [ids[start : start + room].tolist() for start in range(0, count * step, step)]
-        if len(ids) <= room or self.policy == "head":
-            return [ids[:room].tolist()]
-        head = round(HEAD_SHARE * room) if self.policy == "head_tail" else 0
-        return [ids[:head].tolist() + ids[len(ids) - (room - head) :].tolist()]
+            count, step = int(self.pieces(np.array([len(ids)]), capacity)[0]), capacity - self.stride
+            return [ids[start : start + capacity].tolist() for start in range(0, count * step, step)]
+        if len(ids) <= capacity or self.policy == "head":
+            return [ids[:capacity].tolist()]
+        head = round(HEAD_SHARE * capacity) if self.policy == "head_tail" else 0
+        return [ids[:head].tolist() + ids[len(ids) - (capacity - head) :].tolist()]
 
 
 def truncation_of(section: DataSection, longest: int) -> Truncation:
-    """What a recipe wants read of its texts.
+    """Return the truncation that a recipe configures.
 
     Args:
         section: of the recipe.
-        longest: most tokens that the model can read at a time.
+        longest: maximum number of tokens that the model can read at once.
 
     Returns:
-        The reading.
+        The truncation; ``data.max_length`` is limited to ``longest``.
     """
     return Truncation(min(section.max_length, longest), section.long_texts, section.stride, section.max_windows)
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Tokenised texts: for each the pieces that the model reads, special tokens added.
+    """Tokenised texts. Each item is a text as a list of pieces, with special tokens.
 
     Args:
         ids: (total,) int32, the tokens of all texts end to end, without special tokens.
-        offsets: (N + 1,) int64, where each text begins.
-        prefix: special tokens before a text.
-        suffix: special tokens after a text.
-        truncation: what of a long text is read.
+        offsets: (N + 1,) int64, start of each text.
+        prefix: special tokens before a piece.
+        suffix: special tokens after a piece.
+        truncation: of texts longer than `max_length`.
     """
 
     ids: NDArray[np.int32]
@@ -124,16 +122,16 @@ class Tokens:
 
     def __getitem__(self, index: int) -> list[list[int]]:
         ids = self.ids[int(self.offsets[index]) : int(self.offsets[index + 1])]
-        return [[*self.prefix, *piece, *self.suffix] for piece in self.truncation.cut(ids, self.room)]
+        return [[*self.prefix, *piece, *self.suffix] for piece in self.truncation.cut(ids, self.capacity)]
 
     @property
-    def room(self) -> int:
-        """Tokens of a piece beside the special ones."""
+    def capacity(self) -> int:
+        """Maximum tokens of a piece, without special tokens."""
         return self.truncation.max_length - len(self.prefix) - len(self.suffix)
 
     @cached_property
     def full_lengths(self) -> NDArray[np.int64]:
-        """(N,) tokens of each text with special tokens, before cutting."""
+        """(N,) tokens of each text with special tokens, before truncation."""
         return np.diff(self.offsets) + len(self.prefix) + len(self.suffix)
 
     @cached_property
@@ -143,21 +141,21 @@ class Tokens:
 
     @cached_property
     def pieces(self) -> NDArray[np.int64]:
-        """(N,) pieces of each text; 1 unless it is read in windows."""
-        return self.truncation.pieces(np.diff(self.offsets), self.room)
+        """(N,) pieces of each text; 1 unless the policy is ``window``."""
+        return self.truncation.pieces(np.diff(self.offsets), self.capacity)
 
     @cached_property
     def read_lengths(self) -> NDArray[np.int64]:
-        """(N,) tokens that are read of each text; what windows share, and their special tokens, once a window."""
-        before, step = self.pieces - 1, self.room - self.truncation.stride
-        last = np.minimum(np.diff(self.offsets) - before * step, self.room) + len(self.prefix) + len(self.suffix)
+        """(N,) tokens of each text's pieces; shared tokens and special tokens are counted in every window."""
+        before, step = self.pieces - 1, self.capacity - self.truncation.stride
+        last = np.minimum(np.diff(self.offsets) - before * step, self.capacity) + len(self.prefix) + len(self.suffix)
         return np.asarray(before * self.truncation.max_length + last)
 
     @property
     def truncated_share(self) -> float:
-        """Share of the texts that are not read to the end."""
-        room = self.room + (self.pieces - 1) * (self.room - self.truncation.stride)
-        return float((np.diff(self.offsets) > room).mean()) if len(self) else 0.0
+        """Share of the texts of which some tokens are in no piece."""
+        covered = self.capacity + (self.pieces - 1) * (self.capacity - self.truncation.stride)
+        return float((np.diff(self.offsets) > covered).mean()) if len(self) else 0.0
 
     def length_statistics(self) -> dict[str, Any]:
         """Return quantiles of the full lengths in tokens, and the truncated share, for ``data.json``."""
@@ -172,39 +170,41 @@ class Tokens:
 def tokenise(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, truncation: Truncation, *, fingerprint: str = ""
 ) -> Tokens:
-    """Tokenise texts, in parallel where the tokenizer can, and remember the result.
+    """Tokenise texts, in parallel if the tokenizer supports it, and cache the tokens.
 
     Args:
         texts: N cleaned texts.
         tokenizer: of the model.
-        truncation: what of a long text is read.
+        truncation: of texts longer than `max_length`.
         fingerprint: identifies the texts; empty = do not cache.
 
     Returns:
         The N texts as tokens.
 
     Raises:
-        ModelError: `max_length` leaves no room beside the special tokens, or none for windows to move on.
+        ModelError: `max_length` leaves no tokens for the text beside the special tokens, or `stride` is too large.
     """
     prefix, suffix = special_tokens(tokenizer)
     n_special = len(prefix) + len(suffix)
     if truncation.max_length <= n_special:
         raise ModelError(
-            f"data.max_length = {truncation.max_length} leaves no room beside {n_special} special tokens.",
+            f"data.max_length = {truncation.max_length} leaves no tokens for the text beside "
+            f"{n_special} special tokens.",
             hint="Choose a larger data.max_length.",
         )
-    if truncation.policy == "window" and truncation.stride >= truncation.max_length - n_special:
+    capacity = truncation.max_length - n_special
+    if truncation.policy == "window" and truncation.stride >= capacity:
         raise ModelError(
-            f"data.stride = {truncation.stride}: windows of {truncation.max_length} tokens, {n_special} of them special, "
-            "would never move on.",
-            hint="Choose a smaller data.stride, a quarter of data.max_length for example.",
+            f"data.stride = {truncation.stride}: windows of {truncation.max_length} tokens, {n_special} of them "
+            f"special, can share at most {capacity - 1}.",
+            hint="Choose a smaller data.stride, for example a quarter of data.max_length.",
         )
-    arrays = _remembered(texts, tokenizer, fingerprint) if fingerprint else _encode(texts, tokenizer)
+    arrays = _cached(texts, tokenizer, fingerprint) if fingerprint else _encode(texts, tokenizer)
     return Tokens(arrays["ids"], arrays["offsets"], prefix, suffix, truncation)
 
 
-def _remembered(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, fingerprint: str) -> dict[str, Any]:
-    """Tokens from the cache, where they are put first if need be."""
+def _cached(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, fingerprint: str) -> dict[str, Any]:
+    """Tokens from the cache; texts that are not in the cache are tokenised and written to it."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save_file
 
@@ -223,22 +223,22 @@ def _remembered(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, finger
 def _encode(
     texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, advance: Callable[[int], None] = lambda _: None
 ) -> dict[str, NDArray[Any]]:
-    pieces: list[NDArray[np.int32]] = []
+    chunks: list[NDArray[np.int32]] = []
     lengths: list[int] = []
-    nothing = _empty_text_tokens(tokenizer)
+    empty_text = _empty_text_tokens(tokenizer)
     for start in range(0, len(texts), TOKENISE_AT_ONCE):
-        some = list(texts[start : start + TOKENISE_AT_ONCE])
-        encoded = tokenizer(some, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-        encoded = [row or nothing for row in encoded]
+        chunk = list(texts[start : start + TOKENISE_AT_ONCE])
+        encoded = tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+        encoded = [row or empty_text for row in encoded]
         lengths += [len(row) for row in encoded]
-        pieces.append(np.fromiter((token for row in encoded for token in row), np.int32, sum(map(len, encoded))))
-        advance(len(some))
-    ids = np.concatenate(pieces) if pieces else np.empty(0, np.int32)
+        chunks.append(np.fromiter((token for row in encoded for token in row), np.int32, sum(map(len, encoded))))
+        advance(len(chunk))
+    ids = np.concatenate(chunks) if chunks else np.empty(0, np.int32)
     return {"ids": ids, "offsets": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)}
 
 
 def _empty_text_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """What is read of a text without tokens, where the tokenizer puts none around it: the end of a text."""
+    """Tokens of an empty text: none if the tokenizer adds special tokens, else its end-of-text token if it has one."""
     if any(special_tokens(tokenizer)):
         return []
     known = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
@@ -246,28 +246,31 @@ def _empty_text_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What a tokenizer puts before and after a single text, found by asking it.
+    """Return the special tokens that a tokenizer adds to a single text, found by tokenising a short text.
 
     Args:
         tokenizer: of the model.
 
     Returns:
         Ids before, ids after; both empty for GPT-2.
+
+    Raises:
+        ModelError: the tokenizer splits the text differently when it adds special tokens.
     """
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
-    whole = tokenizer("a")["input_ids"]
-    for start in range(len(whole) - len(bare) + 1):
-        if whole[start : start + len(bare)] == bare:
-            return tuple(whole[:start]), tuple(whole[start + len(bare) :])
+    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
+    with_special = tokenizer("a")["input_ids"]
+    for start in range(len(with_special) - len(plain) + 1):
+        if with_special[start : start + len(plain)] == plain:
+            return tuple(with_special[:start]), tuple(with_special[start + len(plain) :])
     raise ModelError(f"{type(tokenizer).__name__} changes the text itself when it adds special tokens.")
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Hash of everything that decides how a tokenizer cuts a text."""
+    """Return a hash of everything that determines the tokens of a text."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    # A truncation or padding that somebody set on the backend does not matter here: neither is used.
-    facts = json.loads(backend.to_str()) if backend else tokenizer.get_vocab() | tokenizer.init_kwargs
-    for passing in ("truncation", "padding"):
-        facts.pop(passing, None)
-    written = json.dumps([type(tokenizer).__name__, facts], sort_keys=True, default=str)
-    return hashlib.sha256(written.encode()).hexdigest()
+    settings = json.loads(backend.to_str()) if backend else tokenizer.get_vocab() | tokenizer.init_kwargs
+    # The backend's truncation and padding are not used.
+    for key in ("truncation", "padding"):
+        settings.pop(key, None)
+    text = json.dumps([type(tokenizer).__name__, settings], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,1 +1,15 @@
-"""."""
+"""Preparation: from rows to splits.
+
+```text
+loading.py         read_examples: columns, labels, row ids and cleaned texts of all sources
+row_ids.py         row ids and fingerprints
+cleaning.py        clean: the cleaning steps
+artefacts.py       cleaning step: special tokens, broken entities, stray backslashes
+examples.py        Examples: ids, texts and labels of one split
+filters.py         drops classes, empty and short texts, leaks, repetitions
+duplicates.py      finds repetitions, conflicts, leaks, near duplicates
+assign_splits.py   chooses rows for splits, subsets and folds
+apply_splits.py    cuts missing splits, takes a subset of train
+statistics.py      text lengths, class imbalance
+```
+"""

@@ -1,7 +1,7 @@
-r"""What machines left behind in texts: special tokens of tokenizers, entities without their ampersand, backslashes.
+r"""Cleaning step ``artefacts``: special tokens, HTML entities without ampersand, stray backslashes.
 
-The cleaning step ``artefacts``. Newswire sets have all of them: AG News writes ``O #39;Neal`` for ``O&#39;Neal`` and
-``dwindling\band`` for two lines. What might be meant as it stands, such as a path, stays.
+Newswire sets have such artefacts: AG News has ``O #39;Neal`` for ``O&#39;Neal``, and ``dwindling\band`` for two lines.
+Ambiguous text, such as a path, is not changed.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import html
 import re
 
-#: One of these is in every text that has artefacts.
+#: Every text with artefacts has one of these characters.
 SIGNS = frozenset("[<;\\")
 
-# A bracket glued to a word is somebody's own: "[mask]ed", "x[start]". Decoders do glue tokens in angle brackets. "<S>"
-# within a text is Sears, Roebuck's ticker in Reuters; as a token it stands where a text begins.
+# Square brackets attached to a word are text: "[mask]ed", "x[start]". Tokens in angle brackets may be attached, because
+# decoders write them so. "<s>" is a token only at the start of a text or after "</s>": Reuters has the ticker "<S>".
 TOKENS = re.compile(
     r"(?<!\w)\[(?:start|unk|pad|unused\d*|cls|sep|mask)\](?!\w)"
     r"|<(?:unk|pad)>|</s>|(?:\A\s*|(?<=</s>))(?:<s>\s*)+",
     re.IGNORECASE,
 )
 
-# The ampersand became a blank, so one blank in front may be its trace. No letter or digit stands in front ("Camp;", a
-# ticket "DoD#39;"), an ampersand means a whole entity, which `encoding` mends, and what would become one is left alone.
+# The ampersand may have become a blank: group 1. Not matched: an entity after a letter or digit ("Camp;", "DoD#39;"),
+# after an ampersand (the step `encoding` decodes complete entities), or one whose decoding makes a new entity.
 ENTITIES = re.compile(
     r"( ?)(?<![\w&])(?:amp;)*"
     r"(quot|amp(?!;#?\w+;)|lt|gt|nbsp|apos|hellip|[mn]dash|[lr][sd]quo"
@@ -34,10 +34,10 @@ CONTRACTED = re.compile(r"(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
 NAME_PREFIX = re.compile(r"(?<!\w)[dlo]", re.IGNORECASE)
 
 WORDS_WITH_BACKSLASH = re.compile(r"\S*\\\S*")
-# A drive, a server, a folder in a folder, a file with its suffix, an identifier.
+# Drives, servers, nested folders, files with a suffix, identifiers.
 PATHS = re.compile(r"(?<!\w)[a-zA-Z]:\\|\\\\[\w.$-]+\\\w|\w\\(?!n)[\w.-]+\\(?!n)\w|\\[\w-]+\.[a-z]{2,4}\W*$|_")
 ESCAPED_DOLLAR = re.compile(r"(?<![a-z0-9])\\(?=\$)")
-# "\new" may be a new line and "ew", or a line that begins with "new": only what is clear counts.
+# "\n" before a small letter is not matched: in "\new" the line break may be "\n" or only the backslash.
 ESCAPED_LINES = re.compile(r"(?:\\n){2,}|\\n(?![a-z\\])")
 LINE_BREAKS = re.compile(
     r"(?<=[\w.,;:!?)\"'-])(?:\\(?!n[a-z])(?=[\w($<&])|\\\\(?=[\w($<&\"'])|(?<=[.,!?\"])\\{1,2}(?=\s|$))"
@@ -45,17 +45,17 @@ LINE_BREAKS = re.compile(
 
 
 def remove_artefacts(text: str) -> str:
-    r"""Remove what is no part of a text, conservatively.
+    r"""Remove artefacts, conservatively.
 
-    Special tokens (``[UNK]``, ``[PAD]``, ``<unk>``, ``</s>`` ...) become a blank; entities that lost their ampersand
-    (``#39;``, ``quot;``, ``amp;`` ...) become their characters; a backslash in place of a line break becomes a blank,
-    and the one of ``\$`` goes.
+    Special tokens (``[UNK]``, ``[PAD]``, ``<unk>``, ``</s>`` ...) become a blank. Entities without ampersand (``#39;``,
+    ``quot;``, ``amp;`` ...) become their characters. A backslash in place of a line break becomes a blank; the
+    backslash of ``\$`` is removed.
 
     Args:
         text: as read, or cleaned by other steps.
 
     Returns:
-        The text without them; itself where it has none.
+        The text without artefacts.
     """
     if SIGNS.isdisjoint(text):
         return text
@@ -67,16 +67,18 @@ def remove_artefacts(text: str) -> str:
 
 
 def _character(entity: re.Match[str]) -> str:
-    """What the entity stood for, with the blank in front of it unless that is the ampersand's."""
+    """Return the character of an entity; the blank before the entity is dropped if it replaced the ampersand."""
     blank, name = entity.groups()
     character = html.unescape(f"&{name};").replace("\xa0", " ")
     return (
-        character if blank and _is_glued(character, entity.string, entity.start(), entity.end()) else blank + character
+        character
+        if blank and _is_attached(character, entity.string, entity.start(), entity.end())
+        else blank + character
     )
 
 
-def _is_glued(character: str, text: str, start: int, end: int) -> bool:
-    """Whether a character belongs to the word before it: ``AT&T``, ``O'Neal``, ``it's``, a quotation's end."""
+def _is_attached(character: str, text: str, start: int, end: int) -> bool:
+    """True if a character belongs to the word before it: ``AT&T``, ``O'Neal``, ``it's``, a closing quotation mark."""
     if not start or text[start - 1].isspace():
         return False
     if character == "&":

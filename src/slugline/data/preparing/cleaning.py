@@ -1,4 +1,4 @@
-"""."""
+"""Cleaning steps of texts, by their names in the recipe."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from slugline.data.preparing.artefacts import remove_artefacts
 
 
 def clean(text: str, steps: Sequence[str]) -> str:
-    """Clean one text. Cleaning a clean text changes nothing, so that training and serving cannot disagree.
+    """Clean one text. Cleaning a clean text changes nothing, so that training and inference read the same text.
 
     Args:
         text: as read.
-        steps: names of `STEPS`, in the order in which they are taken.
+        steps: names of `STEPS`, applied in this order.
 
     Returns:
-        The text after all steps.
+        The cleaned text.
     """
-    # One step may make work for an earlier one (lower case can undo a composition), hence until nothing changes.
+    # A step can make an earlier step necessary again: lowercase can undo a Unicode composition. Repeat until stable.
     for _ in range(10):
         cleaned = text
         for step in steps:
@@ -28,9 +28,9 @@ def clean(text: str, steps: Sequence[str]) -> str:
     return text
 
 
-def _mend_encoding(text: str) -> str:
+def _fix_encoding(text: str) -> str:
     if text.isascii() and "&" not in text and text.replace("\n", "").replace("\t", "").isprintable():
-        return text  # nothing that ftfy would touch, and most texts are like that
+        return text  # ftfy changes nothing in such texts, and most texts are such
     import ftfy
 
     return ftfy.fix_text(text, uncurl_quotes=False)
@@ -42,7 +42,7 @@ def _collapse_whitespace(text: str) -> str:
 
 #: Cleaning steps by name.
 STEPS: dict[str, Callable[[str], str]] = {
-    "encoding": _mend_encoding,
+    "encoding": _fix_encoding,
     "whitespace": _collapse_whitespace,
     "lowercase": str.lower,
     "artefacts": remove_artefacts,

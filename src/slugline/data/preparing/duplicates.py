@@ -1,7 +1,6 @@
-"""What is wrong with texts, before anything is trained on them: cleaning, repetitions, near duplicates, leaks, lengths.
+"""Duplicates: repetitions, texts with several labels, leaks, and near duplicates.
 
-Takes lists of texts and labels, gives findings and indices; never prints, never drops a row. Which rows go is decided
-in `slugline.data.preparing.examples`.
+The functions take texts or keys, and return indices. `slugline.data.preparing.filters` decides which rows are dropped.
 """
 
 from __future__ import annotations
@@ -25,51 +24,50 @@ from slugline.core.storage import cache_dir, replacing
 
 logger = logging.getLogger(__name__)
 
-
-#: Texts are near duplicates when at least this share of their word triples is common to both (Jaccard).
-NEAR = 0.8
+#: Jaccard similarity of word triples from which two texts are near duplicates.
+MIN_SIMILARITY = 0.8
 SHINGLE_WORDS = 3
 PERMUTATIONS = 128
 MINHASH_SEED = 1
 
-#: Below this many texts a search is faster than a look into the cache is worth.
-WORTH_CACHING = 5_000
+#: Clusters of fewer texts are not cached: finding them again is faster.
+MIN_CACHED_TEXTS = 5_000
 
 
 def same_text_key(text: str) -> str:
-    """Equal for texts that count as the same: after NFC, case folding and collapsing white space."""
+    """Return a key that is equal for texts that count as the same: NFC, case folded, white space collapsed."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     return " ".join(folded.split())
 
 
 def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
-    """Rows that say the same thing twice.
+    """Find rows with equal text and label.
 
     Args:
         texts: (N,) compared as they are.
         labels: (N,) their labels.
 
     Returns:
-        Groups of two and more indices with equal text and label.
+        Groups of two or more indices.
     """
     return _groups(zip(texts, labels, strict=True))
 
 
 def conflicts(keys: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
-    """Texts that bear several labels.
+    """Find texts with several labels.
 
     Args:
         keys: (N,) from `same_text_key`.
         labels: (N,) their labels.
 
     Returns:
-        One group of indices a text.
+        One group of indices per text.
     """
     return [group for group in _groups(keys) if len({labels[index] for index in group}) > 1]
 
 
 def leaks(keys: Mapping[Split, Sequence[str]]) -> list[int]:
-    """Rows of train whose text also stands in validation or test.
+    """Find train rows whose text is also in validation or test.
 
     Args:
         keys: by split, from `same_text_key`.
@@ -77,77 +75,79 @@ def leaks(keys: Mapping[Split, Sequence[str]]) -> list[int]:
     Returns:
         Indices into train.
     """
-    held_out = {key for split, some in keys.items() if split != "train" for key in some}
+    held_out = {key for split in keys if split != "train" for key in keys[split]}
     return [index for index, key in enumerate(keys["train"]) if key in held_out]
 
 
 def _groups(values: Iterable[Any]) -> list[list[int]]:
-    """Indices of equal values, where there are two and more."""
-    places: dict[Any, list[int]] = defaultdict(list)
+    """Return the indices of each value that occurs at least twice."""
+    indices: dict[Any, list[int]] = defaultdict(list)
     for index, value in enumerate(values):
-        places[value].append(index)
-    return [group for group in places.values() if len(group) > 1]
+        indices[value].append(index)
+    return [group for group in indices.values() if len(group) > 1]
 
 
 def near_duplicates(keys: Sequence[str]) -> list[list[int]]:
-    """Texts that are the same or nearly so, by MinHash over word triples (Broder 1997), remembered between calls.
+    """Find texts that are the same or nearly the same, by MinHash over word triples (Broder 1997).
+
+    Clusters of many texts are cached on disk.
 
     Args:
         keys: (N,) from `same_text_key`.
 
     Returns:
-        Clusters of two and more indices, each sorted, in order of their first; whoever is near to one member belongs
-        to all. Which texts form a cluster does not depend on their order.
+        Clusters of two or more indices, sorted, in the order of their first index. A near duplicate of one member
+        belongs to the cluster. Clusters do not depend on the order of the texts.
     """
     unique = sorted(set(keys) - {""})
-    places: dict[str, list[int]] = defaultdict(list)
+    indices: dict[str, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
-        places[key].append(index)
-    clusters = [[unique[member] for member in cluster] for cluster in _remembered_clusters(unique)]
-    near = {key for cluster in clusters for key in cluster}
-    clusters += [[key] for key in unique if key not in near and len(places[key]) > 1]
-    return sorted(sorted(index for key in cluster for index in places[key]) for cluster in clusters)
+        indices[key].append(index)
+    clusters = [[unique[member] for member in cluster] for cluster in _cached_clusters(unique)]
+    clustered = {key for cluster in clusters for key in cluster}
+    clusters += [[key] for key in unique if key not in clustered and len(indices[key]) > 1]
+    return sorted(sorted(index for key in cluster for index in indices[key]) for cluster in clusters)
 
 
-def _remembered_clusters(texts: Sequence[str]) -> list[list[int]]:
-    if len(texts) < WORTH_CACHING:
+def _cached_clusters(texts: Sequence[str]) -> list[list[int]]:
+    if len(texts) < MIN_CACHED_TEXTS:
         return _clusters(texts)
-    settings = f"{NEAR} {SHINGLE_WORDS} {PERMUTATIONS} {MINHASH_SEED}\n"
+    settings = f"{MIN_SIMILARITY} {SHINGLE_WORDS} {PERMUTATIONS} {MINHASH_SEED}\n"
     digest = hashlib.sha256(settings.encode())
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
     path = cache_dir() / "near_duplicates" / f"{digest.hexdigest()[:32]}.json"
-    clusters = _recall(path)
+    clusters = _read_cache(path)
     if clusters is None:
         clusters = _clusters(texts)
-        _remember(path, clusters)
+        _write_cache(path, clusters)
     return clusters
 
 
-def _recall(path: Path) -> list[list[int]] | None:
-    """What was remembered, or None: a cache that cannot be read is one that remembers nothing."""
+def _read_cache(path: Path) -> list[list[int]] | None:
+    """Return cached clusters; None if the file is missing or unreadable."""
     try:
-        remembered: list[list[int]] = json.loads(path.read_text(encoding="utf-8"))
+        clusters: list[list[int]] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return remembered
+    return clusters
 
 
-def _remember(path: Path, clusters: list[list[int]]) -> None:
+def _write_cache(path: Path, clusters: list[list[int]]) -> None:
     try:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(clusters), encoding="utf-8")
-    except (OSError, RunError) as error:  # the next search takes as long as this one, which is all that is lost
+    except (OSError, RunError) as error:  # without the cache, the next search only takes longer
         reason = error.message if isinstance(error, RunError) else str(error)
-        logger.warning("near duplicates are not remembered: %s", reason)
+        logger.warning("near duplicates are not cached: %s", reason)
 
 
 def _clusters(texts: Sequence[str]) -> list[list[int]]:
-    """Connected components of the pairs whose estimated Jaccard similarity is at least `NEAR`."""
+    """Return the connected components of all pairs with an estimated similarity of at least `MIN_SIMILARITY`."""
     from datasketch import MinHash, MinHashLSH
 
-    # Weighted towards finding: a false candidate costs one comparison below, a missed one is never seen again.
-    index = MinHashLSH(threshold=NEAR, num_perm=PERMUTATIONS, weights=(0.2, 0.8))
+    # The weights favour recall: a false candidate costs one comparison below, a missed one is never found.
+    index = MinHashLSH(threshold=MIN_SIMILARITY, num_perm=PERMUTATIONS, weights=(0.2, 0.8))
     sketches = MinHash.generator(map(_shingles, texts), num_perm=PERMUTATIONS, seed=MINHASH_SEED, hashfunc=zlib.crc32)
     hashes = np.empty((len(texts), PERMUTATIONS), dtype=np.uint64)
     parents = list(range(len(texts)))
@@ -162,8 +162,8 @@ def _clusters(texts: Sequence[str]) -> list[list[int]]:
             hashes[number] = sketch.hashvalues
             for other in index.query(sketch):
                 one, two = root(number), root(other)
-                # Pairs that others have joined already need no comparison; that keeps boilerplate from going quadratic.
-                if one != two and (hashes[number] == hashes[other]).mean() >= NEAR:
+                # Pairs of one component are not compared again, so that boilerplate does not cost quadratic time.
+                if one != two and (hashes[number] == hashes[other]).mean() >= MIN_SIMILARITY:
                     parents[max(one, two)] = min(one, two)
             index.insert(number, sketch, check_duplication=False)
             advance(1)
@@ -171,7 +171,7 @@ def _clusters(texts: Sequence[str]) -> list[list[int]]:
 
 
 def _shingles(text: str) -> list[bytes]:
-    """The text's word triples, each once; a shorter text is one shingle."""
+    """Return the distinct word triples of a text; a shorter text is one shingle."""
     words = text.encode("utf-8", "surrogatepass").split(b" ")
     count = max(1, len(words) - SHINGLE_WORDS + 1)
     return list({b" ".join(words[start : start + SHINGLE_WORDS]) for start in range(count)})

@@ -1,7 +1,4 @@
-"""Rows that have become texts with labels, and the steps that let some of them go.
-
-Every step takes the examples by split and gives them back with what it found; none of them changes a text.
-"""
+"""`Examples`: texts with labels. Instances never change; each step of the preparation returns new ones."""
 
 from __future__ import annotations
 
@@ -12,19 +9,19 @@ from functools import cached_property
 from slugline.core.labels import Split
 from slugline.data.preparing import duplicates
 
-ORDER: tuple[Split, ...] = ("train", "validation", "test")
+SPLIT_ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Texts with labels, N of each.
+    """N texts with labels.
 
     Args:
-        ids: unique names of the rows.
-        originals: texts as read.
-        texts: the same, cleaned.
-        labels: class names.
-        origins: which source each came from, counted from 0.
+        ids: (N,) unique names of the rows.
+        originals: (N,) texts as read.
+        texts: (N,) cleaned texts.
+        labels: (N,) class names.
+        origins: (N,) number of the source of each row, from 0.
     """
 
     ids: list[str]
@@ -38,11 +35,11 @@ class Examples:
 
     @cached_property
     def keys(self) -> list[str]:
-        """Equal for the same text."""
+        """(N,) keys that are equal if the texts count as the same."""
         return [duplicates.same_text_key(text) for text in self.texts]
 
     def take(self, indices: Sequence[int]) -> Examples:
-        """The rows at these indices, in this order."""
+        """Return the rows at these indices, in this order."""
         return Examples(
             [self.ids[index] for index in indices],
             [self.originals[index] for index in indices],
@@ -52,26 +49,27 @@ class Examples:
         )
 
     def without(self, indices: Sequence[int]) -> Examples:
-        """All rows but these; itself when there are none to leave out."""
-        gone = set(indices)
-        return self.take([index for index in range(len(self)) if index not in gone]) if gone else self
+        """Return all rows except those at these indices."""
+        dropped = set(indices)
+        return self.take([index for index in range(len(self)) if index not in dropped]) if dropped else self
 
     def ids_of(self, indices: Sequence[int]) -> list[str]:
-        """Ids of some rows."""
+        """Return the ids of the rows at these indices."""
         return [self.ids[index] for index in indices]
 
 
-Parts = Mapping[Split, Examples]
+#: Examples by split; train is always there.
+SplitExamples = Mapping[Split, Examples]
 
 
 def join_examples(several: Sequence[Examples]) -> Examples:
-    """The rows of all, in their order."""
+    """Concatenate examples."""
     if len(several) == 1:
         return several[0]
     return Examples(
-        [name for some in several for name in some.ids],
-        [text for some in several for text in some.originals],
-        [text for some in several for text in some.texts],
-        [label for some in several for label in some.labels],
-        [origin for some in several for origin in some.origins],
+        [name for examples in several for name in examples.ids],
+        [text for examples in several for text in examples.originals],
+        [text for examples in several for text in examples.texts],
+        [label for examples in several for label in examples.labels],
+        [origin for examples in several for origin in examples.origins],
     )

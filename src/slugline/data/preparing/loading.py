@@ -1,7 +1,6 @@
-"""From the sources of a data section to examples: rows read, columns found, labels named and mapped, texts cleaned.
+"""Load the sources of a data section as examples.
 
-One source or several give the same `JoinedSources`: examples by split, the classes in label order, and what every source
-brought along.
+Rows are read, columns chosen, labels named and mapped, ids made, and texts cleaned.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from slugline.core.labels import Split
 from slugline.core.progress import track
 from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning
-from slugline.data.preparing.examples import ORDER, Examples, join_examples
+from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns, join_text
@@ -25,87 +24,89 @@ from slugline.recipe.data_section import DataSection, SourceSection
 
 @dataclass(frozen=True)
 class JoinedSources:
-    """What the sources of a data section gave.
+    """Examples of all sources of a data section.
 
     Args:
-        parts: examples by split, source after source.
-        order: all class names, in label order.
-        raws: of each source, its rows and what it says of itself.
-        text: the columns that make the texts, of all sources.
-        label: the column of the labels, or several where the sources differ.
+        splits: examples by split, source after source.
+        classes: all class names, in label order.
+        raw_data: of each source.
+        text: text columns of all sources.
+        label: label column; several, separated by commas, if the sources differ.
     """
 
-    parts: dict[Split, Examples]
-    order: tuple[str, ...]
-    raws: tuple[RawData, ...]
+    splits: dict[Split, Examples]
+    classes: tuple[str, ...]
+    raw_data: tuple[RawData, ...]
     text: tuple[str, ...]
     label: str
 
     @cached_property
     def source(self) -> SourceInfo:
-        """Where the rows came from; of several sources, what each says after its name."""
-        if len(self.raws) == 1:
-            return self.raws[0].source
-        infos = [raw.source for raw in self.raws]
+        """Origin of the rows; with several sources, each value follows the name of its source."""
+        if len(self.raw_data) == 1:
+            return self.raw_data[0].source
+        infos = [raw.source for raw in self.raw_data]
         return SourceInfo(
             " + ".join(info.name for info in infos),
-            licence=_described([(info.name, info.licence) for info in infos]),
-            revision=_described([(info.name, info.revision) for info in infos]),
-            url=_described([(info.name, info.url) for info in infos]),
+            licence=_join_values([(info.name, info.licence) for info in infos]),
+            revision=_join_values([(info.name, info.revision) for info in infos]),
+            url=_join_values([(info.name, info.url) for info in infos]),
         )
 
     @property
     def is_known(self) -> bool:
-        """Whether every source is a known set."""
-        return all(raw.is_known for raw in self.raws)
+        """True if every source is a known set."""
+        return all(raw.is_known for raw in self.raw_data)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What was noticed, and logged, while reading."""
-        return tuple(finding for raw in self.raws for finding in raw.findings)
+        """Findings of reading, which are already logged."""
+        return tuple(finding for raw in self.raw_data for finding in raw.findings)
 
-    def file(self, split: Split) -> str:
-        """The files behind a split, for messages."""
-        return " and ".join(raw.file(split) for raw in self.raws if split in raw.rows)
+    def file_names(self, split: Split) -> str:
+        """Return the names of the files of a split, for messages."""
+        return " and ".join(raw.file_names(split) for raw in self.raw_data if split in raw.rows)
 
 
-def _described(sayings: Sequence[tuple[str, str]]) -> str:
-    """What sources say, each after its name; empty where none says anything."""
-    if not any(stated for _, stated in sayings):
+def _join_values(values: Sequence[tuple[str, str]]) -> str:
+    """Join the values of sources, each after the name of its source; empty if all values are empty."""
+    if not any(value for _, value in values):
         return ""
-    return "; ".join(f"{name}: {stated or 'not stated'}" for name, stated in sayings)
+    return "; ".join(f"{name}: {value or 'not stated'}" for name, value in values)
 
 
 def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSources:
-    """Read what a data section names.
+    """Read the sources of a data section.
 
     Args:
-        section: names the sources, their columns and label maps, and the cleaning steps.
-        text: columns to take where the section names none and a source has them all.
+        section: sources with their columns and label maps, and the cleaning steps.
+        text: text columns of a source that has them all, if the section names none.
 
     Returns:
-        Examples under the splits that the sources bring. Ids are unique over all sources.
+        Examples under the splits of the sources. Ids are unique over all sources.
 
     Raises:
-        DataError: a source cannot be read, or its columns or labels cannot be used as the section says.
-        MissingExtra: the embedded set was asked for and is not installed.
+        DataError: a source cannot be read, or its columns or labels do not fit the section.
+        MissingExtra: the embedded set is requested but not installed.
     """
-    read = [_read_source(place, section, text) for place in section.all_sources()]
-    ids = joint_row_ids([(one.address, one.raw.rows, one.id_column) for one in read])
-    parts = [_examples(one, ids[origin], origin=origin, clean=section.clean) for origin, one in enumerate(read)]
-    splits = [split for split in ORDER if any(split in part for part in parts)]
+    read = [_read_source(source, section, text) for source in section.all_sources()]
+    ids = joint_row_ids([(source.address, source.raw.rows, source.id_column) for source in read])
+    by_source = [
+        _examples(source, ids[origin], origin=origin, clean=section.clean) for origin, source in enumerate(read)
+    ]
+    names = [split for split in SPLIT_ORDER if any(split in splits for splits in by_source)]
     return JoinedSources(
-        {split: join_examples([part[split] for part in parts if split in part]) for split in splits},
-        join_orders(one.order for one in read),
-        tuple(one.raw for one in read),
-        join_orders(one.text for one in read),
-        ", ".join(join_orders([one.label] for one in read)),
+        {split: join_examples([splits[split] for splits in by_source if split in splits]) for split in names},
+        join_orders(source.classes for source in read),
+        tuple(source.raw for source in read),
+        join_orders(source.text for source in read),
+        ", ".join(join_orders([source.label] for source in read)),
     )
 
 
 @dataclass(frozen=True)
 class _Source:
-    """One source: its rows, their columns, and their labels as the label map names them."""
+    """Rows of one source, their columns, and their labels after the label map."""
 
     address: str
     raw: RawData
@@ -113,25 +114,24 @@ class _Source:
     label: str
     id_column: str
     labels: dict[Split, list[str]]
-    order: tuple[str, ...]
+    classes: tuple[str, ...]
 
 
-def _read_source(place: SourceSection, section: DataSection, text: Sequence[str]) -> _Source:
-    raw = sources.read(place)
-    id_column = section.id or str(raw.columns.get("id", ""))
-    others = [column for column in (id_column, section.split) if column]
-    known = [] if place.text or not set(text) <= set(raw.rows["train"][0]) else list(text)
-    columns, label = choose_columns(raw, text=place.text or known, label=place.label, others=others)
-    labels, order = name_labels(raw, label, offset=place.label_offset)
-    labels, order = map_labels(labels, order, place.label_map, where=raw.file("train"))
-    address = " ".join((place.name, place.path, place.hub))
-    return _Source(address, raw, tuple(columns), label, id_column, labels, order)
+def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) -> _Source:
+    raw = sources.read(source)
+    id_column = data.id or str(raw.columns.get("id", ""))
+    others = [column for column in (id_column, data.split) if column]
+    default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
+    columns, label = choose_columns(raw, text=source.text or default, label=source.label, others=others)
+    labels, classes = name_labels(raw, label, offset=source.label_offset)
+    labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
+    address = " ".join((source.name, source.path, source.hub))
+    return _Source(address, raw, tuple(columns), label, id_column, labels, classes)
 
 
-def _examples(
-    source: _Source, ids: Mapping[Split, list[str]], *, origin: int, clean: Sequence[str]
-) -> dict[Split, Examples]:
-    parts: dict[Split, Examples] = {}
+def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, clean: Sequence[str]) -> SplitExamples:
+    """Join the text columns of a source and clean the texts."""
+    splits: dict[Split, Examples] = {}
     rows = source.raw.rows
     with track("cleaning", sum(map(len, rows.values())), unit="texts") as advance:
         for split in rows:
@@ -141,5 +141,5 @@ def _examples(
                 cleaned.append(cleaning.clean(original, clean))
                 advance(1)
             origins = [origin] * len(originals)
-            parts[split] = Examples(ids[split], originals, cleaned, source.labels[split], origins)
-    return parts
+            splits[split] = Examples(ids[split], originals, cleaned, source.labels[split], origins)
+    return splits

@@ -1,4 +1,4 @@
-"""."""
+"""Row ids and fingerprints: pure functions of the contents of the rows."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 
-#: Own splits are cut in this order, so that another validation_fraction keeps the test rows.
-CUT_FIRST: tuple[Split, ...] = ("test", "validation")
+#: Test is cut before validation, so that the test rows do not depend on validation_fraction.
+CUT_ORDER: tuple[Split, ...] = ("test", "validation")
 
 
 def row_ids(rows: Mapping[Split, Sequence[Mapping[str, object]]], *, column: str = "") -> dict[Split, list[str]]:
-    """Names for rows that depend on their contents only.
+    """Return the ids of rows.
 
     Args:
-        rows: by split, as read, with all their columns.
-        column: the column that names the rows; empty = made from the contents.
+        rows: by split, as read, with all columns.
+        column: column with the ids; empty = ids are hashes of the contents.
 
     Returns:
-        By split: 16 hex digits of the row's SHA-256, with ``-2``, ``-3`` for its repetitions, counted through test
-        first, then validation, then train, so that rows added to train rename no test row.
+        By split: the values of the column, or the first 16 hex digits of each row's SHA-256. Repeated rows get ``-2``,
+        ``-3``, counted through test first, then validation, then train, so that new train rows rename no test row.
 
     Raises:
-        DataError: the column does not exist, is empty somewhere, or repeats within a split.
+        DataError: the column does not exist, has empty values, or repeats a value within a split.
     """
     return joint_row_ids([("", rows, column)])[0]
 
@@ -34,31 +34,32 @@ def row_ids(rows: Mapping[Split, Sequence[Mapping[str, object]]], *, column: str
 def joint_row_ids(
     sources: Sequence[tuple[str, Mapping[Split, Sequence[Mapping[str, object]]], str]],
 ) -> list[dict[Split, list[str]]]:
-    """`row_ids` of several sources, unique over all of them.
+    """Return the ids of the rows of several sources, unique over all sources.
 
     Args:
-        sources: of each its address, its rows by split, and the column that names them, if one does. Repetitions are
-            counted in the order of addresses, so that the order of the sources renames nothing.
+        sources: address, rows by split, and id column (or empty) of each source. Repetitions are counted in the order
+            of the addresses, so that the ids do not depend on the order of the sources.
 
     Returns:
-        By source and split, as `row_ids`. Names from a column get ``-2`` as well where another source has the name.
+        Ids by source and split, as in `row_ids`. An id from a column also gets ``-2`` if another source has it.
 
     Raises:
-        DataError: a column does not exist, is empty somewhere, or repeats within a split.
+        DataError: a column does not exist, has empty values, or repeats a value within a split.
     """
     _, rows, column = sources[0]
     if column and len(sources) == 1:
-        return [{split: _ids_from_column(split, some, column) for split, some in rows.items()}]
+        return [{split: _ids_from_column(split, rows[split], column) for split in rows}]
     ids: list[dict[Split, list[str]]] = [{} for _ in sources]
     seen: Counter[str] = Counter()
-    for split in (*CUT_FIRST, "train"):
+    for split in (*CUT_ORDER, "train"):
         for number in sorted(range(len(sources)), key=lambda number: sources[number][0]):
             _, rows, column = sources[number]
             if split in rows:
-                some = rows[split]
-                names = _ids_from_column(split, some, column) if column else map(_digest, some)
-                ids[number][split] = [_numbered(name, seen) for name in names]
-    return [{split: some[split] for split in source[1]} for source, some in zip(sources, ids, strict=True)]
+                names = _ids_from_column(split, rows[split], column) if column else map(_digest, rows[split])
+                ids[number][split] = [_unique_id(name, seen) for name in names]
+    return [
+        {split: ids_by_split[split] for split in rows} for (_, rows, _), ids_by_split in zip(sources, ids, strict=True)
+    ]
 
 
 def _digest(row: Mapping[str, object]) -> str:
@@ -66,8 +67,8 @@ def _digest(row: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _numbered(name: str, seen: Counter[str]) -> str:
-    """The name itself the first time, then with a number that no other name ends in."""
+def _unique_id(name: str, seen: Counter[str]) -> str:
+    """Return the name, with a number if the name was seen before."""
     numbered = name
     while numbered in seen:
         seen[name] += 1
@@ -80,22 +81,22 @@ def _ids_from_column(split: Split, rows: Sequence[Mapping[str, object]], column:
     if rows and column not in rows[0]:
         raise DataError(
             f"data.id is {column!r}, but the {split} rows have no such column.{nearest(column, list(rows[0]))}",
-            hint=f"Columns there: {', '.join(rows[0])}.",
+            hint=f"Columns: {', '.join(rows[0])}.",
         )
     ids = ["" if row.get(column) is None else str(row[column]) for row in rows]
     if "" in ids:
-        raise DataError(f"data.id: row {ids.index('') + 1} of {split} has no {column!r}.", hint="Leave data.id out.")
+        raise DataError(f"data.id: row {ids.index('') + 1} of {split} has no {column!r}.", hint="Omit data.id.")
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise DataError(
-            f"data.id: {column!r} names {len(repeated):,} {split} rows more than once, among them {repeated[0]!r}.",
-            hint="Name a column whose values differ, or leave data.id out.",
+            f"data.id: {column!r} has repeated values in {split}: {len(repeated):,}, among them {repeated[0]!r}.",
+            hint="Choose a column with unique values, or omit data.id.",
         )
     return ids
 
 
 def fingerprint(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> str:
-    """SHA-256, as hex, of rows in their order."""
+    """Return the SHA-256 of rows in their order, as hex."""
     digest = hashlib.sha256()
     for row in zip(ids, texts, labels, strict=True):
         digest.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")

@@ -1,4 +1,4 @@
-"""."""
+"""Statistics of a split: text lengths and class imbalance."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 
 
 def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
-    """How long texts are.
+    """Return mean and quantiles of the text lengths.
 
     Args:
         texts: (N,) cleaned.
 
     Returns:
-        For ``characters`` and ``words``: the mean, and `QUANTILES` in percent as ``"p50"``; empty where N is 0.
+        For ``characters`` and ``words``: the mean, and `QUANTILES` in percent as ``"p50"``; empty if N is 0.
     """
     if not texts:
         return {}
@@ -33,6 +33,6 @@ def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
 
 
 def imbalance(labels: Sequence[str]) -> float:
-    """Rows of the largest class for each row of the smallest; 1 is balanced."""
+    """Return the rows of the largest class per row of the smallest; 1 = balanced."""
     counts = Counter(labels).values()
     return max(counts) / min(counts) if counts else 1.0

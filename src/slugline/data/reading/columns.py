@@ -1,7 +1,4 @@
-"""Which columns hold the text and the label, and what the labels are called.
-
-What the user left out is guessed, and the guess is logged in one line; what the user said must be there.
-"""
+"""The text and label columns. Columns given by the user must exist; others are guessed, and each guess is logged."""
 
 from __future__ import annotations
 
@@ -15,46 +12,48 @@ from slugline.data.reading.raw_data import RawData
 
 logger = logging.getLogger(__name__)
 
-#: Column names, likeliest first.
+#: Column names, likeliest first. Title and description together come before the fallbacks.
 TEXT_NAMES = ("text", "content", "body", "article", "sentence", "review", "message", "utterance", "query", "question")
-TEXT_NAMES_AFTER = ("document", "tweet", "comment", "post", "abstract", "description", "headline", "title")
-LABEL_NAMES = ("label", "labels", "category", "class", "target", "topic", "intent", "sentiment", "emotion", "tag")
-LABEL_NAMES_AFTER = ("genre", "section", "label_text", "category_name", "class_name", "coarse_label")
+FALLBACK_TEXT_NAMES = ("document", "tweet", "comment", "post", "abstract", "description", "headline", "title")
+LABEL_NAMES = (
+    *("label", "labels", "category", "class", "target", "topic", "intent", "sentiment", "emotion", "tag"),
+    *("genre", "section", "label_text", "category_name", "class_name", "coarse_label"),
+)
 
-#: Rows that a guess looks at, and the most values that a column of labels is believed to have.
-LOOK_AT_ROWS = 2_000
-MOST_CLASSES = 200
+#: Rows that a guess is based on, and the largest number of classes in a guessed label column.
+SAMPLE_ROWS = 2_000
+MAX_CLASSES = 200
 
 
 def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Sequence[str]) -> tuple[list[str], str]:
-    """The text columns and the label column: given by the user, named by the source, or guessed.
+    """Choose the text columns and the label column: given by the user, named by the source, or guessed.
 
     Args:
         raw: rows as read.
-        text: data.text, may be empty.
-        label: data.label, may be empty.
-        others: columns that are neither (id, split).
+        text: data.text; empty = named by the source, or guessed.
+        label: data.label; empty = named by the source, or guessed.
+        others: columns that hold neither (id, split).
 
     Returns:
-        Names that stand in every split.
+        Text columns and label column; every split has them.
 
     Raises:
-        DataError: a column is not there, or nothing can be guessed.
+        DataError: a column is missing, or no column fits.
     """
-    rows = raw.rows["train"][:LOOK_AT_ROWS]
+    rows = raw.rows["train"][:SAMPLE_ROWS]
     text = list(text or raw.columns.get("text", ()))
     label = label or str(raw.columns.get("label", ""))
-    free = [column for column in _columns(rows) if column not in others]
+    candidates = [column for column in _columns(rows) if column not in others]
     guessed_text, guessed_label = not text, not label
-    text = text or _guess_text_by_name([column for column in free if column != label])
-    label = label or _guess_label_by_name([column for column in free if column not in text])
-    text = text or _guess_text_by_length(rows, [column for column in free if column != label])
-    label = label or _guess_label_by_values(raw, rows, [column for column in free if column not in text])
+    text = text or _guess_text_by_name([column for column in candidates if column != label])
+    label = label or _guess_label_by_name([column for column in candidates if column not in text])
+    text = text or _guess_text_by_length(rows, [column for column in candidates if column != label])
+    label = label or _guess_label_by_values(raw, rows, [column for column in candidates if column not in text])
     if not text:
-        raise DataError(f"{raw.file('train')}: no column holds text.", hint=f"Columns there: {', '.join(free)}.")
+        raise DataError(f"{raw.file_names('train')}: no column holds text.", hint=f"Columns: {', '.join(candidates)}.")
     for split in raw.rows:
         for key, column in [*(("text", name) for name in text), ("label", label)]:
-            _require_column(raw, split, key, column)
+            _check_column(raw, split, key, column)
     if guessed_text:
         logger.info("text column: %s (guessed; set data.text)", " + ".join(map(repr, text)))
     if guessed_label:
@@ -66,28 +65,28 @@ def _columns(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def _require_column(raw: RawData, split: Split, key: str, column: str) -> None:
-    columns = _columns(raw.rows[split][:LOOK_AT_ROWS])
+def _check_column(raw: RawData, split: Split, key: str, column: str) -> None:
+    columns = _columns(raw.rows[split][:SAMPLE_ROWS])
     if column not in columns:
         raise DataError(
-            f"{raw.file(split)}: no column {column!r} for data.{key}.{nearest(column, columns)}",
-            hint=f"Columns there: {', '.join(columns)}.",
+            f"{raw.file_names(split)}: no column {column!r} for data.{key}.{nearest(column, columns)}",
+            hint=f"Columns: {', '.join(columns)}.",
         )
 
 
 def _guess_text_by_name(columns: Sequence[str]) -> list[str]:
     by_name = {column.lower(): column for column in columns}
-    first = next((by_name[name] for name in TEXT_NAMES if name in by_name), "")
-    if first:
-        return [first]
+    likeliest = next((by_name[name] for name in TEXT_NAMES if name in by_name), "")
+    if likeliest:
+        return [likeliest]
     if "title" in by_name and "description" in by_name:
         return [by_name["title"], by_name["description"]]
-    return next(([by_name[name]] for name in TEXT_NAMES_AFTER if name in by_name), [])
+    return next(([by_name[name]] for name in FALLBACK_TEXT_NAMES if name in by_name), [])
 
 
 def _guess_label_by_name(columns: Sequence[str]) -> str:
     by_name = {column.lower(): column for column in columns}
-    return next((by_name[name] for name in LABEL_NAMES + LABEL_NAMES_AFTER if name in by_name), "")
+    return next((by_name[name] for name in LABEL_NAMES if name in by_name), "")
 
 
 def _guess_text_by_length(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
@@ -100,61 +99,61 @@ def _guess_text_by_length(rows: Sequence[Row], columns: Sequence[str]) -> list[s
 
 
 def _guess_label_by_values(raw: RawData, rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """The only column with few values, each of them used several times."""
-    most = min(MOST_CLASSES, max(2, len(rows) // 2))
+    """The only column with at least 2 and at most `MAX_CLASSES` different values."""
+    limit = min(MAX_CLASSES, max(2, len(rows) // 2))
     fitting = [
-        column for column in columns if 2 <= len({str(row.get(column)) for row in rows if column in row}) <= most
+        column for column in columns if 2 <= len({str(row.get(column)) for row in rows if column in row}) <= limit
     ]
     if len(fitting) == 1:
         return fitting[0]
-    why = f"{', '.join(map(repr, fitting))} all could be" if fitting else "no column has few values"
+    why = f"candidates: {', '.join(map(repr, fitting))}" if fitting else "no column has few different values"
     raise DataError(
-        f"{raw.file('train')}: cannot tell which column is the label ({why}).",
-        hint=f"Set data.label; columns there: {', '.join(_columns(rows))}.",
+        f"{raw.file_names('train')}: cannot tell which column is the label ({why}).",
+        hint=f"Set data.label; columns: {', '.join(_columns(rows))}.",
     )
 
 
 def choose_text_columns(
     rows: Sequence[Row], requested: Sequence[str], trained: Sequence[str], *, where: str, option: str = "--text"
 ) -> tuple[str, ...]:
-    """The text columns of a file to predict on, or to pre-train on, which needs no labels.
+    """Choose the text columns of a file without labels, for prediction or pre-training.
 
     Args:
-        rows: the first of the file.
-        requested: columns that the user names; they must be there.
-        trained: columns that the model was trained on, taken where they are there; empty = not known.
+        rows: the first rows of the file.
+        requested: columns given by the user; they must exist.
+        trained: columns that the model was trained on, used if the file has them all; empty = unknown.
         where: the file, for messages.
-        option: what the user chooses them with.
+        option: the option or key that sets the columns, for messages.
 
     Returns:
-        Columns to be joined.
+        Columns to join.
 
     Raises:
-        DataError: a column is not there, none holds text, or none is known by its name to hold what was trained on.
+        DataError: a requested column is missing, no column holds text, or the columns that the model was trained on are
+            missing and no column has the name of a text column.
     """
     columns = _columns(rows)
     for column in requested:
         if column not in columns:
             raise DataError(
-                f"{where}: no column {column!r}.{nearest(column, columns)}",
-                hint=f"Columns there: {', '.join(columns)}.",
+                f"{where}: no column {column!r}.{nearest(column, columns)}", hint=f"Columns: {', '.join(columns)}."
             )
     if requested or (trained and set(trained) <= set(columns)):
         return tuple(requested or trained)
     guessed = _guess_text_by_name(columns)
-    if not guessed and trained:  # by length, the text might well be a column of ids
+    if not guessed and trained:  # a guess by length might choose a column of ids
         raise DataError(
             f"{where}: the model was trained on {' + '.join(map(repr, trained))}, which the file does not have.",
-            hint=f"Choose with {option}; columns there: {', '.join(columns)}.",
+            hint=f"Choose with {option}; columns: {', '.join(columns)}.",
         )
     guessed = guessed or _guess_text_by_length(rows, columns)
     if not guessed:
-        raise DataError(f"{where}: no column holds text.", hint=f"Columns there: {', '.join(columns)}.")
+        raise DataError(f"{where}: no column holds text.", hint=f"Columns: {', '.join(columns)}.")
     logger.info("text column: %s (guessed; choose with %s)", " + ".join(map(repr, guessed)), option)
     return tuple(guessed)
 
 
 def join_text(row: Row, columns: Sequence[str]) -> str:
-    """The text of a row: its columns joined by a blank, missing ones left out."""
+    """Join the text columns of a row with blanks; missing and empty values are skipped."""
     parts = [str(row[column]) for column in columns if row.get(column) is not None]
     return " ".join(part for part in parts if part) if len(parts) > 1 else "".join(parts)

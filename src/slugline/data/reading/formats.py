@@ -1,7 +1,7 @@
-"""Rows out of files of any size, one at a time: CSV, TSV, JSON lines, JSON, Parquet, plain text.
+"""Read rows from CSV, TSV, JSON lines, JSON, Parquet and plain text, one row at a time.
 
-What stands in the file is what comes out: ``NA``, ``null`` and ``None`` in a CSV file are texts like any other. Used by
-the data sets in `slugline.data.reading.sources` and by prediction over files.
+Values are not interpreted: ``NA``, ``null`` and ``None`` in a CSV file are texts. `slugline.data.reading.paths` and
+prediction over files use this module.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ logger = logging.getLogger(__name__)
 
 Row = dict[str, object]
 
-#: Delimiters that a .csv file may have; the first wins where a header has none of them.
+#: Delimiters of .csv files; the first is used if the header holds none of them.
 DELIMITERS = (",", ";", "\t", "|")
 
-#: Texts in one CSV field may be this long, in characters: the largest value that every platform takes.
-FIELD_CHARACTERS = 2**31 - 1
+#: Longest CSV field, in characters: the largest limit that every platform accepts.
+MAX_FIELD_CHARACTERS = 2**31 - 1
 
-PARQUET_ROWS_AT_ONCE = 1024
+PARQUET_BATCH_ROWS = 1024
 
 
 def read_rows(path: Path, *, encoding: str = "") -> Iterator[Row]:
-    """Read a file row by row in constant memory (.json apart, which is read whole).
+    """Read a file row by row in constant memory; only .json files are loaded at once.
 
     Args:
-        path: the file; its suffix says what it is. A ``.txt`` file has one text a line, in the column ``text``.
-        encoding: as `text_encoding` found it; found here, and logged where it is not UTF-8, when left out.
+        path: the file; its suffix names its format. Each line of a ``.txt`` file is a row with the column ``text``.
+        encoding: returned by `text_encoding`, which is called if no encoding is given.
 
     Yields:
         Column names to values, as read.
 
     Raises:
-        DataError: the file is missing, empty, of an unknown kind, or broken; the message names the line.
+        DataError: the file is missing, empty, of an unknown format, or broken; the message names the line.
     """
     _require_file(path)
     suffix = path.suffix.lower()
     if suffix not in READERS:
         raise DataError(
-            f"{path}: files of this kind cannot be read.{nearest(suffix, list(READERS))}",
-            hint=f"Kinds that can: {', '.join(READERS)}.",
+            f"{path}: files of this format cannot be read.{nearest(suffix, list(READERS))}",
+            hint=f"Known suffixes: {', '.join(READERS)}.",
         )
     if suffix != ".parquet":
         encoding = encoding or text_encoding(path)
@@ -57,17 +57,17 @@ def read_rows(path: Path, *, encoding: str = "") -> Iterator[Row]:
         count += 1
         yield row
     if not count:
-        raise DataError(f"{path}: the file holds no rows.", hint="Write it again, or give another.")
+        raise DataError(f"{path}: the file holds no rows.", hint="Write the file again, or give another.")
 
 
 def text_encoding(path: Path) -> str:
-    """The encoding of a text file; says so in the log where it had to be detected.
+    """Find the encoding of a file; log a warning if it is not Unicode.
 
     Args:
-        path: any file that `read_rows` reads; a Parquet file has none.
+        path: any file that `read_rows` reads.
 
     Returns:
-        The codec's name, or an empty string for Parquet.
+        The codec's name; empty for Parquet, which has no encoding.
 
     Raises:
         DataError: the file is missing, empty, or not text.
@@ -83,9 +83,9 @@ def text_encoding(path: Path) -> str:
 
 def _require_file(path: Path) -> None:
     if not path.is_file():
-        there = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        what = "is a folder, not a file" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {what}.{nearest(path.name, there)}", hint="Check the path.")
+        names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+        problem = "is a folder, not a file" if path.is_dir() else "no such file"
+        raise DataError(f"{path}: {problem}.{nearest(path.name, names)}", hint="Check the path.")
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty.", hint="Write the file again, or give another.")
 
@@ -97,9 +97,9 @@ def _csv(path: Path, encoding: str) -> Iterator[Row]:
 
 
 def _tsv(path: Path, encoding: str) -> Iterator[Row]:
-    """Read as quoted, as CSV is, where that makes sense of the whole file; else double quotes are characters like any.
+    """Read double quotes as quoting, as in CSV, unless only the reading without quoting parses.
 
-    Most .tsv files quote nothing, and a text like ``"5" tall`` says so; hence a first pass over the file.
+    Most .tsv files have no quoting: a text like ``"5" tall`` is invalid with it. A first pass over the file decides.
     """
     is_unquoted = not _parses(path, encoding, quoted=True) and _parses(path, encoding, quoted=False)
     yield from _delimited(path, encoding, "\t", quoted=not is_unquoted)
@@ -115,14 +115,14 @@ def _parses(path: Path, encoding: str, *, quoted: bool) -> bool:
 
 
 def _delimited(path: Path, encoding: str, delimiter: str, *, quoted: bool = True) -> Iterator[Row]:
-    csv.field_size_limit(FIELD_CHARACTERS)
-    with path.open(encoding=_without_mark(encoding), newline="") as file:
+    csv.field_size_limit(MAX_FIELD_CHARACTERS)
+    with path.open(encoding=_skipping_mark(encoding), newline="") as file:
         reader = csv.reader(
             file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=True
         )
         try:
             header = _header(path, next((row for row in reader if row), []))
-            # A blank line is no row, except where there is one column: there it is an empty text.
+            # In a file with one column, a blank line is a row with an empty text; otherwise blank lines are skipped.
             blank = [""] if len(header) == 1 else []
             for row in (fields or blank for fields in reader if fields or blank):
                 if len(row) != len(header):
@@ -134,16 +134,16 @@ def _delimited(path: Path, encoding: str, delimiter: str, *, quoted: bool = True
         except csv.Error as error:
             raise DataError(
                 f"{path}, line {reader.line_num}: {error}.",
-                hint="Close every double quote, and double those inside a quoted text.",
+                hint="Close every double quote; write a double quote inside a quoted text twice.",
             ) from error
 
 
 def _delimiter(header: str) -> str:
-    """The delimiter that cuts the header into the most columns."""
+    """The delimiter that splits the header into the most columns."""
     return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([header], delimiter=delimiter), [])))
 
 
-def _without_mark(encoding: str) -> str:
+def _skipping_mark(encoding: str) -> str:
     return "utf-8-sig" if encoding == "utf-8" else encoding
 
 
@@ -153,20 +153,20 @@ def _header(path: Path, header: list[str]) -> list[str]:
     if repeated:
         raise DataError(
             f"{path}: the header names {', '.join(map(repr, repeated))} more than once.",
-            hint="The first line names the columns; give each a name of its own.",
+            hint="The first line names the columns; give each column a different name.",
         )
     return names
 
 
 def _jsonl(path: Path, encoding: str) -> Iterator[Row]:
-    with path.open(encoding=_without_mark(encoding)) as file:
+    with path.open(encoding=_skipping_mark(encoding)) as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 yield _object(f"{path}, line {number}", _parse(path, line, number))
 
 
 def _json(path: Path, encoding: str) -> Iterator[Row]:
-    values = _parse(path, path.read_text(encoding=_without_mark(encoding)), 1)
+    values = _parse(path, path.read_text(encoding=_skipping_mark(encoding)), 1)
     if not isinstance(values, list):
         raise DataError(
             f"{path}: holds {_kind(values)}, not a list of objects.",
@@ -182,23 +182,21 @@ def _parse(path: Path, text: str, first_line: int) -> Any:
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path}, line {first_line + error.lineno - 1}, column {error.colno}: not JSON ({error.msg}).",
-            hint="Mend that line: in .jsonl each line is one object, in .json the file is one list of objects.",
+            hint="Fix that line: in .jsonl each line is one object, in .json the file is one list of objects.",
         ) from error
-    if "\\ud" not in text.lower():  # only an escape can name half a character, and most files have none
+    if "\\ud" not in text.lower():  # most files: only escapes can produce lone surrogates
         return value
     return json.loads(replace_surrogates(json.dumps(value, ensure_ascii=False)))
 
 
 def replace_surrogates(text: str) -> str:
-    """The text with U+FFFD for every lone surrogate: half a character, which no file and no tokenizer can take."""
+    """Replace every lone surrogate by U+FFFD: lone surrogates cannot be encoded, and tokenizers refuse them."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
 
 
-def _object(place: str, value: Any) -> Row:
+def _object(position: str, value: Any) -> Row:
     if not isinstance(value, dict):
-        raise DataError(
-            f"{place}: {_kind(value)} where an object is needed.", hint='Write {"text": ..., "label": ...}.'
-        )
+        raise DataError(f"{position}: {_kind(value)}, not an object.", hint='Write {"text": ..., "label": ...}.')
     return value
 
 
@@ -207,7 +205,7 @@ def _kind(value: object) -> str:
 
 
 def _txt(path: Path, encoding: str) -> Iterator[Row]:
-    with path.open(encoding=_without_mark(encoding)) as file:
+    with path.open(encoding=_skipping_mark(encoding)) as file:
         for line in file:
             yield {"text": line.rstrip("\n")}
 
@@ -218,11 +216,11 @@ def _parquet(path: Path, _: str) -> Iterator[Row]:
 
     try:
         with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE):
+            for batch in file.iter_batches(batch_size=PARQUET_BATCH_ROWS):
                 yield from batch.to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        raise DataError(f"{path}: not a whole Parquet file ({reason}).", hint="Fetch or write it again.") from error
+        raise DataError(f"{path}: not a valid Parquet file ({reason}).", hint="Download or write it again.") from error
 
 
 #: Suffix to reader; each takes the path and its encoding.

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face Hub, or of any mirror that ``HF_ENDPOINT`` names. The only module that goes there."""
+"""Data sets of the Hugging Face Hub, or of the mirror in ``HF_ENDPOINT``. Only this module downloads data sets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
-from slugline.data.reading.raw_data import SPLIT_NAMES, Place, RawData, SourceInfo
+from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-#: Our names of sets on the Hub: ``owner/set``, with ``:configuration`` where the set has several.
+#: Name of a known set to its address: ``owner/set``, with ``:configuration`` if the set has several.
 HUB_SETS: dict[str, str] = {
     "ag_news": "fancyzhx/ag_news",
     "banking77": "PolyAI/banking77",
@@ -30,25 +30,25 @@ HUB_SETS: dict[str, str] = {
     "yelp_polarity": "fancyzhx/yelp_polarity",
 }
 
-#: Where the Hub keeps Parquet copies of sets that still are a script, which `datasets` no longer runs.
-PARQUET_COPIES = "refs/convert/parquet"
+#: Branch with the Hub's Parquet copies of sets that are defined by a script, which `datasets` no longer runs.
+PARQUET_REVISION = "refs/convert/parquet"
 
 
 def read_hub(address: str, *, name: str = "") -> RawData:
-    """Read a set of the Hub, or the copy of it in the local cache.
+    """Read a set of the Hub, or its copy in the local cache.
 
     Args:
         address: ``owner/set`` or ``owner/set:configuration``.
-        name: under which it is known here.
+        name: of the known set; empty for others.
 
     Returns:
-        Its rows; splits that are none of train, validation and test are left alone.
+        Its rows; splits other than train, validation and test are skipped.
 
     Raises:
-        DataError: it cannot be had here, or has no train split.
+        DataError: the set cannot be loaded, or has no train split.
     """
     loaded = _load(address, name)
-    parts: dict[Split, Dataset] = {SPLIT_NAMES[part]: loaded[part] for part in loaded if part in SPLIT_NAMES}
+    parts: dict[Split, Dataset] = {SPLIT_NAMES[key]: loaded[key] for key in loaded if key in SPLIT_NAMES}
     if "train" not in parts:
         raise DataError(f"{address}: has no train split, only {', '.join(loaded)}.", hint="Choose another set.")
     train = parts["train"]
@@ -60,14 +60,14 @@ def read_hub(address: str, *, name: str = "") -> RawData:
             revision=_commit(train),
             url=f"{_endpoint()}/datasets/{address.partition(':')[0]}",
         ),
-        {split: (Place(f"{address} ({split})", len(part)),) for split, part in parts.items()},
+        {split: (SourceFile(f"{address} ({split})", len(part)),) for split, part in parts.items()},
         classes=_classes(train),
         is_known=True,
     )
 
 
 def is_cached(address: str) -> bool:
-    """Whether `datasets` has a copy in its cache; asks no network and imports nothing heavy."""
+    """True if the cache of `datasets` holds a copy; needs neither the network nor `datasets`."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     cache = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets")
     return (cache / address.partition(":")[0].replace("/", "___").lower()).is_dir()
@@ -80,15 +80,16 @@ def _load(address: str, name: str) -> DatasetDict:
     try:
         try:
             return datasets.load_dataset(repository, configuration or None)
-        except RuntimeError:  # the set is a script
-            return datasets.load_dataset(repository, configuration or None, revision=PARQUET_COPIES)
+        except RuntimeError:  # the set is defined by a script
+            return datasets.load_dataset(repository, configuration or None, revision=PARQUET_REVISION)
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        folder = f"put a folder {name!r} where SLUGLINE_DATA points, or " if name else ""
+        folder = f"put a folder {name!r} into the folder SLUGLINE_DATA, " if name else ""
+        hub = f"the Hub at {_endpoint()}"
         raise DataError(
-            f"{name or address}: no local copy, and the Hub at {_endpoint()} did not give {repository} ({reason}).",
-            hint=f"Without a network, {folder}give the files by data.path, or a filled cache by HF_HOME; "
-            "HF_ENDPOINT names a mirror of the Hub.",
+            f"{name or address}: no local copy, and loading {repository} from {hub} failed ({reason}).",
+            hint=f"Without a network, {folder}set data.path to the files, or HF_HOME to a filled cache. "
+            "HF_ENDPOINT selects a mirror of the Hub.",
         ) from error
 
 
@@ -97,14 +98,14 @@ def _endpoint() -> str:
 
 
 def _commit(part: Dataset) -> str:
-    """The commit that the files were taken from, which `datasets` keeps in their addresses only."""
+    """The commit of the files; `datasets` records it only in their addresses."""
     addresses = " ".join(part.info.download_checksums or {})
     commit = re.search(r"@([0-9a-f]{40})/", addresses)
     return commit.group(1) if commit else ""
 
 
 def _classes(train: Dataset) -> tuple[str, ...]:
-    """Class names from a ``ClassLabel`` column, or from the ``label_text`` beside an integer ``label``."""
+    """Class names from a ``ClassLabel`` column, or from ``label_text`` if ``label`` holds integers."""
     features: dict[str, Any] = dict(train.features)
     for feature in features.values():
         if getattr(feature, "names", None):

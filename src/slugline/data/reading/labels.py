@@ -1,4 +1,4 @@
-"""."""
+"""Labels to class names, and label maps, which rename and merge classes."""
 
 from __future__ import annotations
 
@@ -11,115 +11,45 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.raw_data import RawData
 
-#: Rows without a label that a message names.
-NAMED_ROWS = 3
+#: Unlabelled rows and unmapped labels that a message lists.
+MAX_LISTED_ROWS = 3
+MAX_LISTED_LABELS = 10
 
 
 def name_labels(raw: RawData, column: str, *, offset: int) -> tuple[dict[Split, list[str]], tuple[str, ...]]:
-    """Labels as class names.
+    """Convert labels to class names.
 
     Args:
         raw: rows as read.
-        column: of the labels: names, or integers that index the source's classes where it has any.
+        column: of the labels: names, or integers. Integers are indices if the source names its classes.
         offset: added to integer labels first.
 
     Returns:
-        Names by split and row, and all names in label order: the source's, else by number, else alphabetically.
+        Class name of each row, by split, and all names in label order: the source's order, else numeric, else
+        alphabetical.
 
     Raises:
-        DataError: a label is missing, out of range, unknown to the source, or several at once.
+        DataError: a label is missing, out of range, unknown to the source, or a row has several.
     """
     if raw.task.startswith("multi-label"):
         raise _several_labels(f"{raw.source.name} is a multi-label set")
-    values = {split: _present(raw, split, column) for split in raw.rows}
-    every = [value for some in values.values() for value in some]
+    labels = {split: _read_labels(raw, split, column) for split in raw.rows}
+    counts = Counter(label for split_labels in labels.values() for label in split_labels)
     if raw.classes:
-        index = {value: _class_name(value, raw.classes, offset) for value in set(every)}
-        _require_known(raw, column, Counter(every), index)
-        return {split: [str(index[value]) for value in some] for split, some in values.items()}, raw.classes
-    numbers = {value: _integer(value) for value in set(every)}
+        names = {label: _class_name(label, raw.classes, offset) for label in counts}
+        _check_labels_are_known(raw, column, counts, names)
+        return _rename(labels, {label: str(name) for label, name in names.items()}), raw.classes
+    numbers = {label: _integer(label) for label in counts}
     if all(number is not None for number in numbers.values()):
-        named = {value: str(int(number or 0) + offset) for value, number in numbers.items()}
-        order = tuple(sorted(set(named.values()), key=int))
-        return {split: [named[value] for value in some] for split, some in values.items()}, order
+        shifted = {label: str(int(number or 0) + offset) for label, number in numbers.items()}
+        return _rename(labels, shifted), tuple(sorted(set(shifted.values()), key=int))
     if offset:
         raise DataError(
-            f"{raw.file('train')}: data.label_offset is {offset}, but column {column!r} holds names, not integers.",
+            f"{raw.file_names('train')}: data.label_offset is {offset}, but column {column!r} holds names, "
+            "not integers.",
             hint="Leave data.label_offset out.",
         )
-    return {split: list(some) for split, some in values.items()}, tuple(sorted(set(every)))
-
-
-def _present(raw: RawData, split: Split, column: str) -> list[str]:
-    """Labels as texts without blanks around; each there, and one a row."""
-    labels: list[str] = []
-    unlabelled: list[int] = []
-    for index, row in enumerate(raw.rows[split]):
-        value = row.get(column)
-        if isinstance(value, (list, tuple, dict)):
-            raise _several_labels(f"{raw.where(split, index)}: column {column!r} holds several labels")
-        missing = value is None or (isinstance(value, float) and math.isnan(value))
-        text = "" if missing else _plain(value)
-        if not text:
-            unlabelled.append(index)
-        labels.append(text)
-    if unlabelled:
-        raise _no_label(raw, split, column, unlabelled)
-    return labels
-
-
-def _no_label(raw: RawData, split: Split, column: str, indices: Sequence[int]) -> DataError:
-    places = [raw.where(split, index) for index in indices[:NAMED_ROWS]]
-    if len(indices) == 1:
-        return DataError(f"{places[0]}: no label in column {column!r}.", hint="Add it, or remove the row.")
-    more = "; ..." if len(indices) > len(places) else ""
-    return DataError(
-        f"{raw.file(split)}: no label in column {column!r} of {len(indices):,} rows: {'; '.join(places)}{more}.",
-        hint="Add them, or remove the rows.",
-    )
-
-
-def _several_labels(what: str) -> DataError:
-    return DataError(
-        f"{what}; this version trains on one label a text.",
-        hint="Choose a single-label set, or a column with one label a row.",
-    )
-
-
-def _plain(value: object) -> str:
-    """A label as text; 3.0, which is what an integer becomes beside a missing one, as 3."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _integer(value: str) -> int | None:
-    """The integer that is written like this; ``0111`` is a name, which would lose its zero as a number."""
-    return int(value) if re.fullmatch("0|-?[1-9][0-9]*", value) else None
-
-
-def _class_name(value: str, classes: Sequence[str], offset: int) -> str | None:
-    """The class that a label means, or None."""
-    if value in classes and not offset:
-        return value
-    number = _integer(value)
-    if number is None:
-        return value if value in classes else None
-    return classes[number + offset] if 0 <= number + offset < len(classes) else None
-
-
-def _require_known(raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None]) -> None:
-    unknown = [value for value, _ in counts.most_common() if names[value] is None]
-    if unknown:
-        value = unknown[0]
-        more = f", and {len(unknown) - 1} more labels like it" if len(unknown) > 1 else ""
-        raise DataError(
-            f"{raw.file('train')}: label {value!r} in column {column!r} ({counts[value]:,} rows) is none of the "
-            f"{len(raw.classes)} classes{more}.{nearest(value, list(raw.classes))}",
-            hint=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
-        )
-
-
-#: Labels without an entry that a message names.
-NAMED_LABELS = 10
+    return labels, tuple(sorted(counts))
 
 
 def map_labels(
@@ -128,48 +58,118 @@ def map_labels(
     """Rename and merge classes.
 
     Args:
-        labels: class names by split and row.
-        order: all class names of the source, with rows or without.
-        label_map: class name to new name; empty = all stay as they are.
+        labels: class name of each row, by split.
+        order: all class names of the source, also those without rows.
+        label_map: class name to new name; empty = the names stay.
         where: the source, for messages.
 
     Returns:
-        New names by split and row, and all new names, each where the map names it first.
+        New name of each row, by split, and all new names in the order of the map.
 
     Raises:
         DataError: an entry names no class of the source, or a label has no entry.
     """
     if not label_map:
-        return {split: list(some) for split, some in labels.items()}, tuple(order)
-    _require_classes(label_map, order, where)
-    counts = Counter(label for some in labels.values() for label in some)
-    _require_entries(label_map, counts, where)
-    new_names = {split: [label_map[label] for label in some] for split, some in labels.items()}
-    return new_names, join_orders([label_map.values()])
+        return {split: list(names) for split, names in labels.items()}, tuple(order)
+    _check_entries_are_classes(label_map, order, where)
+    _check_labels_have_entries(label_map, Counter(name for names in labels.values() for name in names), where)
+    return _rename(labels, label_map), join_orders([label_map.values()])
 
 
 def join_orders(orders: Iterable[Iterable[str]]) -> tuple[str, ...]:
-    """All class names of several orders, each once, where it comes first."""
+    """Concatenate orders of names; a repeated name keeps its first position."""
     return tuple(dict.fromkeys(name for order in orders for name in order))
 
 
-def _require_classes(label_map: Mapping[str, str], order: Sequence[str], where: str) -> None:
+def _rename(labels: Mapping[Split, Sequence[str]], names: Mapping[str, str]) -> dict[Split, list[str]]:
+    return {split: [names[label] for label in split_labels] for split, split_labels in labels.items()}
+
+
+def _read_labels(raw: RawData, split: Split, column: str) -> list[str]:
+    """Return the stripped label of each row; refuse rows with none or several."""
+    labels: list[str] = []
+    unlabelled: list[int] = []
+    for index, row in enumerate(raw.rows[split]):
+        value = row.get(column)
+        if isinstance(value, (list, tuple, dict)):
+            raise _several_labels(f"{raw.locate(split, index)}: column {column!r} holds several labels")
+        is_missing = value is None or (isinstance(value, float) and math.isnan(value))
+        label = "" if is_missing else _as_text(value)
+        if not label:
+            unlabelled.append(index)
+        labels.append(label)
+    if unlabelled:
+        raise _no_label(raw, split, column, unlabelled)
+    return labels
+
+
+def _as_text(value: object) -> str:
+    """A label as text. 3.0 becomes ``3``: readers turn integers into floats if a label of the column is missing."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _integer(label: str) -> int | None:
+    """The integer of a label, or None. ``0111`` is a name: as a number it would lose its zero."""
+    return int(label) if re.fullmatch("0|-?[1-9][0-9]*", label) else None
+
+
+def _class_name(label: str, classes: Sequence[str], offset: int) -> str | None:
+    """The class that a label names or indexes, or None."""
+    if label in classes and not offset:
+        return label
+    number = _integer(label)
+    if number is None:
+        return label if label in classes else None
+    return classes[number + offset] if 0 <= number + offset < len(classes) else None
+
+
+def _several_labels(problem: str) -> DataError:
+    return DataError(
+        f"{problem}; this version trains on one label a text.",
+        hint="Choose a single-label set, or a column with one label a row.",
+    )
+
+
+def _no_label(raw: RawData, split: Split, column: str, indices: Sequence[int]) -> DataError:
+    rows = [raw.locate(split, index) for index in indices[:MAX_LISTED_ROWS]]
+    if len(indices) == 1:
+        return DataError(f"{rows[0]}: no label in column {column!r}.", hint="Add it, or remove the row.")
+    more = "; ..." if len(indices) > len(rows) else ""
+    return DataError(
+        f"{raw.file_names(split)}: no label in column {column!r} of {len(indices):,} rows: {'; '.join(rows)}{more}.",
+        hint="Add them, or remove the rows.",
+    )
+
+
+def _check_labels_are_known(raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None]) -> None:
+    unknown = [label for label, _ in counts.most_common() if names[label] is None]
+    if unknown:
+        label = unknown[0]
+        more = f" ({len(unknown)} unknown labels in total)" if len(unknown) > 1 else ""
+        raise DataError(
+            f"{raw.file_names('train')}: label {label!r} in column {column!r} ({counts[label]:,} rows) is none of the "
+            f"{len(raw.classes)} classes{more}.{nearest(label, list(raw.classes))}",
+            hint=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
+        )
+
+
+def _check_entries_are_classes(label_map: Mapping[str, str], order: Sequence[str], where: str) -> None:
     unknown = [name for name in label_map if name not in order]
     if unknown:
         raise DataError(
-            f"{where}: label_map has entries for {', '.join(map(repr, unknown[:NAMED_LABELS]))}, no classes there."
-            f"{nearest(unknown[0], list(order))}",
+            f"{where}: label_map has entries for {', '.join(map(repr, unknown[:MAX_LISTED_LABELS]))}, which are not "
+            f"classes.{nearest(unknown[0], list(order))}",
             hint=f"Classes: {', '.join(order[:20])}{' ...' if len(order) > 20 else ''}.",
         )
 
 
-def _require_entries(label_map: Mapping[str, str], counts: Counter[str], where: str) -> None:
-    left = [(name, count) for name, count in counts.most_common() if name not in label_map]
-    if left:
-        named = ", ".join(f"{name!r} ({count:,} rows)" for name, count in left[:NAMED_LABELS])
-        more = f", and {len(left) - NAMED_LABELS} more" if len(left) > NAMED_LABELS else ""
-        name = left[0][0]
+def _check_labels_have_entries(label_map: Mapping[str, str], counts: Counter[str], where: str) -> None:
+    missing = [(name, count) for name, count in counts.most_common() if name not in label_map]
+    if missing:
+        listed = ", ".join(f"{name!r} ({count:,} rows)" for name, count in missing[:MAX_LISTED_LABELS])
+        more = f", and {len(missing) - MAX_LISTED_LABELS} more" if len(missing) > MAX_LISTED_LABELS else ""
+        name = missing[0][0]
         raise DataError(
-            f"{where}: labels without an entry in label_map: {named}{more}.",
-            hint=f'Add entries: "{name}" = "{name}" keeps a class; data.drop_classes leaves it out afterwards.',
+            f"{where}: labels without an entry in label_map: {listed}{more}.",
+            hint=f'Add entries: "{name}" = "{name}" keeps a class; data.drop_classes drops it afterwards.',
         )

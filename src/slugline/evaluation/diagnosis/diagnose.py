@@ -1,7 +1,7 @@
-"""In plain words what a run shows, and which setting to change: `diagnose`.
+"""`diagnose`: problems of a finished run, in plain sentences.
 
-The numbers of a run folder go in, sentences come out; nothing is read, nothing computed anew. What is looked for stands
-in `CHECKS`; the functions are in `learning_rate`, `overfitting` and `results`, what they look at is in `evidence`.
+The contents of a run folder go in, sentences come out; no file is read here. `CHECKS` lists all checks, which are in
+`learning_rate`, `overfitting` and `results`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from slugline.evaluation.diagnosis import learning_rate, overfitting, results
 from slugline.evaluation.diagnosis.evidence import Diagnosis, Evidence, stages, training_lines
 from slugline.recipe.recipe import Recipe
 
-#: What is looked for, the most telling first.
+#: All checks, the most important first.
 CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
     learning_rate.not_learned,
     learning_rate.learning_rate_too_high,
@@ -33,14 +33,14 @@ CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
     results.slow,
 )
 
-#: What says everything that follows of learning: a model that has learned nothing is not also unstable and too short.
+#: Kinds for a model that has learned nothing; its training is not reported as unstable or too short as well.
 NOTHING_LEARNED = ("not_learned", "learning_rate_too_high", "learning_rate_too_low")
 
-#: What is read off the curves of a training, which a cross-validation has one of for each fold.
-OF_CURVES = frozenset(check.__name__ for check in CHECKS if check.__module__ != results.__name__)
+#: Checks that read the history of a training; in a cross-validation, only the folds have one.
+HISTORY_CHECKS = frozenset(check.__name__ for check in CHECKS if check.__module__ != results.__name__)
 
-#: Kind -> kinds that say it better.
-EXPLAINED_BY = {
+#: Kind -> kinds that make it redundant: it is dropped if one of them was diagnosed.
+SUPPRESSED_BY = {
     "learning_rate_too_high": NOTHING_LEARNED,
     "learning_rate_too_low": NOTHING_LEARNED,
     "unstable": NOTHING_LEARNED,
@@ -61,21 +61,21 @@ def diagnose(
     data: Mapping[str, Any],
     manifest: Mapping[str, Any],
 ) -> list[Diagnosis]:
-    """Say what a finished run shows.
+    """Diagnose a finished run.
 
     Args:
-        recipe: complete.
-        history: of the run; empty for kinds that train in one go, and for ensembles over folds.
-        metrics: of the run, as ``metrics.json`` holds them.
-        data: description of the data, as ``data.json`` holds it.
-        manifest: of the run.
+        recipe: of the run, with all defaults.
+        history: lines of ``history.jsonl``; empty for the linear kind and for cross-validated runs.
+        metrics: contents of ``metrics.json``.
+        data: contents of ``data.json``.
+        manifest: contents of ``manifest.json``.
 
     Returns:
-        What was found, the most telling first; where nothing was, one that says so.
+        Diagnoses, the most important first; one of kind ``healthy`` if there are no others.
     """
     budget = recipe.train.max_tokens
     if budget:
-        # What is looked for is counted in epochs, and said in tokens again below.
+        # The checks count in epochs; their advice is converted back to tokens below.
         epochs = metrics.get("timing", {}).get("epochs", recipe.train.epochs)
         recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"epochs": epochs})})
     evidence = Evidence(
@@ -91,39 +91,42 @@ def diagnose(
     found: list[Diagnosis] = []
     for check in CHECKS:
         diagnosis = check(evidence)
-        stated = {other.kind for other in found}
-        if diagnosis is not None and not stated & set(EXPLAINED_BY.get(diagnosis.kind, ())):
+        kinds = {other.kind for other in found}
+        if diagnosis is not None and not kinds & set(SUPPRESSED_BY.get(diagnosis.kind, ())):
             found.append(diagnosis)
     if budget:
         found = [_in_tokens(diagnosis, budget / recipe.train.epochs) for diagnosis in found]
-    return found or [Diagnosis("healthy", "Nothing stands out in this run.", is_warning=False)]
+    return found or [Diagnosis("healthy", "No problems were found in this run.", is_warning=False)]
 
 
-def diagnose_folds(whole: Sequence[Diagnosis], folds: Sequence[Sequence[Diagnosis]]) -> list[Diagnosis]:
-    """Say what a cross-validation shows.
+def diagnose_folds(overall: Sequence[Diagnosis], folds: Sequence[Sequence[Diagnosis]]) -> list[Diagnosis]:
+    """Combine the diagnoses of a cross-validated run and of its folds.
 
     Args:
-        whole: what its figures over all rows show.
-        folds: what each of its folds shows; only what their curves tell is taken from there.
+        overall: of the cross-validated run.
+        folds: of each fold; only those that come from the history are used.
 
     Returns:
-        What was found, the most telling first; a finding of several folds once, as the first of them has it.
+        Diagnoses, the most important first. Each kind appears once, with the numbers of the first fold that has it.
     """
-    count: Counter[str] = Counter(found.kind for fold in folds for found in fold)
-    known = {found.kind for found in whole}
-    first = {found.kind: found for fold in reversed(folds) for found in fold}
-    curves = [
-        replace(found, message=f"In {count[kind]} of {len(folds)} folds (figures of the first): {found.message}")
-        for kind, found in first.items()
-        if kind in OF_CURVES and kind not in known
+    count: Counter[str] = Counter(diagnosis.kind for fold in folds for diagnosis in fold)
+    known = {diagnosis.kind for diagnosis in overall}
+    first = {diagnosis.kind: diagnosis for fold in reversed(folds) for diagnosis in fold}
+    from_folds = [
+        replace(
+            diagnosis,
+            message=f"In {count[kind]} of {len(folds)} folds (numbers of the first): {diagnosis.message}",
+        )
+        for kind, diagnosis in first.items()
+        if kind in HISTORY_CHECKS and kind not in known
     ]
     order = [check.__name__ for check in CHECKS]
-    all_found = [found for found in [*curves, *whole] if found.kind in order]
-    return sorted(all_found, key=lambda found: order.index(found.kind)) or list(whole)
+    found = [diagnosis for diagnosis in [*from_folds, *overall] if diagnosis.kind in order]
+    return sorted(found, key=lambda diagnosis: order.index(diagnosis.kind)) or list(overall)
 
 
 def _in_tokens(diagnosis: Diagnosis, tokens_per_epoch: float) -> Diagnosis:
-    """The same with a budget of tokens in place of epochs, which the recipe does not read."""
+    """Replace advice on ``train.epochs`` with ``train.max_tokens``, which takes precedence over epochs."""
     settings = dict(diagnosis.settings)
     if "train.epochs" not in settings:
         return diagnosis

@@ -1,7 +1,7 @@
-"""What a diagnosis looks at, and what it says: the numbers of one run in, `Diagnosis` out.
+"""`Evidence`, the numbers of a run that checks read, and `Diagnosis`, the result of a check.
 
-`Stage` joins what the history says of training and of validation, evaluation by evaluation. A number that a run does
-not have is NaN here: every comparison with it is false, so that nothing is said of what was not measured.
+Numbers that a run does not have are NaN. All comparisons with NaN are false, so that checks diagnose nothing from
+missing numbers.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MISSING = math.nan
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that a run shows.
+    """One observation about a run, with advice.
 
     Args:
         kind: short name, for programs: ``"overfitting"``.
-        message: what was seen, with its numbers, in a sentence or two.
-        advice: what to do about it; names recipe keys with values. Empty where there is nothing to do.
-        settings: recipe keys with the value to try, the most promising first; each is meant by itself.
+        message: the observation with its numbers, in a sentence or two.
+        advice: a sentence with recipe keys and values to try; empty if there is nothing to do.
+        settings: recipe keys with the value to try, the most promising first; each to be tried on its own.
         evidence: the numbers behind the message.
-        is_warning: whether the result suffers from it; otherwise it is worth knowing.
+        is_warning: True if the result is worse because of it; False if it is only worth knowing.
     """
 
     kind: str
@@ -46,25 +46,26 @@ class Diagnosis:
         kind: str,
         message: str,
         settings: Mapping[str, Any],
-        *besides: str,
+        *alternatives: str,
         is_warning: bool = True,
         **evidence: float,
     ) -> Diagnosis:
-        """A diagnosis whose advice is written from its settings.
+        """Build a diagnosis and write its advice from its settings.
 
         Args:
             kind: short name.
-            message: what was seen.
+            message: the observation with its numbers.
             settings: recipe keys with the value to try.
-            *besides: other things to try, as they stand after "or".
-            is_warning: whether the result suffers from it.
-            **evidence: numbers by name; those that are not finite are left out.
+            *alternatives: other things to try, as noun phrases.
+            is_warning: True if the result is worse because of it.
+            **evidence: numbers by name; those that are not finite are dropped.
 
         Returns:
             The diagnosis.
         """
-        things = [", ".join(f"{key}={to_toml(value)}" for key, value in settings.items())] if settings else []
-        advice = f"Try {'; or '.join([*things, *besides])}." if things or besides else ""
+        options = [", ".join(f"{key}={to_toml(value)}" for key, value in settings.items())] if settings else []
+        options += alternatives
+        advice = f"Try {'; or '.join(options)}." if options else ""
         numbers = {name: round(value, 6) for name, value in evidence.items() if math.isfinite(value)}
         return cls(kind, message, advice, settings, numbers, is_warning)
 
@@ -76,16 +77,16 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Stage:
-    """One evaluation, and the training that led to it.
+    """One stage of a training: the updates between two evaluations, and the evaluation that ends it.
 
     Args:
         step: updates so far.
-        epoch: passes over the training rows so far.
+        epoch: epochs so far.
         loss: on validation.
         accuracy: on validation.
-        selected: the metric that selects, on validation, turned so that more is better.
-        train_loss: on training rows, over the second half of the updates since the evaluation before.
-        train_accuracy: likewise; with dropout, so a little too modest.
+        selected: the metric of ``train.select_by`` on validation, negated if less is better.
+        train_loss: on training rows, over the second half of the updates of this stage.
+        train_accuracy: likewise. Dropout is active, so that the value is slightly too low.
     """
 
     step: float
@@ -102,15 +103,15 @@ class Evidence:
     """The numbers of one run.
 
     Args:
-        recipe: complete.
-        stages: one for each evaluation, in order; empty for kinds that train in one go.
+        recipe: of the run, with all defaults.
+        stages: one for each evaluation, in order; empty for the linear kind.
         lines: history of the training rows, in order.
-        validation: metrics of the validation rows, or of the rows out of fold; everything that leads to advice is
-            read off them, for test is not there to choose by.
-        test: metrics of the test rows, or empty.
-        data: description of the data.
-        timing: durations and shares.
-        manifest: of the run.
+        validation: metrics on validation, or out of fold. All advice is based on them, because settings must not be
+            chosen on test.
+        test: metrics on test, or empty.
+        data: contents of ``data.json``.
+        timing: durations and shares, from ``metrics.json``.
+        manifest: contents of ``manifest.json``.
     """
 
     recipe: Recipe
@@ -124,31 +125,31 @@ class Evidence:
 
     @property
     def n_validation(self) -> int:
-        """Validation rows; 0 where unknown."""
+        """Number of validation rows; 0 if unknown."""
         known = self.validation.get("support", self.data.get("rows", {}).get("validation", 0))
         return max(0, int(known))
 
     @property
     def class_rows(self) -> dict[str, int]:
-        """Training rows of each class."""
+        """Number of training rows of each class."""
         return dict(self.data.get("classes", {}).get("train", {}))
 
     @property
     def epochs(self) -> float:
-        """Passes over the training rows that were made; NaN without history."""
+        """Number of epochs trained; NaN without history."""
         return self.stages[-1].epoch if self.stages else MISSING
 
     def losses(self) -> list[float]:
-        """Training loss of every line of history that has one."""
+        """Training loss of each line of the history that has one."""
         return [float(line["loss"]) for line in self.lines if "loss" in line]
 
 
 def stages(history: Sequence[Mapping[str, Any]], *, select_by: str) -> tuple[Stage, ...]:
-    """Join the lines of training with the evaluations that follow them.
+    """Join each evaluation in a history with the training lines before it.
 
     Args:
-        history: of a run.
-        select_by: metric that selects.
+        history: lines of ``history.jsonl``.
+        select_by: name of the metric that selects the best evaluation.
 
     Returns:
         One stage for each evaluation that has a loss, an accuracy and the metric.
@@ -161,8 +162,8 @@ def stages(history: Sequence[Mapping[str, Any]], *, select_by: str) -> tuple[Sta
         if not {"loss", "accuracy", select_by} <= set(scores):
             continue
         before, step = found[-1].step if found else 0.0, float(line["step"])
-        # The first half is left out: what the model got wrong while it learned says little about what it knows.
-        late = [(other, weight) for other, weight in lines if (before + step) / 2 < other["step"] <= step]
+        # Without the first half, because errors made early in a stage say little about the model at its end.
+        second_half = [(other, weight) for other, weight in lines if (before + step) / 2 < other["step"] <= step]
         found.append(
             Stage(
                 step,
@@ -170,15 +171,15 @@ def stages(history: Sequence[Mapping[str, Any]], *, select_by: str) -> tuple[Sta
                 float(scores["loss"]),
                 float(scores["accuracy"]),
                 sign * float(scores[select_by]),
-                _mean((other.get("loss", MISSING), weight) for other, weight in late),
-                _mean((other.get("accuracy", MISSING), weight) for other, weight in late),
+                _mean((other.get("loss", MISSING), weight) for other, weight in second_half),
+                _mean((other.get("accuracy", MISSING), weight) for other, weight in second_half),
             )
         )
     return tuple(found)
 
 
 def training_lines(history: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], float]]:
-    """Lines about training rows, each with the number of updates that it speaks of."""
+    """Return the training lines of a history, each with the number of updates since the line before."""
     lines, before = [], 0.0
     for line in history:
         if "validation" not in line:
@@ -194,25 +195,25 @@ def _mean(weighted: Iterable[tuple[float, float]]) -> float:
 
 
 def interval(share: float, rows: int) -> tuple[float, float]:
-    """95% interval of a share of right answers.
+    """Return the 95% interval of an accuracy or recall.
 
     Args:
-        share: as measured.
-        rows: that it was measured on.
+        share: of rows that are predicted correctly.
+        rows: number of rows.
 
     Returns:
-        (low, high); NaN where there is nothing to compute it from.
+        (low, high); NaN if there are no rows or the share is not in [0, 1].
     """
     if not rows or not 0 <= share <= 1:
         return MISSING, MISSING
     return wilson_interval(round(share * rows), rows)
 
 
-def listed(things: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)
+def listed(items: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def two_digits(value: float) -> float:
-    """A rate or loss as people write it: two significant digits."""
+    """Round to two significant digits."""
     return float(f"{value:.1e}")

@@ -1,4 +1,4 @@
-"""Bottleneck adapters: after each block a small residual network, which is all that is trained besides the head."""
+"""Bottleneck adapters: a small residual network after each block. Only the adapters and the head are trained."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import Tensor, nn
 
 from slugline.models.architectures.blocks import blocks_of, states_in, with_states
 
-#: Attribute of a block under which its adapter lies.
+#: Name of a block's submodule that is its adapter.
 ADAPTER = "bottleneck_adapter"
 
 
 class Bottleneck(nn.Module):
-    """Down to a few components, a nonlinearity, up again, and a residual connection (Houlsby et al. 2019).
+    """Down-projection, nonlinearity, up-projection, and a residual connection (Houlsby et al. 2019).
 
-    It begins as the identity: what comes up starts at zero.
+    The up-projection starts at zero, so that the adapter starts as the identity.
 
     Args:
         width: H, of the states.
-        bottleneck: components in between.
+        bottleneck: width between the projections.
     """
 
     def __init__(self, width: int, bottleneck: int) -> None:
@@ -29,26 +29,26 @@ class Bottleneck(nn.Module):
         nn.init.zeros_(self.down.bias)
         nn.init.zeros_(self.up.weight)
         nn.init.zeros_(self.up.bias)
-        # transformers would draw the weights of all layers inside a base anew, as those of the base.
+        # Otherwise transformers would initialise these layers like those of the base.
         for layer in (self.down, self.up):
             layer._is_hf_initialized = True  # type: ignore[assignment]
 
     def forward(self, states: Tensor) -> Tensor:
-        """(B, T, H) to (B, T, H)."""
-        changed: Tensor = states + self.up(nn.functional.gelu(self.down(states)))
-        return changed
+        """Transform states (B, T, H)."""
+        adapted: Tensor = states + self.up(nn.functional.gelu(self.down(states)))
+        return adapted
 
 
 def insert_adapters(backbone: nn.Module, *, width: int, bottleneck: int) -> None:
-    """Put an adapter after each block, once after each forward pass (Pfeiffer et al. 2021).
+    """Add one adapter to each block, applied to the output of the block (Pfeiffer et al. 2021).
 
     Args:
         backbone: changed in place.
         width: of its states.
-        bottleneck: width inside the adapters.
+        bottleneck: width between the projections of an adapter.
 
     Raises:
-        ModelError: its blocks cannot be told.
+        ModelError: the backbone has no list of blocks, or its layers share a block.
     """
     for block in blocks_of(backbone, key='model.adapt = "adapter"'):
         block.add_module(ADAPTER, Bottleneck(width, bottleneck))

@@ -1,4 +1,4 @@
-"""The parts of a transformer, whatever its architecture calls them: the base below its head, and the base's blocks."""
+"""Parts of a transformer of any architecture: the base without the head, and the blocks of the base."""
 
 from __future__ import annotations
 
@@ -13,40 +13,44 @@ if TYPE_CHECKING:
 
 
 def base_of(model: PreTrainedModel) -> PreTrainedModel:
-    """The base in a model, without its head."""
+    """Return the base of a model, without the head."""
     base: PreTrainedModel = getattr(model, model.base_model_prefix)
     return base
 
 
 def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:
-    """The blocks, lowest first: the largest list of modules in a model.
+    """Return the blocks of a model: its largest list of modules.
 
     Args:
         model: any.
-        key: of the recipe, that needs them; for the message.
+        key: of the recipe that needs the blocks; for the message.
 
     Returns:
-        The blocks.
+        The blocks, lowest first.
 
     Raises:
-        ModelError: there is no such list, or a block serves for several layers, as ALBERT's does.
+        ModelError: there is no such list, or several layers share a block, as in ALBERT.
     """
     lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not lists:
         raise ModelError(f"{type(model).__name__} has no list of blocks.", hint=f"Leave {key} out.")
-    blocks = max(lists, key=lambda some: sum(parameter.numel() for block in some for parameter in block.parameters()))
+    blocks = max(lists, key=_count_parameters)
     base = getattr(model, getattr(model, "base_model_prefix", ""), model)
     if len(blocks) < getattr(getattr(base, "config", None), "num_hidden_layers", 0):
-        # What is done once for each layer would be done again and again.
+        # A hook on a shared block would run once for each of its layers.
         raise ModelError(f"{type(model).__name__} uses the same block for several layers.", hint=f"Leave {key} out.")
     return blocks
 
 
+def _count_parameters(modules: list[nn.Module]) -> int:
+    return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
 def states_in(output: Any) -> Any:
-    """Token states in what a block returns, a tensor or a tuple that begins with it."""
+    """Return the token states in the output of a block, which is a tensor or a tuple whose first item is the states."""
     return output[0] if isinstance(output, tuple) else output
 
 
 def with_states(output: Any, states: Any) -> Any:
-    """What a block returned, with other token states."""
+    """Return the output of a block with its token states replaced."""
     return (states, *output[1:]) if isinstance(output, tuple) else states

@@ -1,8 +1,8 @@
-"""Any backbone with a pooling and a head of our own, and adapters in its blocks if wanted, as a `PreTrainedModel`.
+"""A classifier out of any backbone, with optional adapters, a pooling and a head, as a `PreTrainedModel`.
 
-Saved under a ``model_type`` of its own: plain transformers refuses the folder by name instead of loading it under the
-backbone's type and answering differently. Importing this module registers it with the Auto classes, and the small
-decoder, which it may have for a backbone.
+The classifier has its own ``model_type``: plain transformers refuses the folder by this name instead of loading it as
+the backbone's type with wrong logits. Importing this module registers the classifier with the Auto classes, and also
+the small decoder, which may be the backbone.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class PooledConfig(PretrainedConfig):
     Args:
         backbone: configuration of the backbone, as a plain dictionary with its ``model_type``.
         pooling: how token states become one vector.
-        head: what makes logits of it.
-        head_dropout: before each of the head's layers.
-        adapter_width: of the bottleneck adapters after the backbone's blocks; 0 = none.
-        **kwargs: what every configuration takes: labels, dtype.
+        head: type of the classification head.
+        head_dropout: before each layer of the head.
+        adapter_width: of the bottleneck adapters in the blocks; 0 = no adapters.
+        **kwargs: common to all configurations: labels, dtype.
     """
 
     model_type = "slugline_pooled"
@@ -60,7 +60,7 @@ class PooledConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
     def backbone_config(self) -> PretrainedConfig:
-        """The backbone's own configuration."""
+        """Return the configuration of the backbone."""
         values = dict(self.backbone)
         return AutoConfig.for_model(values.pop("model_type"), **values)
 
@@ -69,14 +69,14 @@ class PooledForSequenceClassification(PreTrainedModel):
     """Backbone, pooling over its last hidden states, dropout, head.
 
     Args:
-        config: of the whole.
-        backbone: with its trained weights; made from the configuration, with random weights, when None.
+        config: of the classifier.
+        backbone: with its trained weights; None = build one with random weights from the configuration.
     """
 
     config_class = PooledConfig
     base_model_prefix = "backbone"
     supports_gradient_checkpointing = True
-    #: Losses are computed outside; this tells ``Trainer`` to count the items of an update.
+    #: Losses are computed outside of the model; with this flag ``Trainer`` counts the items of an update.
     accepts_loss_kwargs = True
     _supports_sdpa = True
     _supports_flash_attn = True
@@ -86,12 +86,12 @@ class PooledForSequenceClassification(PreTrainedModel):
         super().__init__(config)
         self.num_labels = config.num_labels
         if backbone is None:
-            # Fused attention is what every architecture that has it chooses by itself; DeBERTa would refuse it.
+            # Architectures choose fused attention themselves if they support it; DeBERTa would refuse the name.
             attention = None if config._attn_implementation == "sdpa" else config._attn_implementation
             backbone = AutoModel.from_config(
                 config.backbone_config(), dtype=torch.float32, attn_implementation=attention
             )
-        # BERT's tanh pooler would be trained by nothing and saved for nothing.
+        # BERT's tanh pooler is not used: it would be saved without having been trained.
         if getattr(backbone, "pooler", None) is not None:
             backbone.pooler = None
         self.backbone = backbone
@@ -105,28 +105,28 @@ class PooledForSequenceClassification(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        ours = [*self.classifier.modules(), getattr(self, "attention_pooling", None)]
-        if isinstance(module, nn.Linear) and any(module is one for one in ours):
+        own_modules = [*self.classifier.modules(), getattr(self, "attention_pooling", None)]
+        if isinstance(module, nn.Linear) and any(module is own for own in own_modules):
             nn.init.normal_(module.weight, std=0.02)
             nn.init.zeros_(module.bias)
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any
     ) -> SequenceClassifierOutput:
-        """Classify.
+        """Compute the logits of texts.
 
         Args:
             input_ids: (B, T) int64.
             attention_mask: (B, T), 1 for tokens and 0 for padding; None = no padding.
-            **kwargs: taken for transformers' sake; what the backbone does not need is not passed on.
+            **kwargs: ignored; transformers passes them.
 
         Returns:
-            Logits (B, K); the loss is the trainer's.
+            Logits (B, K), without a loss.
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
         states = self.backbone(input_ids=input_ids, attention_mask=mask).last_hidden_state
         if self.config.pooling == "attention":
-            pooled = weigh(states, mask, self.attention_pooling(states).squeeze(-1))
+            pooled = weighted_mean(states, mask, self.attention_pooling(states).squeeze(-1))
         else:
             pooled = pool(states, mask, self.config.pooling)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
@@ -136,7 +136,7 @@ class MLP(nn.Module):
     """A head of two layers.
 
     Args:
-        width: of what comes in, and between the layers.
+        width: H, of the input and between the layers.
         classes: K.
         dropout: between the layers.
     """
@@ -146,18 +146,20 @@ class MLP(nn.Module):
         self.hidden, self.dropout, self.output = nn.Linear(width, width), dropout, nn.Linear(width, classes)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(B, H) to (B, K)."""
+        """Compute logits (B, K) of pooled states (B, H)."""
         logits: Tensor = self.output(self.dropout(nn.functional.gelu(self.hidden(pooled))))
         return logits
 
 
-def weigh(states: Tensor, mask: Tensor, scores: Tensor) -> Tensor:
-    """Mean of token states by learnt weights; padding has none (Yang et al. 2016).
+def weighted_mean(states: Tensor, mask: Tensor, scores: Tensor) -> Tensor:
+    """Return the mean of the token states, weighted by the softmax of their scores; padding is ignored.
+
+    This is attention pooling with learned scores (Yang et al. 2016).
 
     Args:
         states: (B, T, H).
         mask: (B, T), 1 for tokens and 0 for padding.
-        scores: (B, T), larger for what counts more.
+        scores: (B, T), larger for tokens with a larger weight.
 
     Returns:
         (B, H).
@@ -167,12 +169,12 @@ def weigh(states: Tensor, mask: Tensor, scores: Tensor) -> Tensor:
 
 
 def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """Token states to one vector a text; padding never counts, on whichever side it stands.
+    """Reduce the token states of each text to one vector; padding on either side is ignored.
 
     Args:
         states: (B, T, H).
         mask: (B, T), 1 for tokens and 0 for padding.
-        pooling: first token, last token, mean or maximum over the tokens; ``attention`` is `weigh`'s.
+        pooling: first token, last token, mean or maximum over the tokens; `weighted_mean` does ``attention``.
 
     Returns:
         (B, H).

@@ -1,7 +1,7 @@
-"""The small decoder that is trained from scratch: a pre-norm transformer with a causal mask, as a `PreTrainedModel`.
+"""The small decoder, which is trained from scratch: a pre-norm transformer with a causal mask, as a `PreTrainedModel`.
 
-Importing this module registers it with the Auto classes, as a backbone and with a head over the vocabulary. As a
-classifier it is a backbone like any other: see `slugline.models.architectures.pooled`.
+Importing this module registers the small decoder with the Auto classes, as a backbone and with a head over the
+vocabulary. `slugline.models.architectures.pooled` adds a classification head as to any other backbone.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput
 
 Positions = Literal["sinusoidal", "rotary", "learned"]
 
-#: Wavelengths of positions reach up to 2 pi times this (Vaswani et al. 2017; Su et al. 2021).
-LONGEST_WAVE = 10_000.0
+#: Longest wavelength of position encodings, divided by 2 pi (Vaswani et al. 2017; Su et al. 2021).
+LONGEST_WAVELENGTH = 10_000.0
 
 #: Standard deviation of random weights.
-SPREAD = 0.02
+INITIAL_STD = 0.02
 
 
 class ScratchConfig(PretrainedConfig):
@@ -34,11 +34,11 @@ class ScratchConfig(PretrainedConfig):
         num_hidden_layers: blocks.
         num_attention_heads: heads of each block; divides the width.
         intermediate_size: width inside a block's feed-forward layer.
-        positions: how a token's place is told.
-        max_position_embeddings: longest text with learned positions, in tokens; the others know no bound.
+        positions: kind of position encoding.
+        max_position_embeddings: tokens of the longest text, for learned positions; the other kinds have no limit.
         dropout: of states.
         attention_dropout: of attention weights.
-        **kwargs: what every configuration takes: the padding token, dtype.
+        **kwargs: common to all configurations: the padding token, dtype.
     """
 
     model_type = "slugline_scratch"
@@ -85,11 +85,11 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(config.hidden_size, config.hidden_size)
 
     def forward(self, states: Tensor, allowed: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
-        """Attend.
+        """Compute the attention.
 
         Args:
             states: (B, T, H).
-            allowed: (B, 1, T, T) bool, which position may look at which.
+            allowed: (B, 1, T, T) bool, as `causal_mask` returns it.
             rotation: cosines and sines (B, 1, T, H / heads) for rotary positions, or None.
 
         Returns:
@@ -113,7 +113,7 @@ class SelfAttention(nn.Module):
 
 
 class Block(GradientCheckpointingLayer):
-    """Attention and a feed-forward layer, each behind a norm and beside a residual connection (Xiong et al. 2020).
+    """Attention and a feed-forward layer, each after a norm and with a residual connection (Xiong et al. 2020).
 
     Args:
         config: of the decoder.
@@ -129,7 +129,7 @@ class Block(GradientCheckpointingLayer):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, states: Tensor, allowed: Tensor, rotation: tuple[Tensor, Tensor] | None) -> Tensor:
-        """One block; arguments as of `SelfAttention.forward`."""
+        """Transform states; the arguments are those of `SelfAttention.forward`."""
         states = states + self.dropout(self.attention(self.attention_norm(states), allowed, rotation))
         inner = functional.gelu(self.feed_forward_up(self.feed_forward_norm(states)))
         summed: Tensor = states + self.dropout(self.feed_forward_down(inner))
@@ -137,7 +137,7 @@ class Block(GradientCheckpointingLayer):
 
 
 class ScratchPreTrainedModel(PreTrainedModel):
-    """What backbone and language model have in common."""
+    """Base class of the backbone and the language model."""
 
     config_class = ScratchConfig
     base_model_prefix = "decoder"
@@ -147,17 +147,17 @@ class ScratchPreTrainedModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=SPREAD)
+            nn.init.normal_(module.weight, std=INITIAL_STD)
             nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Embedding):
-            nn.init.normal_(module.weight, std=SPREAD)
+            nn.init.normal_(module.weight, std=INITIAL_STD)
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
 
 
 class ScratchModel(ScratchPreTrainedModel):
-    """The backbone: tokens to states.
+    """The backbone, which computes the states of tokens.
 
     Args:
         config: of the decoder.
@@ -174,40 +174,41 @@ class ScratchModel(ScratchPreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> BaseModelOutput:
-        """Tokens to states. Positions are counted over tokens alone, so padding on either side changes nothing.
+        """Compute the states of tokens. Positions count tokens only, so that padding on either side changes nothing.
 
         Args:
             input_ids: (B, T) int64.
             attention_mask: (B, T), 1 for tokens and 0 for padding; None = no padding.
-            **kwargs: taken for transformers' sake.
+            **kwargs: ignored; transformers passes them.
 
         Returns:
-            ``last_hidden_state`` (B, T, H), normed.
+            ``last_hidden_state`` (B, T, H), after the last norm.
         """
         mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        places = (mask.cumsum(dim=1) - 1).clamp(min=0)
-        states, rotation = self._embed(input_ids, places)
-        allowed = may_look(mask)
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)
+        states, rotation = self._embed(input_ids, positions)
+        allowed = causal_mask(mask)
         for block in self.blocks:
             states = block(states, allowed, rotation)
         return BaseModelOutput(last_hidden_state=self.norm(states))
 
-    def _embed(self, input_ids: Tensor, places: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """States (B, T, H) before the first block, and the rotation that rotary positions need."""
+    def _embed(self, input_ids: Tensor, positions: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """States (B, T, H) before the first block, and the cosines and sines of rotary positions."""
         config, rotation = self.config, None
         embedded = self.embedding(input_ids)
         if config.positions == "learned":
-            embedded = embedded + self.position_embedding(places)
+            embedded = embedded + self.position_embedding(positions)
         states = embedded * math.sqrt(config.hidden_size)
         if config.positions == "sinusoidal":
-            angles = wave_angles(places.shape[1], config.hidden_size, places.device)
+            angles = position_angles(positions.shape[1], config.hidden_size, positions.device)
             table = torch.cat([angles.sin(), angles.cos()], dim=1)[:, : config.hidden_size]
-            # As loud as the words, not louder.
-            states = states + table[places] * SPREAD * math.sqrt(2 * config.hidden_size)
+            # The scale of the token embeddings, so that positions do not dominate.
+            states = states + table[positions] * INITIAL_STD * math.sqrt(2 * config.hidden_size)
         elif config.positions == "rotary":
-            angles = wave_angles(places.shape[1], config.hidden_size // config.num_attention_heads, places.device)
-            twice = torch.cat([angles, angles], dim=1)[places].unsqueeze(1)
-            rotation = (twice.cos(), twice.sin())
+            head_width = config.hidden_size // config.num_attention_heads
+            angles = position_angles(positions.shape[1], head_width, positions.device)
+            table = torch.cat([angles, angles], dim=1)[positions].unsqueeze(1)
+            rotation = (table.cos(), table.sin())
         return self.dropout(states), rotation
 
 
@@ -218,7 +219,7 @@ class ScratchForCausalLM(ScratchPreTrainedModel):
         config: of the decoder.
     """
 
-    _tied_weights_keys = {"lm_head.weight": "decoder.embedding.weight"}  # noqa: RUF012  # as transformers has it
+    _tied_weights_keys = {"lm_head.weight": "decoder.embedding.weight"}  # noqa: RUF012  # name and type of transformers
 
     def __init__(self, config: ScratchConfig) -> None:
         super().__init__(config)
@@ -227,16 +228,16 @@ class ScratchForCausalLM(ScratchPreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
-        if module is not self.lm_head:  # the embeddings' weights are its own
+        if module is not self.lm_head:  # its weights are those of the embeddings
             super()._init_weights(module)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **kwargs: Any) -> CausalLMOutput:
-        """Tokens to logits of the token that follows each.
+        """Compute the logits of the token after each position.
 
         Args:
             input_ids: (B, T) int64.
             attention_mask: (B, T), 1 for tokens and 0 for padding; None = no padding.
-            **kwargs: taken for transformers' sake.
+            **kwargs: ignored; transformers passes them.
 
         Returns:
             ``logits`` (B, T, V).
@@ -245,38 +246,40 @@ class ScratchForCausalLM(ScratchPreTrainedModel):
         return CausalLMOutput(logits=self.lm_head(states))
 
 
-def may_look(mask: Tensor) -> Tensor:
-    """Which position may look at which: back, at tokens; at itself always, so that padding has something to look at.
+def causal_mask(mask: Tensor) -> Tensor:
+    """Return the pairs of positions between which attention is allowed.
+
+    Each position attends to earlier tokens and to itself; padding too, so that no row of the mask is empty.
 
     Args:
         mask: (B, T), 1 for tokens and 0 for padding.
 
     Returns:
-        (B, 1, T, T) bool.
+        (B, 1, T, T) bool: the query's position, then the key's.
     """
     length = mask.shape[1]
-    back = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
+    earlier = torch.ones(length, length, dtype=torch.bool, device=mask.device).tril()
     itself = torch.eye(length, dtype=torch.bool, device=mask.device)
-    return ((back & mask.bool().unsqueeze(1)) | itself).unsqueeze(1)
+    return ((earlier & mask.bool().unsqueeze(1)) | itself).unsqueeze(1)
 
 
-def wave_angles(length: int, width: int, device: torch.device) -> Tensor:
-    """Places times frequencies.
+def position_angles(length: int, width: int, device: torch.device) -> Tensor:
+    """Return positions times frequencies.
 
     Args:
         length: T.
-        width: of what the positions are told to.
-        device: where the result is needed.
+        width: of the states, or of an attention head for rotary positions.
+        device: of the result.
 
     Returns:
         (T, width / 2, rounded up) in radians.
     """
     exponents = torch.arange(0, width, 2, device=device, dtype=torch.float32) / width
-    return torch.arange(length, device=device, dtype=torch.float32).unsqueeze(1) / LONGEST_WAVE**exponents
+    return torch.arange(length, device=device, dtype=torch.float32).unsqueeze(1) / LONGEST_WAVELENGTH**exponents
 
 
 def rotate(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Turn pairs of components by angles that grow with the place (Su et al. 2021).
+    """Rotate pairs of components by angles proportional to the position (Su et al. 2021).
 
     Args:
         states: (B, heads, T, D).
@@ -287,8 +290,8 @@ def rotate(states: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
         (B, heads, T, D).
     """
     first, second = states.chunk(2, dim=-1)
-    turned = states * cosines + torch.cat([-second, first], dim=-1) * sines
-    return turned.to(states.dtype)
+    rotated = states * cosines + torch.cat([-second, first], dim=-1) * sines
+    return rotated.to(states.dtype)
 
 
 AutoConfig.register(ScratchConfig.model_type, ScratchConfig)

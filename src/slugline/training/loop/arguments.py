@@ -1,6 +1,6 @@
-"""What ``Trainer`` is told: recipe keys as ``TrainingArguments``, and what of them is free to set.
+"""``TrainingArguments`` of a recipe, and checks of ``[train.arguments]``.
 
-The table below stands between two owners of one setting: what a recipe key stands for cannot be set a second time.
+An argument that a recipe key sets cannot also be set in ``[train.arguments]``: `OWNED_ARGUMENTS` lists these arguments.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from slugline.training.runtime import Runtime
 
-#: Names of ``TrainingArguments`` that recipe keys stand for, or on which exactness and resumption rest.
+#: Argument that cannot be set -> the recipe key or option to use instead; empty for values that exact and resumable
+#: training depends on.
 OWNED_ARGUMENTS = {
     "output_dir": "--run-dir",
     "seed": "seed",
@@ -65,13 +66,13 @@ OWNED_ARGUMENTS = {
 
 
 def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse names in ``[train.arguments]`` that do not exist, or that the recipe owns.
+    """Refuse arguments that do not exist, that the recipe sets elsewhere, or whose values are invalid.
 
     Args:
-        arguments: of the recipe.
+        arguments: ``[train.arguments]`` of the recipe.
 
     Raises:
-        RecipeError: names the argument and what to use instead.
+        RecipeError: names the argument and the key to use instead.
     """
     if not arguments:
         return
@@ -82,11 +83,11 @@ def check_arguments(arguments: dict[str, Any]) -> None:
         if name in OWNED_ARGUMENTS:
             instead = OWNED_ARGUMENTS[name]
             raise RecipeError(
-                f"train.arguments.{name} is not free to set.",
-                hint=f"Use {instead} instead." if instead else "Exact training and resumption rest on its value.",
+                f"train.arguments.{name} cannot be set.",
+                hint=f"Use {instead} instead." if instead else "Exact and resumable training depends on its value.",
             )
         if name not in known:
-            raise RecipeError(f"train.arguments.{name} is no argument of TrainingArguments.{nearest(name, known)}")
+            raise RecipeError(f"train.arguments.{name} is not an argument of TrainingArguments.{nearest(name, known)}")
     try:
         TrainingArguments(output_dir="unused", use_cpu=True, **arguments)
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
@@ -95,16 +96,16 @@ def check_arguments(arguments: dict[str, Any]) -> None:
 
 
 def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs: float) -> TrainingArguments:
-    """What ``Trainer`` is told; the rest the trainer does itself.
+    """Build the arguments of ``Trainer``.
 
     Args:
         recipe: complete.
-        runtime: as prepared.
+        runtime: prepared.
         folder: for checkpoints.
-        epochs: of the whole training.
+        epochs: number of epochs of the whole training.
 
     Returns:
-        The arguments, those of ``[train.arguments]`` merged in.
+        The arguments, including those of ``[train.arguments]``.
     """
     from transformers import TrainingArguments
 
@@ -134,13 +135,13 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_num_workers=runtime.profile.workers,
-        # Trackers are callbacks of ours: one that fails must not end the training.
+        # `TrackerCallback` calls the trackers instead, because an error of a tracker must not end the training.
         report_to="none",
         run_name=recipe.name,
         **({"project": "slugline"} | section.arguments),
     )
     if arguments.n_gpu > 1:
-        # Several GPUs in one process would be torch's DataParallel, which splits an update behind our back.
-        # More than one GPU is used by starting one process for each.
+        # With several GPUs in one process, Trainer would use DataParallel, which splits an update a second time. To use
+        # several GPUs, start one process for each.
         arguments._n_gpu = 1
     return arguments

@@ -176,17 +176,17 @@ class HistoryWriter(TrainerCallback):
         **_: Any,
     ) -> None:
         """Losses of the last updates, or an evaluation, were logged."""
-        place = {"step": state.global_step, "epoch": round(state.epoch or 0.0, 4)}
+        position = {"step": state.global_step, "epoch": round(state.epoch or 0.0, 4)}
         evaluated = {name.removeprefix("eval_"): value for name, value in logs.items() if name.startswith("eval_")}
         if evaluated:
-            self.run.append_history(place | {"validation": evaluated})
+            self.run.append_history(position | {"validation": evaluated})
             shown = ", ".join(
                 form.format(evaluated[name]) for name, form in LOGGED_METRICS.items() if name in evaluated
             )
-            logger.info("epoch %.2f: validation %s", place["epoch"], shown)
+            logger.info("epoch %.2f: validation %s", position["epoch"], shown)
         elif "loss" in logs:
             self.run.append_history(
-                place | _finite(logs) | self.train_metrics.scores() | {"examples_per_second": self._speed()}
+                position | _finite(logs) | self.train_metrics.scores() | {"examples_per_second": self._speed()}
             )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

@@ -1,8 +1,8 @@
 """Checkpoints: sealed once complete, limited in number, with everything that resuming needs.
 
-transformers' ``Trainer`` writes weights, optimizer, schedule and random states. `Progress` is what it does not write. The
-seal, written last, lists every file with its checksum. A checkpoint without a seal, or whose files differ from it, is
-incomplete or damaged, and is skipped.
+transformers' ``Trainer`` writes weights, optimizer, schedule and random states; `Progress` is the rest of the state.
+The seal, written last, lists every file with its checksum. A checkpoint without a seal, or with files that differ from
+the seal, is incomplete or damaged, and is skipped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Progress:
     Args:
         limits: of a forward pass; halved when memory runs out.
         best_value: best value on validation of the metric that selects; None before the first evaluation.
-        best_step: update after which it was measured.
+        best_step: update after which the best value was measured.
         stale: number of evaluations since then, all without improvement.
         stopped: True after early stopping; a resumed run does not continue training.
         real_tokens: tokens processed.
@@ -60,7 +60,9 @@ class Progress:
     def read(cls, checkpoint: Path) -> Progress:
         """Read the progress stored in a checkpoint."""
         values = json.loads(CheckpointLayout(checkpoint).progress.read_text(encoding="utf-8"))
-        return cls(**values | {"limits": BatchLimits(**values["limits"])})
+        # Checkpoints of earlier versions have the limits as two entries.
+        limits = values.pop("limits", None) or {"max_pieces": values.pop("rows"), "max_tokens": values.pop("tokens")}
+        return cls(**values, limits=BatchLimits(**limits))
 
     def write(self, checkpoint: Path) -> None:
         """Store the progress in a checkpoint."""

@@ -1,4 +1,4 @@
-"""`Method`: loss, learning rates and regularisation of a training, as far as ``TrainingArguments`` has no setting for."""
+"""`Method`: loss, learning rates and regularisation that ``TrainingArguments`` has no setting for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def forward_texts(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, T
 
 @dataclass(frozen=True)
 class Method:
-    """How the weights are changed, beyond the settings of ``TrainingArguments``.
+    """Loss, learning rates and regularisation of one training.
 
     Args:
         loss: logits (N, K) and targets (N,) to losses (N,).

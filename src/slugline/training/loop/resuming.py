@@ -20,7 +20,7 @@ from slugline.training.loop.checkpoints import (
 from slugline.training.loop.session import logger
 from slugline.training.runtime import Runtime
 
-#: No limit, for the half of the micro-batch settings that the user did not give.
+#: No limit, for the micro-batch setting that the recipe does not have.
 UNLIMITED = 2**31
 
 
@@ -49,7 +49,7 @@ def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
 def _require_checkpoint(run: Run, checkpoint: Path) -> Path:
     """The requested checkpoint, with its path inside the run folder."""
     found = [path for path in checkpoints_in(run.layout.checkpoints) if path.resolve() == checkpoint.resolve()]
-    fault = "is not a checkpoint of " + str(run.path)
+    fault = f"is not a checkpoint of {run.path}"
     if found and not is_sealed(found[0]):
         fault = "is incomplete or damaged"
     elif found and not has_best_checkpoint(found[0]):
@@ -60,7 +60,7 @@ def _require_checkpoint(run: Run, checkpoint: Path) -> Path:
 
 
 def load_progress(start: Path | None, section: TrainSection, runtime: Runtime) -> Progress:
-    """Load the progress of a checkpoint, or make that of a new training with the limits of recipe or profile.
+    """Load the progress of a checkpoint; for a new training, create one with the limits of the recipe or the profile.
 
     Args:
         start: from `resume_point`.
@@ -73,7 +73,7 @@ def load_progress(start: Path | None, section: TrainSection, runtime: Runtime) -
     given = BatchLimits(section.micro_batch_size or UNLIMITED, section.micro_batch_tokens or UNLIMITED)
     if start is not None:
         progress = Progress.read(start)
-        # A recipe with smaller limits applies; limits that were halved for lack of memory stay.
+        # Smaller limits in the recipe apply; limits that were halved when memory ran out are not raised.
         progress.limits = progress.limits.lowered_to(given)
         return progress
     if not section.micro_batch_size and not section.micro_batch_tokens:

@@ -1,7 +1,7 @@
 """`TrainingSession` and `run_training`: what fine-tuning and pre-training have in common.
 
-They differ in their batches, their loss and their metrics. Where training starts, its callbacks, its checkpoints and the
-selection of the best weights are the same.
+They differ in their batches, their loss and their metrics. The start or resumption of training, its callbacks, its
+checkpoints and the selection of the best weights are the same.
 """
 
 from __future__ import annotations
@@ -28,12 +28,7 @@ from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, updates_between
-from slugline.training.loop.checkpoints import (
-    CheckpointKeeper,
-    Progress,
-    is_sealed,
-    step_of,
-)
+from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, step_of
 from slugline.training.loop.method import Method
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.loop.trainer import ClassifierTrainer
@@ -61,7 +56,7 @@ class TrainingSession:
         examples: rows per epoch.
         tokens: tokens per epoch, without padding.
         progress: from the checkpoint, or of a new training.
-        train_metrics: of the predictions on training rows.
+        train_metrics: running metrics on the training rows.
         start: the checkpoint to resume from, or None.
     """
 
@@ -106,11 +101,11 @@ class TrainingSession:
 def prepare(recipe: Recipe, run: Run, texts: Callable[[], Sequence[str]]) -> tuple[Runtime, PreTrainedTokenizerBase]:
     """Prepare hardware and tokenizer, and seed all random numbers.
 
-    To be called before the model is built: the seed determines the weights of a new head.
+    Call it before the model is built: the seed determines the weights of a new head.
 
     Args:
         recipe: complete.
-        run: open for writing; gets the settings of the hardware into its manifest.
+        run: open for writing; its manifest receives the settings of the hardware.
         texts: returns the training texts; called only if a tokenizer is trained.
 
     Returns:
@@ -217,7 +212,7 @@ def _average(session: TrainingSession) -> WeightAverage | None:
 def _callbacks(
     session: TrainingSession, average: WeightAverage | None, advance: Callable[[int], None], *, updates_per_epoch: int
 ) -> list[TrainerCallback]:
-    """All callbacks. The average comes first, since others evaluate it; the keeper last, since it seals their files."""
+    """All callbacks: the average first, because others evaluate it; the keeper last, because it seals their files."""
     section, progress = session.recipe.train, session.progress
     schedule = EvaluationSchedule(
         progress,

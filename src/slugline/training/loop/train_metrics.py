@@ -43,7 +43,7 @@ class RunningConfusion:
 
 
 class RunningAccuracy(RunningConfusion):
-    """Counts only correct predictions, for vocabularies, whose confusion matrix would be too large."""
+    """Counts only correct predictions: in pre-training, the confusion matrix of the vocabulary would be too large."""
 
     def __init__(self) -> None:
         super().__init__(n_classes=0)

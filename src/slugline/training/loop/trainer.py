@@ -1,8 +1,8 @@
 """The training loop: transformers' ``Trainer`` with six public methods replaced.
 
-One batch of the loader is one update of the weights. ``gradient_accumulation_steps`` stays 1, and `training_step` divides
-the update into forward passes. This makes gradient accumulation exact, bounds the tokens of a pass, allows recovery
-from exhausted memory, and gives every epoch the same number of updates.
+One batch of the loader is one update of the weights. ``gradient_accumulation_steps`` stays 1, and `training_step`
+divides the update into forward passes. This makes gradient accumulation exact, bounds the tokens of a pass, allows
+recovery from exhausted memory, and gives every epoch the same number of updates.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ SCHEDULES = {
     "one_cycle": SchedulerType.CONSTANT,
 }
 
-
 #: Entries of an optimizer's parameter groups that recipe and schedule set.
 RATES = ("lr", "initial_lr", "max_lr", "min_lr", "weight_decay", "betas", "eps")
 
@@ -56,7 +55,7 @@ class ClassifierTrainer(Trainer):
         loader: one batch is one update.
         method: loss and rates.
         progress: state of the training; updated.
-        train_metrics: of the predictions on training rows; updated.
+        train_metrics: running metrics on the training rows; updated.
         score: evaluates the model on validation; returns metrics by name.
         callbacks: of ``Trainer``.
         tokenizer: saved with every checkpoint.
@@ -92,7 +91,7 @@ class ClassifierTrainer(Trainer):
         self.add_callback(_RestoreRatesOnResume(self))
 
     def get_train_dataloader(self) -> UpdateLoader:
-        """Return our own loader; ``accelerator.prepare`` would lose the epoch on resuming and repeat rows."""
+        """Return the loader itself; ``accelerator.prepare`` would lose the epoch on resuming and repeat rows."""
         return self.loader
 
     def compute_loss(
@@ -122,7 +121,7 @@ class ClassifierTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """Run the forward and backward passes of one update; with halved limits each time memory runs out.
+        """Run the forward and backward passes of one update; each time memory runs out, again with halved limits.
 
         Args:
             model: as prepared by accelerate.
@@ -135,7 +134,7 @@ class ClassifierTrainer(Trainer):
         Raises:
             TrainingError: the loss is not finite, or a single example does not fit into memory.
         """
-        counted = len(self.train_metrics.cells)
+        n_cells = len(self.train_metrics.cells)
         while True:
             try:
                 loss = self._accumulate(model, inputs, num_items_in_batch)
@@ -149,7 +148,7 @@ class ClassifierTrainer(Trainer):
                         hint="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
                         "or model.gradient_checkpointing=true.",
                     ) from error
-            del self.train_metrics.cells[counted:]
+            del self.train_metrics.cells[n_cells:]
             self._halve(model, inputs)  # after the except clause, because its traceback holds the tensors
         if not math.isfinite(loss.item()):
             raise diverged(f"the loss is {loss.item()}", self.state.global_step + 1)
@@ -195,9 +194,9 @@ class ClassifierTrainer(Trainer):
             The optimizer; its first group belongs to the base, and its rate is logged.
         """
         if self.optimizer is None:
-            chosen = self.network if model is None else model
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, self.network)
-            self.optimizer = optimizer_class(self._parameter_groups(chosen), **options)
+            groups = self._parameter_groups(self.network if model is None else model)
+            self.optimizer = optimizer_class(groups, **options)
         return self.optimizer
 
     def _parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -286,18 +285,18 @@ def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
     return {name: group[name] for name in RATES if name in group}
 
 
-def diverged(what: str, update: int) -> TrainingError:
+def diverged(problem: str, update: int) -> TrainingError:
     """Return the error for weights or losses that are not finite.
 
     Args:
-        what: is not finite.
-        update: in which it was found, counted from 1.
+        problem: beginning of the message.
+        update: number of the update, from 1.
 
     Returns:
-        To be raised.
+        The error, to be raised.
     """
     return TrainingError(
-        f"{what} in update {update}; the last checkpoint is intact.",
+        f"{problem} in update {update}; the last checkpoint is intact.",
         hint="Most likely the learning rate is too high: try a train.learning_rate 3 times lower (with --resume "
         "--accept-changes), train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a shorter "
         "data.max_length, or train.precision=fp32.",

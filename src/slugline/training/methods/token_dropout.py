@@ -1,4 +1,4 @@
-"""Token dropout: in each training pass other tokens of a text are hidden from the model (Iyyer et al. 2015)."""
+"""Token dropout: each forward pass in training masks a random share of the tokens (Iyyer et al. 2015)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from torch import Tensor
 
 
 def drop_tokens(mask: Tensor, share: float) -> Tensor:
-    """Treat some tokens as padding.
+    """Mask random tokens, so that the model treats them as padding.
 
-    The first and the last token of a text stay: special tokens stand there, and some heads read nothing else.
+    The first and the last token of a text are kept: they can be special tokens, and some heads read only one of them.
 
     Args:
         mask: (B, T), 1 for tokens and 0 for padding.
-        share: of the other tokens that are hidden, each by itself; drawn from torch's global generator, whose state
-            checkpoints hold.
+        share: probability with which each of the other tokens is masked; drawn from torch's global generator, whose
+            state is part of each checkpoint.
 
     Returns:
-        (B, T), 1 for tokens that are seen.
+        (B, T), 1 for tokens that are kept.
     """
-    place, length = mask.cumsum(dim=1), mask.sum(dim=1, keepdim=True)
-    stays = (place == 1) | (place == length) | (torch.rand(mask.shape, device=mask.device) >= share)
-    return mask * stays
+    number, length = mask.cumsum(dim=1), mask.sum(dim=1, keepdim=True)
+    kept = (number == 1) | (number == length) | (torch.rand(mask.shape, device=mask.device) >= share)
+    return mask * kept

@@ -1,4 +1,4 @@
-"""What trackers are told: transformers' own integrations behind one callback, which training outlives in any case."""
+"""`TrackerCallback`: the integrations of transformers behind one callback; their errors do not end the training."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class TrackerCallback(TrainerCallback):
-    """Passes on to the integrations what happens; one that fails is given up.
+    """Passes events to the integrations, and disables an integration that fails.
 
     Args:
-        run: that is trained; its manifest says which trackers held out.
+        run: open for writing; its manifest lists the trackers that have not failed.
         names: of `TRACKERS`.
     """
 
@@ -32,36 +32,36 @@ class TrackerCallback(TrainerCallback):
             try:
                 with redirect_stdout(StringIO()):
                     self.callbacks[name] = INTEGRATION_TO_CALLBACK[name]()
-            except Exception as error:  # whatever a tracker raises, training goes on
+            except Exception as error:  # an error of a tracker must not end the training
                 self._disable(name, error)
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
-        """Training begins, or goes on."""
-        self._notify("on_train_begin", args, state, control, **on)
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kw: Any) -> None:
+        """Training starts or resumes."""
+        self._notify("on_train_begin", args, state, control, **kw)
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
-        """Something was logged: losses of the last updates, or an evaluation."""
-        self._notify("on_log", args, state, control, **on)
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kw: Any) -> None:
+        """Losses of the last updates, or an evaluation, were logged."""
+        self._notify("on_log", args, state, control, **kw)
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
-        """A checkpoint has just been written."""
-        self._notify("on_save", args, state, control, **on)
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kw: Any) -> None:
+        """A checkpoint was written."""
+        self._notify("on_save", args, state, control, **kw)
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **on: Any) -> None:
-        """Training is over."""
-        self._notify("on_train_end", args, state, control, **on)
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kw: Any) -> None:
+        """Training has ended."""
+        self._notify("on_train_end", args, state, control, **kw)
 
-    def _notify(self, event: str, *passed: Any, **on: Any) -> None:
+    def _notify(self, event: str, *arguments: Any, **kw: Any) -> None:
         for name, callback in list(self.callbacks.items()):
             try:
-                # Trackers greet their users on stdout, which belongs to results.
+                # Trackers print greetings to stdout, which is for results only.
                 with redirect_stdout(StringIO()):
-                    getattr(callback, event)(*passed, **on)
-            except Exception as error:  # whatever a tracker raises, training goes on
+                    getattr(callback, event)(*arguments, **kw)
+            except Exception as error:  # an error of a tracker must not end the training
                 self._disable(name, error)
 
     def _disable(self, name: str, error: Exception) -> None:
         self.callbacks.pop(name, None)
-        logger.warning("%s failed and is given up; training goes on: %s.", name, first_line(error))
-        left = [other for other in self.run.manifest["trackers"] if other != name]
-        self.run.update_manifest({"tracked": bool(left), "trackers": left})
+        logger.warning("%s failed and is disabled; training continues: %s.", name, first_line(error))
+        working = [other for other in self.run.manifest["trackers"] if other != name]
+        self.run.update_manifest({"tracked": bool(working), "trackers": working})

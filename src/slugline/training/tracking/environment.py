@@ -1,7 +1,7 @@
-"""Where trackers write: everything stays on this machine, below the run folder, unless the user's environment says so.
+"""Environment of experiment trackers: they write into the run folder, unless the user's environment variables differ.
 
-`check_trackers` asks before any data is read; `tracking` sets the stage for one training and clears it afterwards. What
-trackers are told during training stands in `slugline.training.tracking.callback`.
+`check_trackers` is called before any data is read. `tracking` sets environment variables for one training and restores
+them afterwards. `slugline.training.tracking.callback` passes the events of the training to the trackers.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Setup:
-    """How one tracker is kept on this machine.
+class TrackerSetup:
+    """Environment variables and functions of one tracker.
 
     Args:
-        variables: of the environment, with their values; ``{folder}`` is the run's own folder for tracking.
-        choices: variables by which users say where it logs; with one of them set, those of `offline` are left alone.
-        offline: variables that keep it from the network.
-        is_open: attribute of its package that says whether a run is open; empty where it knows of none.
-        finish: function of its package that closes the run; empty where the integration does.
-        renew: function of its package after which it reads the environment again; ``import`` where that takes a new
-            import.
+        variables: environment variables and their values; ``{folder}`` is the folder for tracking in the run.
+        choices: variables with which users choose where the tracker logs; if one is set, `offline` is not applied.
+        offline: variables that disable access to the network.
+        is_open: attribute of the package that is not None while a run is open; empty if there is none.
+        finish: function of the package that closes a run; empty if the integration closes it.
+        reload: function of the package that makes it read the environment again; ``import`` if the package has to be
+            imported again.
     """
 
     variables: Mapping[str, str]
@@ -43,46 +43,46 @@ class Setup:
     offline: Mapping[str, str] = field(default_factory=dict)
     is_open: str = ""
     finish: str = ""
-    renew: str = ""
+    reload: str = ""
 
 
-#: Name in `train.report_to`, which is also that of the package -> how it is kept on this machine.
+#: Name in ``train.report_to``, which is also the name of the package -> setup.
 TRACKERS = {
-    "tensorboard": Setup({"TENSORBOARD_LOGGING_DIR": "{folder}/tensorboard"}),
-    "wandb": Setup(
-        # Its console capture would stand between us and the terminal.
+    "tensorboard": TrackerSetup({"TENSORBOARD_LOGGING_DIR": "{folder}/tensorboard"}),
+    "wandb": TrackerSetup(
+        # WANDB_CONSOLE: wandb would otherwise capture the output to the terminal.
         {"WANDB_DIR": "{folder}", "WANDB_PROJECT": "slugline", "WANDB_SILENT": "true", "WANDB_CONSOLE": "off"},
         choices=("WANDB_MODE", "WANDB_API_KEY"),
         offline={"WANDB_MODE": "offline"},
         is_open="run",
         finish="finish",
-        renew="teardown",
+        reload="teardown",
     ),
-    "mlflow": Setup(
+    "mlflow": TrackerSetup(
         {"MLFLOW_TRACKING_URI": "sqlite:///{folder}/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true"},
         is_open="active_run",
         finish="end_run",
     ),
-    "trackio": Setup(
+    "trackio": TrackerSetup(
         {"TRACKIO_DIR": "{folder}/trackio"},
         is_open="context_vars.current_run.get",
         finish="finish",
-        renew="import",
+        reload="import",
     ),
 }
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Refuse trackers whose packages are not there.
+    """Refuse trackers whose packages are not installed.
 
     Args:
         names: of `TRACKERS`.
 
     Raises:
-        MissingExtra: names those that are missing.
+        MissingExtra: a package is missing.
     """
     specs = {name: find_spec(name) for name in names}
-    # A folder of that name in the working folder is found too, but it is no package: wandb leaves such folders behind.
+    # find_spec also finds a folder of this name in the working folder, without an origin; wandb creates such folders.
     missing = [name for name, spec in specs.items() if spec is None or spec.origin is None]
     if missing:
         raise MissingExtra(f"train.report_to = {missing}", extra="track")
@@ -90,12 +90,12 @@ def check_trackers(names: Sequence[str]) -> None:
 
 @contextmanager
 def tracking(run: Run, names: Sequence[str]) -> Iterator[None]:
-    """Let trackers write below the run folder for as long as one training takes.
+    """Make trackers write into the run folder during one training.
 
-    What the user has set in the environment is left alone, and so are runs of a tracker that were open before.
+    Variables that the user has set are not changed. Runs of a tracker that were open before are not closed.
 
     Args:
-        run: that is trained.
+        run: open for writing.
         names: of `TRACKERS`, checked.
 
     Yields:
@@ -108,24 +108,24 @@ def tracking(run: Run, names: Sequence[str]) -> Iterator[None]:
     folder = run.layout.tracking.resolve()
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    ours = [name for name in names if not _is_open(name)]
+    idle = [name for name in names if not _is_open(name)]
     variables = _variables(names, folder)
     os.environ.update(variables)
-    for name in ours:
-        _renew(name)
+    for name in idle:
+        _reload(name)
     try:
         yield
     finally:
-        for name in filter(_is_open, ours):
+        for name in filter(_is_open, idle):
             _call(name, TRACKERS[name].finish)
         for variable in variables:
             os.environ.pop(variable, None)
-        for name in ours:
-            _renew(name)
+        for name in idle:
+            _reload(name)
 
 
 def _variables(names: Sequence[str], folder: Path) -> dict[str, str]:
-    """What to set: nothing that the user has set."""
+    """Environment variables to set, without those that the user has set."""
     variables: dict[str, str] = {}
     for tracker in (TRACKERS[name] for name in names):
         variables |= tracker.variables
@@ -135,7 +135,7 @@ def _variables(names: Sequence[str], folder: Path) -> dict[str, str]:
 
 
 def _is_open(name: str) -> bool:
-    """Whether a run of this tracker is open already; a package that nobody has imported has none."""
+    """True if a run of this tracker is open; a package that is not imported has none."""
     value: Any = sys.modules.get(name)
     if value is None or not TRACKERS[name].is_open:
         return False
@@ -144,26 +144,26 @@ def _is_open(name: str) -> bool:
     return (value() if callable(value) else value) is not None
 
 
-def _renew(name: str) -> None:
-    """Let a tracker read the environment again, which it does once and for all otherwise."""
-    if name not in sys.modules or not TRACKERS[name].renew:
+def _reload(name: str) -> None:
+    """Make a tracker read the environment again; otherwise it reads it only once."""
+    if name not in sys.modules or not TRACKERS[name].reload:
         return
-    if TRACKERS[name].renew != "import":
-        _call(name, TRACKERS[name].renew)
+    if TRACKERS[name].reload != "import":
+        _call(name, TRACKERS[name].reload)
         return
     for module in [module for module in sys.modules if module.partition(".")[0] == name]:
         del sys.modules[module]
 
 
 def _call(name: str, function: str) -> None:
-    """Call a function of a tracker's package, which keeps its greetings and its failures for itself."""
+    """Call a function of a tracker's package; its output is discarded, its exceptions are logged."""
     try:
         with redirect_stdout(StringIO()):
             getattr(sys.modules[name], function)()
-    except Exception as error:  # whatever a tracker raises, training goes on
+    except Exception as error:  # an error of a tracker must not end the training
         logger.warning("%s.%s failed: %s.", name, function, first_line(error))
 
 
 def first_line(error: Exception) -> str:
-    """What went wrong, short enough for a line of the log."""
+    """Return the first line of an error's message, for the log."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

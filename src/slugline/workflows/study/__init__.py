@@ -1,4 +1,13 @@
-"""A grid of overrides and seeds over one recipe: what calls `train` many times, and chooses."""
+"""Studies: one recipe trained with many settings and seeds; the best setting is chosen on validation.
+
+```text
+schema.py            StudyFile: the keys of a study file
+plan.py              read_study: steps, settings, and members with their recipes
+runner.py            run_study: trains the members, chooses a setting, scores it on test
+results.py           StudyResult: members, settings over their seeds, ranking; study.json
+learning_curves.py   scores by number of training rows
+```
+"""
 
 from slugline.workflows.study.runner import run_study
 

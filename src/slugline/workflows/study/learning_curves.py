@@ -1,4 +1,4 @@
-"""Learning curves: what the settings of a study reach with few training rows and with many."""
+"""Learning curves of a study: scores of its settings by number of training rows."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from slugline.recipe.toml import to_toml
 from slugline.run.run import Run
 from slugline.workflows.study.results import SettingResult
 
-#: The key that is varied along a learning curve.
+#: The key that varies along a learning curve.
 ROWS = "data.max_train_examples"
 
 
 def learning_curves(settings: Sequence[SettingResult], metric: str) -> dict[str, list[tuple[int, float]]]:
-    """Points of every curve that a study has: the settings of a step, one for each number of training rows.
+    """Return the points of all learning curves of a study.
 
-    What else differs between them (few rows may be given more epochs) is no curve of its own, unless it differs at the
-    same number of rows.
+    The settings of a step form one curve, even if other keys vary with the number of rows (few rows may need more
+    epochs). Settings with the same number of rows belong to different curves.
 
     Args:
-        settings: of the study, in its order; those without a complete member have no point.
+        settings: of the study, in its order; settings without a complete member have no point.
         metric: on validation.
 
     Returns:
-        By the name of the curve, (training rows, value) of each seed, by rows; only curves of two numbers
-        of rows or more.
+        By name of the curve: (training rows, value) for each seed, sorted. Curves with a single number of rows are
+        left out.
     """
     curves: dict[str, list[tuple[int, float]]] = {}
     for setting in settings:
@@ -40,7 +40,7 @@ def learning_curves(settings: Sequence[SettingResult], metric: str) -> dict[str,
 
 
 def _name(step: str, overrides: Mapping[str, Any], settings: Sequence[SettingResult]) -> str:
-    """The step, and what else varies within it at the same number of rows."""
+    """The step, and the values of all other keys that vary at the same number of rows."""
     steps = [setting.setting.overrides for setting in settings if setting.setting.step == step]
     others = [other for other in steps if other.get(ROWS) == overrides[ROWS]]
     varied = [key for key in overrides if any(other.get(key) != overrides[key] for other in others)]

@@ -32,11 +32,11 @@ NAME_CHARACTERS = 100
 
 @dataclass(frozen=True)
 class Setting:
-    """What the members of a step that differ only in the seed have in common: one point of its grid.
+    """One point of the grid of a step; its members differ only in the seed.
 
     Args:
         step: name of the step.
-        name: made of what varies within the step: ``learning_rate=2e-05``; empty if nothing varies.
+        name: made of the keys that vary within the step: ``learning_rate=2e-05``; empty if nothing varies.
         overrides: of the step, by dotted key.
     """
 
@@ -46,7 +46,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """``rates/learning_rate=2e-05``, or only the step."""
+        """Step and name: ``rates/learning_rate=2e-05``; only the step if the name is empty."""
         return f"{self.step}/{self.name}" if self.name else self.step
 
     @property
@@ -71,7 +71,7 @@ class Member:
 
     @property
     def title(self) -> str:
-        """``rates/learning_rate=2e-05 seed 13``."""
+        """Title of the setting, and seed: ``rates/learning_rate=2e-05 seed 13``."""
         return f"{self.setting.title} seed {self.recipe.seed}"
 
 
@@ -80,13 +80,13 @@ class Step(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the step: its folder."""
+        """Name of the step, and of its folder."""
 
     def propose(self, results: Sequence[SettingResult]) -> list[Setting]:
         """Return all settings of this step that are known, given the results so far.
 
-        The study trains the settings that are new, and asks again until there are none. Settings that are returned for
-        no results at all are checked before the first member is trained.
+        The study trains the settings that are new and calls this method again, until no setting is new. Settings that
+        are returned for empty results are checked before the first member is trained.
 
         Args:
             results: of all settings of the study that were trained.
@@ -108,7 +108,7 @@ class GridStep:
 
     @property
     def name(self) -> str:
-        """Of the step: its folder."""
+        """Name of the step, and of its folder."""
         return self.section.name
 
     def propose(self, results: Sequence[SettingResult]) -> list[Setting]:
@@ -145,7 +145,7 @@ class Study:
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
-        """Members that are known before any is trained; those of one setting are neighbours."""
+        """Members that are known before training starts; members of one setting follow each other."""
         return self.members_of([setting for step in self.steps for setting in step.propose(())])
 
     def members_of(self, settings: Sequence[Setting]) -> tuple[Member, ...]:
@@ -224,7 +224,7 @@ def assignments(values: Mapping[str, Any]) -> list[str]:
 
 def _written(value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return str(value)  # keeps a leading minus
+        return str(value)  # `_safe` would remove a leading minus
     return _safe(to_toml(value)) or "empty"
 
 
@@ -243,9 +243,9 @@ def _distinct_names(points: Sequence[Overrides]) -> list[str]:
 
 
 def _resolve(path: Path, recipe_path: Path, overrides: Mapping[str, Overrides]) -> dict[str, Recipe]:
-    """The recipes by title; all errors are raised together, each once."""
+    """The recipes by title; all errors are raised together, each of them once."""
     recipes: dict[str, Recipe] = {}
-    wrong: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     hints: dict[str, None] = {}
     for title, values in overrides.items():
         try:
@@ -253,9 +253,9 @@ def _resolve(path: Path, recipe_path: Path, overrides: Mapping[str, Overrides]) 
         except RecipeError as error:
             hints[error.hint] = None
             for line in error.message.splitlines():
-                wrong.setdefault(line, []).append(title)
-    if wrong:
-        lines = (f"{path}, {_listed_titles(titles)}: {line}" for line, titles in wrong.items())
+                errors.setdefault(line, []).append(title)
+    if errors:
+        lines = (f"{path}, {_listed_titles(titles)}: {line}" for line, titles in errors.items())
         raise RecipeError("\n".join(lines), hint="\n".join(filter(None, hints)))
     return recipes
 
@@ -269,7 +269,7 @@ def _resolved(recipe_path: Path, overrides: Overrides) -> Recipe:
     check(recipe)
     evaluation = recipe.evaluation
     if "splits" not in evaluation.model_fields_set:
-        # One of many members is chosen: test must not be used for that.
+        # Test scores must not influence the choice of a setting.
         evaluation = evaluation.model_copy(update={"splits": ["validation"]})
         return recipe.model_copy(update={"evaluation": evaluation})
     if "validation" not in evaluation.splits:

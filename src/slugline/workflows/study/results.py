@@ -1,4 +1,4 @@
-"""What came of a study: members, settings over their seeds, the chosen one. Run folders go in, JSON comes out."""
+"""Results of a study, read from its run folders: members, settings over their seeds, the chosen setting; as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of at least one value."""
+        """Return the spread of at least one value."""
         sd = statistics.stdev(values) if len(values) > 1 else None
         return cls(len(values), statistics.fmean(values), sd, min(values), max(values))
 
@@ -48,15 +48,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class MemberResult:
-    """What became of a member.
+    """State and scores of a member.
 
     Args:
         member: of the study.
         state: of its run.
-        split: that it was judged on: ``validation``, or ``out_of_fold`` where it was cross-validated; empty before.
-        metrics: of that split, the single numbers; empty before the run is complete.
-        seconds: that it took.
-        error: what it failed with.
+        split: of its metrics: ``validation``, or ``out_of_fold`` of a cross-validation; empty until it is complete.
+        metrics: on that split; empty until it is complete.
+        seconds: duration of the run.
+        error: message of a failed run.
     """
 
     member: Member
@@ -68,14 +68,14 @@ class MemberResult:
 
     @classmethod
     def of(cls, member: Member, *, error: str = "") -> MemberResult:
-        """What stands in the member's folder.
+        """Read the run folder of a member.
 
         Args:
             member: of the study.
-            error: of an attempt that left no folder behind.
+            error: of an attempt that left no folder.
 
         Returns:
-            The result as it is now.
+            The present result.
         """
         run = Run(member.path)
         state: State = "failed" if error else run.state
@@ -88,7 +88,7 @@ class MemberResult:
         return cls(member, state, split, {name: metrics[split][name] for name in METRICS}, seconds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "step": self.member.setting.step,
             "setting": self.member.setting.title,
@@ -116,24 +116,24 @@ class SettingResult:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every seed is; others cannot be chosen."""
+        """True if all its members are complete; only then the setting can be chosen."""
         return all(member.state == "complete" for member in self.members)
 
     @property
     def state(self) -> str:
-        """``complete``, or how many are in which state."""
+        """State of all members; if they differ, the number of members in each state."""
         states = [member.state for member in self.members]
         if len(set(states)) == 1:
             return states[0]
         return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
     def spread(self, metric: str) -> Spread | None:
-        """A metric on validation over the seeds that are complete; None where there are none."""
+        """Return the spread of a metric on validation over the complete members; None if there are none."""
         values = [member.metrics[metric] for member in self.members if member.metrics]
         return Spread.of(values) if values else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         spreads = {name: spread for name in METRICS if (spread := self.spread(name))}
         return {
             "step": self.setting.step,
@@ -141,20 +141,21 @@ class SettingResult:
             "overrides": self.setting.overrides,
             "state": self.state,
             "n": sum(bool(member.metrics) for member in self.members),
-            **({self.members[0].split or "validation": _plain(spreads)} if spreads else {}),
+            **({self.members[0].split or "validation": _as_dicts(spreads)} if spreads else {}),
         }
 
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What came of a study.
+    """The result of a study.
 
     Args:
         study: that was run.
-        members: in its order.
-        test: of the chosen setting, by seed: what ``metrics.json`` holds; empty before the end, and without test rows.
-        comparisons: of the chosen setting with the runner-up, by seed, on the rows that chose.
-        failures: what went wrong after training, a line each.
+        members: in the order of the study.
+        test: metrics of the chosen setting on test, by seed, as in ``metrics.json``; empty before the end, and if there
+            are no test rows.
+        comparisons: of the chosen setting with the second best, by seed, on validation.
+        failures: errors after training, one line each.
     """
 
     study: Study
@@ -165,13 +166,13 @@ class StudyResult:
 
     @property
     def settings(self) -> list[SettingResult]:
-        """In the order of the study."""
+        """Settings in the order of the study."""
         grouped = groupby(self.members, key=lambda result: result.member.setting)
         return [SettingResult(setting, tuple(members)) for setting, members in grouped]
 
     @property
     def ranking(self) -> list[SettingResult]:
-        """Complete settings, the best on validation first; of equals the earlier one."""
+        """Complete settings, the best on validation first; equal settings keep their order."""
         metric = self.study.chosen_by
         return sorted(
             (setting for setting in self.settings if setting.is_complete),
@@ -181,34 +182,34 @@ class StudyResult:
 
     @property
     def is_over(self) -> bool:
-        """Whether every member came to an end, well or not."""
+        """True if every member is complete or failed."""
         return all(member.state in ("complete", "failed") for member in self.members)
 
     @property
     def chosen(self) -> SettingResult | None:
-        """The best complete setting once all is over."""
+        """The best complete setting; None until every member is complete or failed."""
         return self.ranking[0] if self.is_over and self.ranking else None
 
     def test_spread(self, metric: str) -> Spread:
-        """A metric of the chosen setting on test over its seeds, where test was scored."""
+        """Return the spread of a metric of the chosen setting on test."""
         return Spread.of([metrics[metric] for metrics in self.test.values()])
 
     def require_success(self) -> None:
-        """Say what failed.
+        """Raise the failures.
 
         Raises:
-            RunError: a member failed, or something after training did.
+            RunError: a member failed, or a step after training did.
         """
         failed = [member for member in self.members if member.state == "failed"]
         lines = [f"{member.member.title}: {member.error}" for member in failed] + list(self.failures)
         if lines:
             raise RunError(
                 f"{len(failed)} of {len(self.members)} members failed.\n" + "\n".join(lines),
-                hint="The same command tries them again; what is complete is kept.",
+                hint="Run the same command to try them again; complete members are kept.",
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, as ``study.json`` holds them."""
+        """Return the contents of ``study.json``."""
         return {
             "format": FORMAT,
             "name": self.study.file.name,
@@ -230,7 +231,7 @@ class StudyResult:
             return chosen
         spreads = {name: self.test_spread(name) for name in METRICS}
         by_seed = {str(seed): dict(_single_numbers(metrics)) for seed, metrics in self.test.items()}
-        return chosen | {"test": _plain(spreads), "test_by_seed": by_seed}
+        return chosen | {"test": _as_dicts(spreads), "test_by_seed": by_seed}
 
 
 def _mean(setting: SettingResult, metric: str) -> float:
@@ -239,12 +240,12 @@ def _mean(setting: SettingResult, metric: str) -> float:
     return spread.mean
 
 
-def _plain(spreads: Mapping[str, Spread]) -> dict[str, Any]:
+def _as_dicts(spreads: Mapping[str, Spread]) -> dict[str, Any]:
     return {name: asdict(spread) for name, spread in spreads.items()}
 
 
 def _single_numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What is one number, and the intervals; the rest stands in the runs."""
+    """Numbers and confidence intervals of a split; the other metrics are only in the runs."""
     for name in (*METRICS, "support", "confidence_intervals"):
         if name in metrics:
             yield name, metrics[name]

@@ -35,13 +35,13 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
 
     Args:
         path: the study's TOML file.
-        force: train members again whose folder holds a run of another recipe.
+        force: train members again whose recipe has changed.
 
     Returns:
-        The result; it names the members that failed, which do not end the study.
+        The result, with the members that failed; a failed member does not end the study.
 
     Raises:
-        RecipeError: the study, its recipe, or the recipe of a member is invalid; nothing was trained.
+        RecipeError: the study, its recipe, or the recipe of a member is invalid; nothing is trained.
         RunError: a member is being trained right now, or was trained with another recipe, or the disk is full.
     """
     study = read_study(path)
@@ -72,13 +72,13 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
 def _untrained(
     study: Study, step: Step, results: Mapping[Path, MemberResult], trained: Collection[Path]
 ) -> list[Member]:
-    """The members that a step proposes and that were not trained yet."""
+    """The members that a step proposes and that have not been trained."""
     known = StudyResult(study, tuple(result for path, result in results.items() if path in trained)).settings
     return [member for member in study.members_of(step.propose(known)) if member.path not in trained]
 
 
 def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:
-    """Folders of members that hold a run of another recipe; refused unless they may be replaced."""
+    """Folders that hold a run of another recipe; such folders are refused without ``force``."""
     outdated, changes = set(), []
     for member in members:
         restore_replaced(member.path)
@@ -96,7 +96,7 @@ def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:
     if changes and not force:
         raise RunError(
             "\n".join(changes),
-            hint="Restore the former values, rename step or study, or train these members again with --force.",
+            hint="Restore the former values, rename the step or the study, or train these members again with --force.",
         )
     return outdated
 

@@ -1,4 +1,4 @@
-"""The file of a study: its keys, and what is said of wrong ones."""
+"""The file of a study: its keys, and error messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from slugline.recipe.recipe import sections
 from slugline.recipe.section import Section, tables_in
 from slugline.recipe.toml import read_toml, to_toml
 
-#: Keys that the study itself gives to every member.
-OWN_KEYS = {"name": "a study names its members itself", "seed": "the seeds of a study stand in its own key seeds"}
+#: Keys that the study sets for every member -> reason why they cannot be overridden.
+RESERVED_KEYS = {"name": "the study names its members", "seed": "set the key seeds of the study instead"}
 
 #: Values by dotted key.
 Overrides = dict[str, Any]
@@ -27,18 +27,18 @@ Grid = dict[str, Annotated[list[Any], Field(min_length=1)]]
 
 
 def _dotted(values: object) -> object:
-    """Overrides by dotted key, however they were written: ``"train.epochs" = 1`` or ``train.epochs = 1``."""
+    """Overrides by dotted key; the file may have ``"train.epochs" = 1`` or ``train.epochs = 1``."""
     if not isinstance(values, Mapping):
         return values
     flat = _flat(values, sections())
-    own = next((key for key in flat if key in OWN_KEYS), None)
-    if own:
-        raise ValueError(f"{own!r} cannot be overridden: {OWN_KEYS[own]}")
+    reserved = next((key for key in flat if key in RESERVED_KEYS), None)
+    if reserved:
+        raise ValueError(f"{reserved!r} cannot be overridden: {RESERVED_KEYS[reserved]}")
     return flat
 
 
 def _flat(values: Mapping[str, Any], tables: Mapping[str, type[Section]], prefix: str = "") -> dict[str, Any]:
-    """Values by dotted key, down to those that are no tables of the recipe: a label map is a value."""
+    """Values by dotted key. Only tables of the recipe are flattened: a label map is a value."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         table = tables.get(key) if isinstance(value, Mapping) else None
@@ -47,13 +47,13 @@ def _flat(values: Mapping[str, Any], tables: Mapping[str, type[Section]], prefix
 
 
 class StepSection(Section):
-    """One step: some overrides, and a grid of further ones."""
+    """A step: overrides of all its members, and a grid of further overrides."""
 
-    # No dots: a step's name is part of paths into results.
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="of the step: its folder")
-    set: Overrides = Field({}, description="overrides of all its members: dotted key and value")
+    # No dots: they would separate keys in paths into the results.
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="of the step, and of its folder")
+    set: Overrides = Field({}, description="overrides of all members of the step, by dotted key")
     grid: list[Grid] = Field(
-        [], description="dotted key and list of values; every combination is a setting; or several such tables"
+        [], description="lists of values by dotted key; every combination is a setting; or a list of such tables"
     )
 
     @field_validator("set", mode="before")
@@ -69,39 +69,37 @@ class StepSection(Section):
     @model_validator(mode="after")
     def _keys_agree(self) -> Self:
         if "grid" in self.model_fields_set and not all(self.grid or [{}]):
-            raise ValueError("grid is empty; leave it out where nothing varies")
+            raise ValueError("grid is empty; leave the key out if nothing varies")
         for key, values in ((key, values) for grid in self.grid for key, values in grid.items()):
             if key in self.set:
-                raise ValueError(f"{key!r} stands in set and in grid")
+                raise ValueError(f"{key!r} is both in set and in grid")
             repeated = [value for value, count in Counter(map(to_toml, values)).items() if count > 1]
             if repeated:
                 raise ValueError(f"grid of {key!r} repeats {repeated[0]}")
-        twice = [point for point, count in Counter(map(to_toml, self.points)).items() if count > 1]
-        if twice:
-            raise ValueError(f"two grids have {twice[0]}")
+        repeated_points = [point for point, count in Counter(map(to_toml, self.points)).items() if count > 1]
+        if repeated_points:
+            raise ValueError(f"two grids have the setting {repeated_points[0]}")
         return self
 
     @property
     def points(self) -> list[Overrides]:
-        """What the grids make of it, in their order (as scikit-learn's `ParameterGrid`); where there are none, one."""
+        """Combinations of each grid, in order (as in scikit-learn's `ParameterGrid`); without grids one empty point."""
         grids: list[Grid] = self.grid or [{}]
         return [dict(zip(grid, values, strict=True)) for grid in grids for values in product(*grid.values())]
 
 
 class StudyFile(Section):
-    """A study as its file has it."""
+    """Contents of a study file."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the study: its folder is runs/<name>")
-    recipe: str = Field(min_length=1, description="the recipe's file, relative to the study's own")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the study; its folder is runs/<name>")
+    recipe: str = Field(min_length=1, description="path of the recipe, relative to the study file")
     seeds: list[int] | None = Field(
-        None, min_length=1, description="every setting is trained with each; unset = the recipe's own seed"
+        None, min_length=1, description="every setting is trained with each seed; unset = the seed of the recipe"
     )
-    set: Overrides = Field({}, description="overrides of all members: dotted key and value")
-    runs: str = Field("runs", min_length=1, description="folder of the study's folder, relative to the current one")
-    keep_checkpoints: bool = Field(
-        False, description="checkpoints of members that are complete; by default they are deleted"
-    )
-    step: list[StepSection] = Field(min_length=1, description="[[step]] tables, trained in their order")
+    set: Overrides = Field({}, description="overrides of all members, by dotted key")
+    runs: str = Field("runs", min_length=1, description="parent of the study folder, relative to the current folder")
+    keep_checkpoints: bool = Field(False, description="keep the checkpoints of complete members")
+    step: list[StepSection] = Field(min_length=1, description="[[step]] tables, trained in order")
 
     @field_validator("set", mode="before")
     @classmethod
@@ -110,47 +108,47 @@ class StudyFile(Section):
 
     @model_validator(mode="after")
     def _nothing_repeats(self) -> Self:
-        for what, values in (("seeds", self.seeds or []), ("step", [step.name for step in self.step])):
-            # Some file systems do not tell Baseline from baseline.
+        for key, values in (("seeds", self.seeds or []), ("step", [step.name for step in self.step])):
+            # Names are folders, and some file systems ignore case.
             repeated = [value for value, count in Counter(str(each).lower() for each in values).items() if count > 1]
             if repeated:
-                raise ValueError(f"{what} has {repeated[0]} twice")
+                raise ValueError(f"{key} has {repeated[0]} twice")
         return self
 
 
 def read_file(path: Path) -> StudyFile:
-    """Read a study's file.
+    """Read the file of a study.
 
     Args:
         path: TOML file.
 
     Returns:
-        What it says; the recipe is not looked at.
+        Its contents; the recipe is not read.
 
     Raises:
-        RecipeError: the file is missing, is no TOML, or holds keys or values that it may not; all of them at once.
+        RecipeError: the file is missing or not valid TOML, or has invalid keys or values; names all of them.
     """
     if not path.is_file():
-        raise RecipeError(f"{path}: there is no such study.", hint="What a study says: docs/contracts.md, Studies")
+        raise RecipeError(f"{path}: there is no such study.", hint="The format of studies: docs/contracts.md, Studies")
     values, _ = read_toml(path)
     try:
         return StudyFile.model_validate(values)
     except ValidationError as error:
         messages = list(dict.fromkeys(_explain(item, path, values) for item in error.errors()))
-        raise RecipeError("\n".join(messages), hint="All keys of a study: docs/contracts.md, Studies") from error
+        raise RecipeError("\n".join(messages), hint="All keys of studies: docs/contracts.md, Studies") from error
 
 
 def _explain(item: Any, path: Path, values: Mapping[str, Any]) -> str:
-    """One pydantic error as one line: file, step, key, found, allowed, nearest known name."""
+    """Turn a pydantic error into one line: file, step, key, value, allowed values, nearest known name."""
     location, place = list(item["loc"]), f"{path}: "
     section: type[Section] = StudyFile
     if location[:1] == ["step"] and item["type"] in ("list_type", "model_type") and len(location) <= 2:
-        return f"{place}step has {item['input']!r}; steps are tables of their own: [[step]]."
+        return f"{place}step has {item['input']!r}; each step is a table: [[step]]."
     if location[:1] == ["step"] and len(location) > 1:
         step = values["step"][location[1]]
         named = repr(step["name"]) if isinstance(step, Mapping) and "name" in step else location[1] + 1
         location, section, place = location[2:], StepSection, f"{path}, step {named}: "
-        if location[:1] == ["grid"]:  # the keys of a step's grids are told apart without their numbers
+        if location[:1] == ["grid"]:  # drop the number of the grid
             del location[1:2]
     owner = "step" if section is StepSection else "study"
     return place + explain(item, ".".join(map(str, location)), list(section.model_fields), owner=owner)

@@ -1,4 +1,4 @@
-"""Heads over the vocabulary: the same logits at fewer positions, weights that are those of the base."""
+"""Heads over the vocabulary: equal logits at selected positions; the saved backbone has the trained weights."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ from transformers import (
 )
 
 from slugline.core.errors import ModelError
-from slugline.models.architectures.language_model import (
+from slugline.models.config import pooling_of, require_masked_head
+from slugline.models.language_model import (
     PositionLogits,
     build_language_model,
-    require_masked_head,
     save_backbone,
 )
-from slugline.models.build import pooling_of
 from slugline.models.pretrained import load_config
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.model_section import ModelSection
@@ -57,8 +56,8 @@ MODELS = {
 }
 
 
-class NeighbourlyHead(BertForMaskedLM):
-    """Its head looks at the position before."""
+class NeighbourHead(BertForMaskedLM):
+    """A model whose head also reads the previous position."""
 
     def forward(self, *arguments: Any, **options: Any) -> Any:
         output = super().forward(*arguments, **options)
@@ -66,7 +65,8 @@ class NeighbourlyHead(BertForMaskedLM):
         return output
 
 
-def labeler() -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+def masked_batch() -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
+    """Inputs, the positions with targets, and the targets."""
     ids = torch.randint(5, 60, (4, 12), generator=torch.Generator().manual_seed(1))
     mask = torch.ones_like(ids)
     mask[3, 7:] = 0
@@ -80,17 +80,17 @@ def masked_model(base: Path) -> Any:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_loss_at_chosen_positions_is_that_of_all_logits(name: str) -> None:
+def test_loss_and_gradients_at_selected_positions_are_those_of_all_logits(name: str) -> None:
     torch.manual_seed(0)
     model: PreTrainedModel = MODELS[name]().eval()
-    inputs, wanted, targets = labeler()
-    everywhere = model(**inputs).logits
-    assert everywhere.shape == (4, 12, 60)
-    logits = PositionLogits(model)
-    assert logits.selects_states
-    found = logits(model, inputs, wanted)
+    inputs, wanted, targets = masked_batch()
+    all_logits = model(**inputs).logits
+    assert all_logits.shape == (4, 12, 60)
+    position_logits = PositionLogits(model)
+    assert position_logits.selects_states
+    found = position_logits(model, inputs, wanted)
     assert found.shape == (int(wanted.sum()), 60)
-    losses = [functional.cross_entropy(some, targets) for some in (found, everywhere[wanted])]
+    losses = [functional.cross_entropy(logits, targets) for logits in (found, all_logits[wanted])]
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-5)
     gradients = []
     for loss in losses:
@@ -100,21 +100,21 @@ def test_the_loss_at_chosen_positions_is_that_of_all_logits(name: str) -> None:
     assert len(gradients[0]) == len(gradients[1])
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
-    # Whoever asks in the usual way gets the usual answer.
-    assert torch.equal(model(**inputs).logits, everywhere)
+    # Calls of the model itself still return all logits.
+    assert torch.equal(model(**inputs).logits, all_logits)
 
 
-def test_a_head_that_looks_around_gets_all_states() -> None:
+def test_a_head_that_reads_neighbours_gets_all_states() -> None:
     torch.manual_seed(0)
-    model = NeighbourlyHead(BertConfig(**SMALL)).eval()
-    inputs, wanted, _ = labeler()
+    model = NeighbourHead(BertConfig(**SMALL)).eval()
+    inputs, wanted, _ = masked_batch()
     expected = model(**inputs).logits[wanted]
     logits = PositionLogits(model)
     assert not logits.selects_states
     torch.testing.assert_close(logits(model, inputs, wanted), expected)
 
 
-def test_trying_out_leaves_mode_and_random_numbers_alone() -> None:
+def test_the_test_of_the_head_changes_neither_mode_nor_random_numbers() -> None:
     model = BertForMaskedLM(BertConfig(**SMALL)).train()
     before = torch.get_rng_state()
     PositionLogits(model)
@@ -122,15 +122,15 @@ def test_trying_out_leaves_mode_and_random_numbers_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_no_position_is_no_mistake() -> None:
+def test_no_selected_position_is_allowed() -> None:
     model = BertForMaskedLM(BertConfig(**SMALL))
-    inputs, wanted, _ = labeler()
+    inputs, wanted, _ = masked_batch()
     found = PositionLogits(model)(model, inputs, torch.zeros_like(wanted))
     assert found.shape == (0, 60)
     found.sum().backward()
 
 
-def test_a_backbone_without_head_gets_one_that_is_tied_to_its_embeddings(masked_base: Path) -> None:
+def test_a_new_head_is_tied_to_the_embeddings(masked_base: Path) -> None:
     model = build_language_model(
         ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(masked_base))
     )
@@ -140,7 +140,7 @@ def test_a_backbone_without_head_gets_one_that_is_tied_to_its_embeddings(masked_
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
 
 
-def test_what_is_saved_is_the_base_with_what_was_learnt(masked_base: Path, tmp_path: Path) -> None:
+def test_the_saved_backbone_is_the_base_with_the_trained_weights(masked_base: Path, tmp_path: Path) -> None:
     section = ModelSection(base=str(masked_base), dropout=0.0)
     model = build_language_model(section, "AutoModelForMaskedLM", "cpu", load_tokenizer(section.base))
     with torch.no_grad():
@@ -157,8 +157,8 @@ def test_what_is_saved_is_the_base_with_what_was_learnt(masked_base: Path, tmp_p
     assert load_tokenizer(str(tmp_path)).mask_token_id is not None
 
 
-def test_weights_that_the_base_lacks_are_not_made_up(tmp_path: Path, masked_base: Path) -> None:
-    """A base that was saved with its head has no pooler; a random one must not pass for a trained one."""
+def test_weights_that_the_base_lacks_are_not_saved(tmp_path: Path, masked_base: Path) -> None:
+    """A base that was saved with its head has no pooler; a random pooler must not be saved as a trained one."""
     base = tmp_path / "with-head"
     model = build_language_model(
         ModelSection(base=str(masked_base)), "AutoModelForMaskedLM", "cpu", load_tokenizer(str(masked_base))
@@ -173,7 +173,7 @@ def test_weights_that_the_base_lacks_are_not_made_up(tmp_path: Path, masked_base
     assert not (folder / "1_Pooling").exists()
 
 
-def test_an_architecture_without_head_is_refused(tmp_path: Path) -> None:
+def test_an_architecture_without_a_masked_head_is_refused(tmp_path: Path) -> None:
     from transformers import GPT2Config
 
     GPT2Config().save_pretrained(tmp_path)

@@ -1,0 +1,137 @@
+"""Low-rank adaptation with PEFT: `VARIANTS` maps each value of ``model.lora.variant`` to its configuration."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from slugline.core.errors import ModelError, nearest
+from slugline.models.architectures.blocks import base_of
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+    from slugline.recipe.model_section import LoraSection
+
+#: Model types for which PEFT has no default targets, or other ones -> the projections of their attention.
+TARGETS = {
+    "distilbert": ("q_lin", "v_lin"),
+    "modernbert": ("Wqkv",),
+    "slugline_scratch": ("query_key_value",),
+}
+
+
+def add_low_rank_matrices(model: PreTrainedModel, section: LoraSection) -> PeftModel:
+    """Freeze a base and add trainable low-rank matrices to its layers; the head is trained.
+
+    Args:
+        model: with a head; changed in place.
+        section: of the recipe.
+
+    Returns:
+        The model, wrapped by PEFT.
+
+    Raises:
+        ModelError: ``model.lora.targets`` names no layer of the base, or the variant does not support a layer.
+    """
+    from peft import get_peft_model
+
+    config = VARIANTS[section.variant](section)
+    config.target_modules = _target_names(model, section)
+    config.modules_to_save = _head_names(model)
+    with warnings.catch_warnings():
+        # PEFT warns of GPT-2's transposed layers, which it handles, and uses deprecated names of transformers.
+        warnings.simplefilter("ignore")
+        try:
+            wrapped: PeftModel = get_peft_model(model, config)
+        except (ValueError, TypeError) as error:
+            raise ModelError(
+                f'model.lora.variant = "{section.variant}" does not fit {model.config.model_type}: {error}',
+                hint='Choose model.lora.variant = "lora".',
+            ) from error
+    return wrapped
+
+
+def _lora(section: LoraSection, **options: Any) -> Any:
+    from peft import LoraConfig
+
+    return LoraConfig(
+        task_type="SEQ_CLS", r=section.r, lora_alpha=section.alpha, lora_dropout=section.dropout, **options
+    )
+
+
+def _rank_stabilised(section: LoraSection) -> Any:
+    return _lora(section, use_rslora=True)
+
+
+def _dora(section: LoraSection) -> Any:
+    return _lora(section, use_dora=True)
+
+
+def _loha(section: LoraSection) -> Any:
+    from peft import LoHaConfig
+
+    return LoHaConfig(task_type="SEQ_CLS", r=section.r, alpha=section.alpha, rank_dropout=section.dropout)
+
+
+def _lokr(section: LoraSection) -> Any:
+    from peft import LoKrConfig
+
+    return LoKrConfig(task_type="SEQ_CLS", r=section.r, alpha=section.alpha, rank_dropout=section.dropout)
+
+
+#: ``model.lora.variant`` -> PEFT's configuration: LoRA (Hu et al. 2021), rank-stabilised (Kalajdzievski 2023), DoRA
+#: (Liu et al. 2024), LoHa (Hyeon-Woo et al. 2021) and LoKr (Yeh et al. 2023).
+VARIANTS: dict[str, Callable[[LoraSection], Any]] = {
+    "lora": _lora,
+    "rslora": _rank_stabilised,
+    "dora": _dora,
+    "loha": _loha,
+    "lokr": _lokr,
+}
+
+
+def _target_names(model: PreTrainedModel, section: LoraSection) -> list[str]:
+    """Full names of the base's layers that get low-rank matrices."""
+    layers = list(_linear_layers(model))
+    known = sorted({name.rpartition(".")[2] for name in layers})
+    targets = _default_targets(model) if section.targets == "auto" else section.targets
+    chosen: list[str] = []
+    for target in targets or known:
+        found = [name for name in layers if name == target or name.endswith(f".{target}")]
+        if not found:
+            raise ModelError(
+                f"model.lora.targets names {target!r}, which is not a layer of {base_of(model).config.model_type}."
+                f"{nearest(target, known)}",
+                hint=f"Its layers are {', '.join(known)}.",
+            )
+        chosen += found
+    return list(dict.fromkeys(chosen))
+
+
+def _linear_layers(model: PreTrainedModel) -> Iterator[str]:
+    """Names of the linear layers inside the base's blocks."""
+    from transformers.pytorch_utils import Conv1D
+
+    for name, module in model.named_modules():
+        in_block = any(part.isdigit() for part in name.split("."))
+        if name.startswith(f"{model.base_model_prefix}.") and in_block and isinstance(module, (nn.Linear, Conv1D)):
+            yield name
+
+
+def _default_targets(model: PreTrainedModel) -> tuple[str, ...]:
+    from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+
+    model_type = base_of(model).config.model_type
+    return tuple(TARGETS.get(model_type) or TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING.get(model_type, ()))
+
+
+def _head_names(model: PreTrainedModel) -> list[str]:
+    """Names of the modules outside the base that have weights; PEFT trains them fully and saves them."""
+    return [
+        name for name, child in model.named_children() if name != model.base_model_prefix and list(child.parameters())
+    ]

@@ -1,0 +1,254 @@
+"""Configurations of models to be trained: classes, pooling, dropout, and the size of the small decoder.
+
+`slugline.models.build` builds classifiers from them, `slugline.models.language_model` models to be pre-trained.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, cast
+
+from slugline.core.errors import ModelError
+from slugline.core.labels import LabelSet
+from slugline.models.pretrained import load_config, resolve_base, sentence_pooling
+from slugline.recipe.model_section import Dimensions
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+    from slugline.models.architectures.pooled import PooledConfig, Pooling
+    from slugline.recipe.model_section import ModelSection
+
+logger = logging.getLogger(__name__)
+
+#: Keys of a sentence-transformers pooling configuration -> values of ``model.pooling``.
+SENTENCE_POOLING = {
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_lasttoken": "last",
+}
+
+#: Kinds of dropout -> their names in the configurations of BERT and similar models, DistilBERT, GPT-2, NeoX, GPT-Neo.
+DROPOUT_KEYS = {
+    "dropout": (
+        *("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout", "resid_pdrop", "embd_pdrop"),
+        *("hidden_dropout", "resid_dropout", "embed_dropout"),
+    ),
+    "attention_dropout": ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop"),
+    "head_dropout": ("classifier_dropout", "classifier_dropout_prob", "seq_classif_dropout", "cls_dropout"),
+}
+
+#: Types whose models read ``cls_dropout`` although their default configuration does not have it.
+CLS_DROPOUT_TYPES = ("deberta", "deberta-v2")
+
+#: Dropout before a head of this package if the recipe sets none.
+HEAD_DROPOUT = 0.1
+
+#: Tokens of a text for which a small decoder with learned positions has position embeddings.
+LEARNED_POSITIONS = 512
+
+
+def label_settings(labels: LabelSet) -> dict[str, Any]:
+    """Return the keys of a configuration that describe the classes."""
+    return {
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels.names)),
+        "label2id": {name: index for index, name in enumerate(labels.names)},
+        "problem_type": "single_label_classification",
+    }
+
+
+def pooling_of(section: ModelSection) -> str:
+    """Return the pooling of a classifier.
+
+    Args:
+        section: of the recipe.
+
+    Returns:
+        The value in the recipe. ``auto`` becomes the pooling in the configuration of a sentence-transformers base, else
+        ``native``, the architecture's own head. If the model cannot have a native head: the mean over the tokens, or
+        the last token for decoders.
+    """
+    if section.pooling != "auto":
+        return section.pooling
+    if section.head == "native":
+        return "native"
+    if section.capabilities.default_pooling != "native":
+        return section.capabilities.default_pooling
+    stated = sentence_pooling(resolve_base(section.base))
+    known = next((pooling for key, pooling in SENTENCE_POOLING.items() if stated.get(key)), None)
+    if known:
+        return known
+    if section.adapt == "adapter" or section.head in ("linear", "mlp"):
+        return "last" if section.capabilities.is_causal else "mean"
+    return "native"
+
+
+def pooled_config(section: ModelSection, labels: LabelSet, backbone: PretrainedConfig, pooling: str) -> PooledConfig:
+    """Configuration of a classifier with a pooling and head of this package.
+
+    Args:
+        section: of the recipe.
+        labels: K classes.
+        backbone: configuration of the backbone.
+        pooling: of `pooling_of`; not native.
+
+    Returns:
+        The configuration.
+    """
+    from slugline.models.architectures.pooled import PooledConfig
+
+    return PooledConfig(
+        backbone=backbone.to_dict(),
+        pooling=cast("Pooling", pooling),
+        head="mlp" if section.head == "mlp" else "linear",
+        head_dropout=HEAD_DROPOUT if section.head_dropout is None else section.head_dropout,
+        adapter_width=section.adapter.width if section.adapt == "adapter" else 0,
+        pad_token_id=backbone.pad_token_id,
+        **label_settings(labels),
+    )
+
+
+def scratch_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
+    """Configuration of a small decoder that starts from random weights.
+
+    Args:
+        section: of the recipe.
+        tokenizer: decides the size of the vocabulary.
+
+    Returns:
+        A configuration that the Auto classes know.
+    """
+    from slugline.models.architectures.small_decoder import ScratchConfig
+
+    size = section.dimensions
+    config = ScratchConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=size.width,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=size.ffn,
+        positions=section.positions,
+        max_position_embeddings=LEARNED_POSITIONS if section.positions == "learned" else None,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    set_dropout(config, section)
+    return config
+
+
+def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
+    """Configuration of the pre-trained small decoder in ``model.base``; its size overrides the size in the recipe.
+
+    Args:
+        section: of the recipe.
+
+    Returns:
+        The configuration, with the recipe's dropout.
+
+    Raises:
+        ModelError: the base is not a small decoder, or cannot be loaded.
+    """
+    from slugline.models.architectures.small_decoder import ScratchConfig
+
+    config = load_config(section.base)
+    if not isinstance(config, ScratchConfig):
+        raise ModelError(
+            f'{section.base} is a {config.model_type}, but model.kind = "scratch" needs a small decoder as its base.',
+            hint='Leave model.base out to start from random weights, or choose model.kind = "encoder" or "decoder".',
+        )
+    found = Dimensions(
+        config.num_hidden_layers, config.hidden_size, config.intermediate_size, config.num_attention_heads
+    )
+    if found != section.dimensions:
+        logger.warning(
+            "%s has %d blocks of width %d: this size is used, not the size in [model].",
+            section.base,
+            found.layers,
+            found.width,
+        )
+    set_dropout(config, section)
+    return config
+
+
+def language_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:
+    """Configuration of a model to be pre-trained.
+
+    Args:
+        section: of the recipe.
+        tokenizer: of the model.
+
+    Returns:
+        The configuration of the base, or of a small decoder; with the recipe's dropout.
+
+    Raises:
+        ModelError: the base cannot be loaded, or is of another kind.
+    """
+    if section.capabilities.is_pretrained:
+        config = load_config(section.base)
+        set_dropout(config, section)
+        return config
+    return pretrained_scratch_config(section) if section.base else scratch_config(section, tokenizer)
+
+
+def require_causal(config: PretrainedConfig, base: str) -> None:
+    """Refuse a base that is not a causal language model.
+
+    Args:
+        config: of the base.
+        base: as in ``model.base``, for the message.
+
+    Raises:
+        ModelError: the base is not a causal language model.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
+
+    # transformers has causal heads for BERT and similar encoders too, but these bases were not trained with them.
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or type(config) in MODEL_FOR_MASKED_LM_MAPPING:
+        raise ModelError(
+            f"{base} is a {config.model_type}, which is not a causal language model.",
+            hint='Choose model.kind = "encoder", or a base such as gpt2 or EleutherAI/pythia-160m.',
+        )
+
+
+def require_masked_head(config: PretrainedConfig, base: str) -> None:
+    """Refuse an architecture for which transformers has no head for masked tokens.
+
+    Args:
+        config: of the base.
+        base: as in ``model.base``, for the message.
+
+    Raises:
+        ModelError: transformers has no such head.
+    """
+    from transformers import MODEL_FOR_MASKED_LM_MAPPING
+
+    if type(config) not in MODEL_FOR_MASKED_LM_MAPPING:
+        raise ModelError(
+            f"{base or 'the small decoder'} is a {config.model_type}, which has no head for masked pre-training.",
+            hint="Choose an encoder such as BERT, RoBERTa, DistilBERT or DeBERTa as model.base, or causal "
+            'pre-training: pretrain.objective = "causal", with model.kind "decoder" or "scratch".',
+        )
+
+
+def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
+    """Set the recipe's dropout rates, under the names that the architecture uses.
+
+    Args:
+        config: changed in place.
+        section: of the recipe.
+
+    Raises:
+        ModelError: the architecture has no such dropout.
+    """
+    for key, names in DROPOUT_KEYS.items():
+        rate = getattr(section, key)
+        known = [name for name in names if hasattr(config, name)]
+        if key == "head_dropout" and config.model_type in CLS_DROPOUT_TYPES:
+            known = ["cls_dropout"]
+        if rate is None:
+            continue
+        if rate and not known and (key != "head_dropout" or pooling_of(section) == "native"):
+            raise ModelError(f"model.{key} is set, but {config.model_type} has no such dropout.", hint="Leave it out.")
+        for name in known:
+            setattr(config, name, rate)
