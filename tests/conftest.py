@@ -17,12 +17,17 @@ if hasattr(os, "sched_setaffinity") and (worker := os.environ.get("PYTEST_XDIST_
 import csv
 import json
 import logging
+import multiprocessing
 import random
 import shutil
+import signal
 import socket
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +103,39 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
+
+
+def start_cli(*arguments: str, stderr: Path) -> BaseProcess:
+    """Run a command in another process, which can be killed.
+
+    A fork server imports torch and transformers once for all such processes of a test session.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["slugline.cli.app", "slugline.pipeline", "slugline.training.finetune"])
+    process = context.Process(target=_run_cli, args=(arguments, Path.cwd(), dict(os.environ), stderr))
+    process.start()
+    return process
+
+
+def _run_cli(arguments: tuple[str, ...], folder: Path, environment: dict[str, str], stderr: Path) -> None:
+    from slugline.cli.app import run
+
+    # Under nohup or in the background, SIGINT is ignored, which child processes inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.update(environment)
+    os.chdir(folder)
+    with stderr.open("w", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 2)
+    sys.exit(run(list(arguments)))
+
+
+def wait_for(condition: Callable[[], object], process: BaseProcess, *, seconds: float = 120) -> None:
+    """Wait until a condition holds; the process must still run then."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.is_alive(), "the process has ended"
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.001)
 
 
 @pytest.fixture(scope="session")

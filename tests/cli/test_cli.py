@@ -7,13 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import articles, write_csv
+from conftest import articles, start_cli, wait_for, write_csv
 from slugline import train
 from slugline.cli.app import run
 from slugline.recipe.recipe import validate, write
@@ -184,15 +183,13 @@ def test_a_complete_run_is_replaced_only_with_force(linear_run: Path, capsys: py
 def test_ctrl_c_keeps_the_run_and_names_the_option_to_resume(folder: Path, recipe_values: dict[str, Any]) -> None:
     recipe = validate(recipe_values | {"train": recipe_values["train"] | {"epochs": 400, "save_every": 5}})
     (folder / "tiny.toml").write_text(write(recipe))
-    command = [sys.executable, "-m", "slugline", "train", "tiny.toml"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
-    for _ in range(600):
-        time.sleep(0.1)
-        if list(folder.glob("runs/tiny/checkpoints/checkpoint-*/seal.json")):
-            break
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    process = start_cli("train", "tiny.toml", stderr=folder / "stderr.txt")
+    wait_for(lambda: list(folder.glob("runs/tiny/checkpoints/checkpoint-*/seal.json")), process)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGINT)
+    process.join(timeout=60)
+    err = (folder / "stderr.txt").read_text()
+    assert process.exitcode == 130, err
     assert "--resume" in err
     assert "Traceback" not in err
     assert Run(folder / "runs" / "tiny").state == "interrupted"

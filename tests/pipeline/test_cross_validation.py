@@ -89,12 +89,14 @@ def test_an_ensemble_can_average_probabilities(recipe_values: dict[str, Any], tm
     np.testing.assert_allclose(probabilities(logits_of(run.path)), np.mean(members, axis=0), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["linear", pytest.param("encoder", marks=pytest.mark.slow)])
 def test_folds_trained_side_by_side_give_the_same_results(
-    encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe_values: dict[str, Any], encoder: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    one = train(encoder, run_dir=tmp_path / "one")
+    recipe = linear(recipe_values, folds=2) if kind == "linear" else encoder
+    one = train(recipe, run_dir=tmp_path / "one")
     monkeypatch.setattr(cross_validation, "jobs_at_once", lambda _: 2)
-    two = train(encoder, run_dir=tmp_path / "two")
+    two = train(recipe, run_dir=tmp_path / "two")
     assert everything(two.path) == everything(one.path)
     processes = [fold.manifest["process"]["pid"] for fold in two.folds]
     assert len({os.getpid(), *processes}) == 3

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import random
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,28 +11,12 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from conftest import articles, everything, with_changes, write_csv
+from conftest import articles, everything, start_cli, wait_for, with_changes, write_csv
 from slugline import train
+from slugline.cli.app import run as command_line
 from slugline.recipe.recipe import write
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import checkpoints_in
-
-
-def start(recipe: Path, run_dir: Path, *options: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "slugline", "train", str(recipe), "--run-dir", str(run_dir), *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-
-def kill_when(condition: Callable[[], bool], process: subprocess.Popen[bytes], *, seconds: float = 120) -> None:
-    """Send SIGKILL as soon as a condition is true; the process must not have ended before."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()[1].decode()
-        assert time.monotonic() < end, "the condition is still false"
-        time.sleep(0.001)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
 
 
 def has_progressed(run: Run, rng: random.Random) -> Callable[[], bool]:
@@ -63,13 +44,17 @@ def test_a_run_that_is_killed_five_times_gives_the_same_result(recipe_values: di
 
     rng, run = random.Random(13), Run(tmp_path / "killed")
     options: list[str] = []
+    command = ("train", str(tmp_path / "recipe.toml"), "--run-dir", str(run.path))
     for condition in CONDITIONS:
-        kill_when(condition(run, rng), start(tmp_path / "recipe.toml", run.path, *options))
+        holds = condition(run, rng)
+        process = start_cli(*command, *options, stderr=tmp_path / "stderr.txt")
+        wait_for(holds, process)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
         assert run.state == "interrupted"
         options = ["--resume"]
-    last = start(tmp_path / "recipe.toml", run.path, *options)
-    _, errors = last.communicate()
-    assert last.returncode == 0, errors.decode()
+    assert command_line([*command, *options]) == 0
     assert run.state == "complete"
 
     checkpoints = [checkpoints_in(each.layout.checkpoints)[-1] for each in (uninterrupted, run)]

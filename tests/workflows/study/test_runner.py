@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import articles, write_csv
+from conftest import articles, start_cli, wait_for, write_csv
 from slugline.cli.app import run
 from slugline.core.errors import RunError, TrainingError
 from slugline.pipeline import train
@@ -292,22 +288,17 @@ def test_the_table_names_the_overrides_and_progress_goes_to_stderr(
 def test_a_study_killed_in_its_second_member_does_not_repeat_the_first(folder: Path) -> None:
     steps = LINEAR + '[[step]]\nname = "encoder"\nset = { "train.epochs" = 20, "train.save_every" = 10 }\n'
     path = study(folder, steps, recipe="tiny.toml")
-    command = [sys.executable, "-m", "slugline", "study", str(path)]
     first, second = (Run(Path(f"runs/s/{step}/seed=13")) for step in ("linear", "encoder"))
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    for _ in range(600):
-        time.sleep(0.1)
-        if list(second.layout.checkpoints.glob("checkpoint-*/seal.json")):
-            break
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    process = start_cli("study", str(path), stderr=folder / "stderr.txt")
+    wait_for(lambda: list(second.layout.checkpoints.glob("checkpoint-*/seal.json")), process)
+    process.kill()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
     assert second.state == "interrupted"
     finished, created, history = first.manifest, second.manifest["created"], second.history
     assert [each["state"] for each in summary()["members"]] == ["complete", "new"]
 
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    assert run(["study", str(path)]) == 0
     assert first.manifest == finished
     assert second.manifest["created"] == created
     assert second.history[0] == history[0]
