@@ -97,6 +97,8 @@ def found(
     )
     kinds = [diagnosis.kind for diagnosis in diagnoses]
     assert len(set(kinds)) == len(kinds)
+    of_folds = diagnose_folds([*diagnoses, Diagnosis("slow", "Slow.", is_warning=False)], [])
+    assert {*kinds} - {"healthy"} <= {diagnosis.kind for diagnosis in of_folds}, "a cross-validated run loses a finding"
     for diagnosis in diagnoses:
         assert diagnosis.line.endswith(".")
         assert "\n" not in diagnosis.line

@@ -4,6 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+
+class Inside:
+    """Path of one file or folder inside the ``root`` of a layout.
+
+    Args:
+        name: relative to ``root``.
+        title: what the file or folder holds.
+    """
+
+    def __init__(self, name: str, title: str) -> None:
+        self.name = name
+        self.__doc__ = title
+
+    def __get__(self, layout: Any, owner: type) -> Path:
+        """Return the path in the folder of ``layout``."""
+        return Path(layout.root) / self.name
 
 
 @dataclass(frozen=True)
@@ -16,80 +34,27 @@ class RunLayout:
 
     root: Path
 
-    @property
-    def recipe(self) -> Path:
-        """Resolved recipe; the first file of a run."""
-        return self.root / "recipe.toml"
-
-    @property
-    def manifest(self) -> Path:
-        """State, versions, hardware, fingerprint, durations."""
-        return self.root / "manifest.json"
-
-    @property
-    def history(self) -> Path:
-        """Training history: one line per logged update and per evaluation."""
-        return self.root / "history.jsonl"
-
-    @property
-    def metrics(self) -> Path:
-        """Metrics of every scored split, with confidence intervals."""
-        return self.root / "metrics.json"
-
-    @property
-    def data(self) -> Path:
-        """Description of the data: counts, lengths, findings."""
-        return self.root / "data.json"
-
-    @property
-    def calibration(self) -> Path:
-        """Temperature, and the split that it was fitted on."""
-        return self.root / "calibration.json"
-
-    @property
-    def errors(self) -> Path:
-        """Most confused pairs of classes, and most confident errors."""
-        return self.root / "errors.json"
-
-    @property
-    def diagnosis(self) -> Path:
-        """Problems that the run shows, each with the setting to change."""
-        return self.root / "diagnosis.json"
-
-    @property
-    def tracking(self) -> Path:
-        """Files of trackers, unless their own environment variables name another folder or server."""
-        return self.root / "tracking"
-
-    @property
-    def log(self) -> Path:
-        """Messages of the terminal, without progress bars."""
-        return self.root / "log.txt"
-
-    @property
-    def model(self) -> Path:
-        """Folder of the trained model, see `ModelLayout`."""
-        return self.root / "model"
-
-    @property
-    def adapter(self) -> Path:
-        """Adapter in PEFT's format, if the recipe trains one with PEFT; ``model`` holds the merged weights."""
-        return self.root / "adapter"
-
-    @property
-    def tokenizer(self) -> Path:
-        """The tokenizer, if this run trains one; saved before training starts, and again in ``model``."""
-        return self.root / "tokenizer"
-
-    @property
-    def checkpoints(self) -> Path:
-        """Checkpoints, see `CheckpointLayout`."""
-        return self.root / "checkpoints"
-
-    @property
-    def plots(self) -> Path:
-        """Curves and confusion matrix, PNG and SVG."""
-        return self.root / "plots"
+    recipe = Inside("recipe.toml", "Resolved recipe; the first file of a run.")
+    manifest = Inside("manifest.json", "State, versions, hardware, fingerprint, durations.")
+    history = Inside("history.jsonl", "Training history: one line per logged update and per evaluation.")
+    metrics = Inside("metrics.json", "Metrics of every scored split, with confidence intervals.")
+    data = Inside("data.json", "Description of the data: counts, lengths, findings.")
+    calibration = Inside("calibration.json", "Temperature, and the split that it was fitted on.")
+    errors = Inside("errors.json", "Most confused pairs of classes, and most confident errors.")
+    diagnosis = Inside("diagnosis.json", "Problems that the run shows, each with the setting to change.")
+    tracking = Inside(
+        "tracking", "Files of trackers, unless their own environment variables name another folder or server."
+    )
+    log = Inside("log.txt", "Messages of the terminal, without progress bars.")
+    model = Inside("model", "Folder of the trained model, see `ModelLayout`.")
+    adapter = Inside(
+        "adapter", "Adapter in PEFT's format, if the recipe trains one with PEFT; ``model`` holds the merged weights."
+    )
+    tokenizer = Inside(
+        "tokenizer", "The tokenizer, if this run trains one; saved before training starts, and again in ``model``."
+    )
+    checkpoints = Inside("checkpoints", "Checkpoints, see `CheckpointLayout`.")
+    plots = Inside("plots", "Curves and confusion matrix, PNG and SVG.")
 
     def fold(self, number: int) -> Path:
         """Return the run folder of one fold of a cross-validation, counted from 1."""
@@ -120,15 +85,8 @@ class StudyLayout:
 
     root: Path
 
-    @property
-    def summary(self) -> Path:
-        """State and metrics of every member and setting, and the chosen setting."""
-        return self.root / "study.json"
-
-    @property
-    def plots(self) -> Path:
-        """Learning curves, if the number of training rows varies."""
-        return self.root / "plots"
+    summary = Inside("study.json", "State and metrics of every member and setting, and the chosen setting.")
+    plots = Inside("plots", "Learning curves, if the number of training rows varies.")
 
     def member(self, step: str, name: str) -> Path:
         """Return the run folder of one member."""
@@ -141,25 +99,10 @@ class ModelLayout:
 
     root: Path
 
-    @property
-    def config(self) -> Path:
-        """Configuration in the Hugging Face format; names the architecture."""
-        return self.root / "config.json"
-
-    @property
-    def weights(self) -> Path:
-        """Weights in safetensors."""
-        return self.root / "model.safetensors"
-
-    @property
-    def linear(self) -> Path:
-        """Vocabulary and settings of the linear kind."""
-        return self.root / "linear.json"
-
-    @property
-    def pooling(self) -> Path:
-        """Pooling of a sentence-transformers model."""
-        return self.root / "1_Pooling" / "config.json"
+    config = Inside("config.json", "Configuration in the Hugging Face format; names the architecture.")
+    weights = Inside("model.safetensors", "Weights in safetensors.")
+    linear = Inside("linear.json", "Vocabulary and settings of the linear kind.")
+    pooling = Inside("1_Pooling/config.json", "Pooling of a sentence-transformers model.")
 
 
 @dataclass(frozen=True)
@@ -168,27 +111,12 @@ class CheckpointLayout:
 
     root: Path
 
-    @property
-    def progress(self) -> Path:
-        """Best evaluation so far, patience, micro-batch size, seconds."""
-        return self.root / "progress.json"
-
-    @property
-    def seal(self) -> Path:
-        """Checksums of all files; written last, so that a checkpoint without this file is incomplete."""
-        return self.root / "seal.json"
-
-    @property
-    def averaged(self) -> Path:
-        """Averaged weights, if the recipe averages; these are the weights that were evaluated."""
-        return self.root / "averaged.safetensors"
-
-    @property
-    def arguments(self) -> Path:
-        """Pickle written by ``Trainer``; deleted, never read."""
-        return self.root / "training_args.bin"
-
-    @property
-    def weights(self) -> Path:
-        """Weights in safetensors."""
-        return self.root / "model.safetensors"
+    progress = Inside("progress.json", "Best evaluation so far, patience, micro-batch size, seconds.")
+    seal = Inside(
+        "seal.json", "Checksums of all files; written last, so that a checkpoint without this file is incomplete."
+    )
+    averaged = Inside(
+        "averaged.safetensors", "Averaged weights, if the recipe averages; these are the weights that were evaluated."
+    )
+    arguments = Inside("training_args.bin", "Pickle written by ``Trainer``; deleted, never read.")
+    weights = Inside("model.safetensors", "Weights in safetensors.")

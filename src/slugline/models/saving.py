@@ -25,10 +25,10 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
         tokenizer.save_pretrained(folder)
     if model.config.model_type.startswith("slugline"):
         (folder / "README.md").write_text(
-            "Plain transformers cannot load this classifier, because its pooling is implemented in Slugline.\n"
-            "Upgrading transformers does not help. Load the classifier with Slugline:\n\n"
+            "Plain transformers cannot load this classifier, because Slugline implements its pooling.\n"
+            "Upgrading transformers does not help. Load it with Slugline:\n\n"
             '    import slugline\n    slugline.load("this folder").predict(["a text"])\n\n'
-            "or import `slugline.models.architectures.pooled` once before using the Auto classes.\n",
+            "or import `slugline.models.architectures.pooled` once, before the Auto classes.\n",
             encoding="utf-8",
         )
 

@@ -35,14 +35,7 @@ from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import load_progress, resume_point
-from slugline.training.loop.session import (
-    TrainingSession,
-    enable_activation_checkpointing,
-    prepare,
-    run_training,
-    selected_checkpoint,
-    training_timing,
-)
+from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.methods.class_weights import class_weights, logit_adjustment
 from slugline.training.methods.losses import Loss, build_loss
@@ -65,11 +58,13 @@ class FinetuneSession(TrainingSession):
         dataset: with rows in train and validation.
         adapted: the model with the weights that are trained.
         inputs: the rows in the form that the model reads.
+        token_statistics: lengths of the texts in tokens, for ``data.json``.
     """
 
     dataset: TextDataset
     adapted: Adapted
     inputs: TrainingInputs
+    token_statistics: Mapping[str, Any]
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -84,6 +79,29 @@ class FinetuneSession(TrainingSession):
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
     """Train a transformer and keep the best weights on validation; see `slugline.training.fit.fit`."""
+    session = _session(recipe, dataset, run, checkpoint)
+    size = size_of(session.model)
+    _log_size(size)
+    run_training(
+        session,
+        _method(session),
+        loader=lambda rank, world: _loader(session, rank=rank, world=world),
+        score=lambda model: _score(session, model),
+        callbacks=_callbacks(session),
+    )
+    _save(session)
+    runtime = session.runtime
+    return FitResult(
+        load(run.path, precision=runtime.precision.precision, device=runtime.hardware.device),
+        timing=session.timing,
+        size=size,
+        selected=session.selected,
+        data={"tokens": session.token_statistics},
+    )
+
+
+def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FinetuneSession:
+    """Model and inputs, with the state of the checkpoint if the run is resumed."""
     start = resume_point(run, checkpoint)
     runtime, tokenizer = prepare(recipe, run, lambda: dataset["train"]["text"][:])
     model = resolve(recipe.model.capabilities.build)(recipe.model, dataset.labels, runtime.hardware.device, tokenizer)
@@ -93,7 +111,7 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
     truncation = _truncation(recipe, model, tokenizer)
     tokens = _tokenise(dataset, tokenizer, truncation)
     progress = load_progress(start, recipe.train, runtime)
-    session = FinetuneSession(
+    return FinetuneSession(
         recipe=recipe,
         run=run,
         runtime=runtime,
@@ -107,23 +125,7 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
         dataset=dataset,
         adapted=adapted,
         inputs=_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
-    )
-    size = size_of(model)
-    _log_size(size)
-    run_training(
-        session,
-        _method(session),
-        loader=lambda rank, world: _loader(session, rank=rank, world=world),
-        score=lambda model: _score(session, model),
-        callbacks=_callbacks(session),
-    )
-    _save(session)
-    return FitResult(
-        load(run.path, precision=runtime.precision.precision, device=runtime.hardware.device),
-        timing=training_timing(session),
-        size=size,
-        selected=selected_checkpoint(session),
-        data={"tokens": _token_statistics(truncation, tokens)},
+        token_statistics=_token_statistics(truncation, tokens),
     )
 
 

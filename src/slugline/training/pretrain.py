@@ -47,14 +47,7 @@ from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import UNLIMITED, load_progress, resume_point
-from slugline.training.loop.session import (
-    TrainingSession,
-    enable_activation_checkpointing,
-    prepare,
-    run_training,
-    selected_checkpoint,
-    training_timing,
-)
+from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
 from slugline.training.loop.train_metrics import RunningAccuracy
 from slugline.training.methods.language_modeling import non_special_tokens, objective_of
 from slugline.training.result import PretrainResult
@@ -78,11 +71,13 @@ class PretrainSession(TrainingSession):
     """Everything that a pre-training needs.
 
     Args:
+        section: [pretrain] of the recipe.
         train: sequences to learn from.
         validation: sequences to select on; their labels are the same in every evaluation.
         logits: computes logits at the labelled positions.
     """
 
+    section: PretrainSection
     train: Sequences
     validation: Sequences
     logits: PositionLogits
@@ -128,6 +123,31 @@ def check_base(recipe: Recipe) -> None:
 
 def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
     """Pre-train a transformer and keep the best weights on validation; see `slugline.training.fit.fit_backbone`."""
+    session = _session(recipe, corpus, run)
+    counts = {"train": len(session.train), "validation": len(session.validation)}
+    length = session.section.sequence_length
+    logger.info(
+        "%s sequences of %d tokens, %d for validation", f"{len(session.train):,}", length, len(session.validation)
+    )
+    run_training(
+        session,
+        _method(session),
+        loader=lambda rank, world: _loader(session, rank=rank, world=world),
+        score=lambda model: _score(session, model),
+    )
+    with replacing_folder(run.layout.model) as folder:
+        save_backbone(session.model, session.tokenizer, recipe.model.base, folder)
+    return PretrainResult(
+        scores=_score(session, session.model),
+        timing=session.timing,
+        size=size_of(base_of(session.model)),
+        selected=session.selected,
+        data={"sequences": {"sequence_length": length, **counts, "tokens": len(session.train.packed.ids)}},
+    )
+
+
+def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
+    """Model, sequences and objective, with the state of the checkpoint if the run is resumed."""
     section = recipe.pretrain
     assert section is not None
     start = resume_point(run, None)
@@ -140,11 +160,7 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
     packed = _pack(section, corpus, tokenizer)
     train, validation = _split(packed, non_special)
     labeler = objective.build_labeler(section, tokenizer, non_special)
-    statistics = {"sequence_length": section.sequence_length, "train": len(train), "validation": len(validation)}
-    logger.info(
-        "%s sequences of %d tokens, %s for validation", f"{len(train):,}", section.sequence_length, len(validation)
-    )
-    session = PretrainSession(
+    return PretrainSession(
         recipe=recipe,
         run=run,
         runtime=runtime,
@@ -155,25 +171,11 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
         progress=load_progress(start, recipe.train, runtime),
         train_metrics=RunningAccuracy(),
         start=start,
+        section=section,
         train=Sequences(packed, train, labeler, (TRAINING, recipe.seed)),
         # The labels do not depend on the seed, so that runs can be compared.
         validation=Sequences(packed, validation, labeler, (VALIDATION,)),
         logits=PositionLogits(model),
-    )
-    run_training(
-        session,
-        _method(session),
-        loader=lambda rank, world: _loader(session, rank=rank, world=world),
-        score=lambda model: _score(session, model),
-    )
-    with replacing_folder(run.layout.model) as folder:
-        save_backbone(model, tokenizer, recipe.model.base, folder)
-    return PretrainResult(
-        scores=_score(session, model),
-        timing=training_timing(session),
-        size=size_of(base_of(model)),
-        selected=selected_checkpoint(session),
-        data={"sequences": statistics | {"tokens": len(packed.ids)}},
     )
 
 

@@ -27,7 +27,7 @@ CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
     overfitting.wasted_epochs,
     results.never_predicted,
     results.imbalance,
-    results.differing_test,
+    results.test_differs,
     results.truncation,
     results.miscalibration,
     results.slow,

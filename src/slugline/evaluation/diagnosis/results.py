@@ -160,7 +160,7 @@ def _length_read(evidence: Evidence, length: int) -> str:
     return f"{length} tokens (data.long_texts = {section.long_texts})"
 
 
-def differing_test(evidence: Evidence) -> Diagnosis | None:
+def test_differs(evidence: Evidence) -> Diagnosis | None:
     """Diagnose accuracy on test that differs from accuracy on validation by more than chance explains."""
     scores, test = evidence.validation, evidence.test
     if "accuracy" not in scores or "accuracy" not in test:

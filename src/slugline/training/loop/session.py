@@ -97,6 +97,31 @@ class TrainingSession:
         """True if the checkpoint to resume from is the last one of the training."""
         return self.progress.stopped or (self.start is not None and step_of(self.start) >= self.updates)
 
+    @property
+    def selected(self) -> dict[str, float | str | None]:
+        """The checkpoint that validation selected, for the manifest."""
+        step = self.progress.best_step
+        return {
+            "step": step,
+            "epoch": round(step / self.updates_per_epoch, 4),
+            "by": self.recipe.train.select_by,
+            "value": self.progress.best_value,
+        }
+
+    @property
+    def timing(self) -> dict[str, float]:
+        """Durations and speeds, for ``timing`` in ``metrics.json``."""
+        progress = self.progress
+        epochs = progress.examples / self.examples
+        return {
+            "train_seconds": progress.train_seconds,
+            "seconds_per_epoch": progress.train_seconds / epochs if epochs else 0.0,
+            "examples_per_second": progress.examples / progress.update_seconds if progress.update_seconds else 0.0,
+            "padding_share": progress.padding_share,
+            "tokens": progress.real_tokens,
+            "epochs": self.epochs,
+        }
+
 
 def prepare(recipe: Recipe, run: Run, texts: Callable[[], Sequence[str]]) -> tuple[Runtime, PreTrainedTokenizerBase]:
     """Prepare hardware and tokenizer, and seed all random numbers.
@@ -240,28 +265,3 @@ def _restore_best(session: TrainingSession) -> None:
     load_evaluated_weights(session.model, CheckpointLayout(best))
     selected = session.recipe.train.select_by
     logger.info("best model: update %d, validation %s %.4f", progress.best_step, selected, progress.best_value)
-
-
-def selected_checkpoint(session: TrainingSession) -> dict[str, float | str | None]:
-    """Return the checkpoint that validation selected, for the manifest."""
-    step = session.progress.best_step
-    return {
-        "step": step,
-        "epoch": round(step / session.updates_per_epoch, 4),
-        "by": session.recipe.train.select_by,
-        "value": session.progress.best_value,
-    }
-
-
-def training_timing(session: TrainingSession) -> dict[str, float]:
-    """Return durations and speeds, for ``timing`` in ``metrics.json``."""
-    progress = session.progress
-    epochs = progress.examples / session.examples
-    return {
-        "train_seconds": progress.train_seconds,
-        "seconds_per_epoch": progress.train_seconds / epochs if epochs else 0.0,
-        "examples_per_second": progress.examples / progress.update_seconds if progress.update_seconds else 0.0,
-        "padding_share": progress.padding_share,
-        "tokens": progress.real_tokens,
-        "epochs": session.epochs,
-    }
