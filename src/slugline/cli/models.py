@@ -60,7 +60,7 @@ def predict(
 ) -> None:
     """Predict the labels of texts, or of all rows of a file, with their probabilities."""
     from slugline import load
-    from slugline.inference.files import predict_file, predict_texts
+    from slugline.inference.predict_files import predict_file, predict_texts
 
     if bool(texts) == bool(input) or bool(input) != bool(output):
         raise typer.BadParameter("give texts, or --input and --output together.")

@@ -8,6 +8,6 @@ transformer.py        TransformerPredictor
 load_transformer.py   loading of transformers
 linear.py             LinearPredictor: TF-IDF and a linear SVM
 ensemble.py           EnsemblePredictor: averages several models
-files.py              predictions for files of any size
+predict_files.py      predict_texts, predict_file: predictions for a few texts or a file of any size
 ```
 """

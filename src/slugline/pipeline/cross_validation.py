@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from slugline.core.executor import jobs_at_once, run_jobs
+from slugline.core.parallel_jobs import jobs_at_once, run_jobs
 from slugline.core.predictions import Predictions
 from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of

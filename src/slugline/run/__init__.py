@@ -1,10 +1,10 @@
 """The run: one executed recipe, and the folder with its results.
 
 ```text
-run.py           Run: reads and writes a run folder
-lifecycle.py     open_run: starts, resumes and replaces runs, and records their states
-process.py       checks if the process of a run is alive
-predictions.py   reads and writes predictions as Parquet tables
+run.py                 Run: reads and writes a run folder; its state: running, interrupted, failed or complete
+lifecycle.py           open_run: starts, resumes and replaces runs, and records the end of their processes
+process.py             checks if the process of a run is alive
+prediction_tables.py   reads and writes predictions as Parquet tables
 ```
 """
 

@@ -18,7 +18,7 @@ from slugline.core.layouts import RunLayout
 from slugline.core.predictions import Calibration, Predictions
 from slugline.core.storage import disk_errors, replacing
 from slugline.recipe.recipe import Recipe, read
-from slugline.run.predictions import read_predictions, to_table
+from slugline.run.prediction_tables import read_predictions, to_table
 from slugline.run.process import is_alive
 
 if TYPE_CHECKING:

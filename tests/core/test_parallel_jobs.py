@@ -14,9 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from slugline.core import executor
-from slugline.core.executor import jobs_at_once, run_jobs
+from slugline.core import parallel_jobs
 from slugline.core.hardware import Hardware
+from slugline.core.parallel_jobs import jobs_at_once, run_jobs
 
 
 def make_folder(path: Path) -> None:
@@ -38,7 +38,7 @@ def test_after_an_error_no_further_job_starts(tmp_path: Path) -> None:
 )
 def test_each_process_takes_its_share(monkeypatch: pytest.MonkeyPatch, visible: str | None, shares: list[str]) -> None:
     given: list[list[int]] = []
-    monkeypatch.setattr(executor, "Thread", lambda **_: type("Idle", (), {"start": lambda self: None})())
+    monkeypatch.setattr(parallel_jobs, "Thread", lambda **_: type("Idle", (), {"start": lambda self: None})())
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4, 6, 7}, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: given.append(cores), raising=False)
     slots: SimpleQueue[int] = SimpleQueue()
@@ -48,12 +48,12 @@ def test_each_process_takes_its_share(monkeypatch: pytest.MonkeyPatch, visible: 
         else:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         slots.put(slot)
-        executor._take_share(slots, 2)
+        parallel_jobs._take_share(slots, 2)
         assert os.environ["CUDA_VISIBLE_DEVICES"] == share
     assert given == [[4, 7], [6]]
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4}, raising=False)
     slots.put(1)
-    executor._take_share(slots, 2)
+    parallel_jobs._take_share(slots, 2)
     assert given[-1] == [4]  # more processes than cores
 
 
@@ -61,7 +61,7 @@ def test_processes_end_with_their_parent(tmp_path: Path) -> None:
     started = tmp_path / "started"
     work = f"open({str(started)!r}, 'w').close(); import time; time.sleep(300)"
     call = f"run_jobs(exec, [({work!r},), ('pass',)], processes=2)"
-    script = f"from slugline.core.executor import run_jobs\nif __name__ == '__main__':\n    {call}\n"
+    script = f"from slugline.core.parallel_jobs import run_jobs\nif __name__ == '__main__':\n    {call}\n"
     (tmp_path / "parent.py").write_text(script)
     parent = subprocess.Popen([sys.executable, str(tmp_path / "parent.py")])
     try:

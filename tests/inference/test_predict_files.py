@@ -16,7 +16,7 @@ from conftest import articles, write_csv
 from slugline import load, train
 from slugline.core.errors import DataError
 from slugline.inference.classifier import Classifier
-from slugline.inference.files import ROWS_AT_ONCE, predict_file, predict_texts
+from slugline.inference.predict_files import ROWS_AT_ONCE, predict_file, predict_texts
 from slugline.recipe.recipe import validate
 
 
@@ -133,7 +133,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(run_path: Path, tmp_path: 
         "import re, sys\n"
         "from pathlib import Path\n"
         "import slugline\n"
-        "from slugline.inference.files import predict_file\n"
+        "from slugline.inference.predict_files import predict_file\n"
         "count = predict_file(slugline.load(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))\n"
         "status = Path('/proc/self/status').read_text()\n"
         "print(count, int(re.search(r'VmHWM:\\s+(\\d+)', status)[1]) // 1024)\n"
