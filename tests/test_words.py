@@ -102,15 +102,14 @@ def riddle_summaries(source: str) -> Iterator[tuple[int, str]]:
                 yield getattr(node, "lineno", 1), summary
 
 
-def without_glossary(path: Path) -> str:
-    """The text of a file; the glossary of CONTRIBUTING.md may name retired words."""
-    text = path.read_text(encoding="utf-8")
-    return re.sub(r"<!-- retired -->.*?<!-- /retired -->", "", text, flags=re.DOTALL)
+def present_text(path: Path) -> str:
+    """The text of a file without its tables of old and new names."""
+    return re.sub(r"<!-- retired -->.*?<!-- /retired -->", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("path", [*CODE, *TEXTS], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_retired_words_stay_out(path: Path) -> None:
-    found = [f"line {number}: {word}" for number, word in retired_words(without_glossary(path))]
+    found = [f"line {number}: {word}" for number, word in retired_words(present_text(path))]
     assert not found
 
 

@@ -19,7 +19,7 @@ def evaluate(
     model: Model,
     data: Annotated[str, typer.Option(help="A known data set or a path; by default the data of the run.")] = "",
     split: Annotated[
-        str, typer.Option(help="train, validation or test; of data without splits, all rows are scored.")
+        str, typer.Option(help="train, validation or test. If the data has no splits, all rows are scored.")
     ] = "test",
     text: Annotated[list[str] | None, typer.Option(help="With --data: its text column. May be repeated.")] = None,
     label: Annotated[str, typer.Option(help="With --data: its label column.")] = "",

@@ -12,7 +12,7 @@ from slugline.cli.output import Json, interruption_message, print_json, print_st
 
 def study(
     file: Annotated[Path, typer.Argument(metavar="STUDY", help="TOML file of the study.")],
-    force: Annotated[bool, typer.Option("--force", help="Train members again whose recipe has changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Retrain members whose recipe has changed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train all settings with all seeds, choose the best on validation, score it on test. Run again to resume."""

@@ -1,6 +1,6 @@
 """`Predictions`: logits and targets of one split, the central type of the package; and `Calibration`.
 
-Training and evaluation produce `Predictions`. Metrics, intervals, tests, plots, comparison and reports take
+Training and evaluation produce `Predictions`. Metrics, intervals, tests, plots and comparisons take
 `Predictions` and nothing else. Only numpy is needed here.
 """
 
@@ -40,7 +40,7 @@ class Calibration:
         return asdict(self)
 
     def probabilities(self, logits: NDArray[np.float32], *, kind: Kind = "single") -> NDArray[np.float64]:
-        """Calibrated probabilities, see `probabilities`."""
+        """Probabilities of the logits divided by the temperature; see the function `probabilities`."""
         return probabilities(logits, kind=kind, temperature=self.temperature)
 
 

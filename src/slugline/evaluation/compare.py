@@ -174,7 +174,7 @@ def _named(predictions: Mapping[str, Predictions] | Sequence[Predictions]) -> di
 
 
 def _aligned(named: dict[str, Predictions]) -> list[Predictions]:
-    """Reorder rows and classes of all predictions as in the first run; refuse runs that have others."""
+    """Reorder rows and classes of all predictions as in the first run; refuse runs with other rows or classes."""
     (first_name, first), *others = named.items()
     true_class = dict(zip(first.ids.tolist(), first.labels.decode(first.targets.tolist()), strict=True))
     aligned = [first]

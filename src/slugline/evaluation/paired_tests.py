@@ -14,10 +14,10 @@ from slugline.evaluation.intervals import Statistic, chunk_sizes
 
 
 def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> float:
-    """Return the p-value of the exact two-sided McNemar test: two runs are equally often correct on the same rows.
+    """Return the p-value of the exact two-sided McNemar test (McNemar 1947, in the exact binomial form).
 
-    Only rows count on which exactly one run is correct; under the null hypothesis each of them is a fair coin flip
-    (McNemar 1947, in the exact binomial form).
+    The null hypothesis is that two runs are correct equally often on the same rows. The test uses only rows on which
+    exactly one run is correct. Under the null hypothesis, either run is the correct one with probability 1/2.
 
     Args:
         correct_a: (N,), True where the first run is correct.

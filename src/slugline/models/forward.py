@@ -88,7 +88,7 @@ def _batch_forward(model: PreTrainedModel) -> BatchForward:
 
 
 def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int) -> Tensor:
-    """Return the logits of texts: of each text the mean over its pieces.
+    """Return the logits of texts; the logits of a text are the mean of the logits of its pieces.
 
     Args:
         model: any sequence classifier.

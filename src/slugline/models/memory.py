@@ -25,7 +25,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def retry_with_smaller_batches(compute: Callable[[BatchLimits], Result], *, limits: BatchLimits) -> Result:
-    """Call a function, again with halved limits each time memory runs out.
+    """Call a function; halve the limits and call it again if memory runs out.
 
     Args:
         compute: gets the limits of a forward pass; changes nothing before it returns.

@@ -3,7 +3,7 @@
 ```text
 training.py           train: recipe in, run out
 pretraining.py        pretrain: texts in, backbone out
-cross_validation.py   one run per fold, and their ensemble
+cross_validation.py   one run per fold, several at once, and their ensemble
 steps.py              fit, calibrate, score, write the results
 run_data.py           the data set of a run, checked for changes
 evaluate_model.py     evaluate_on, score_split: score a model on other data

@@ -71,7 +71,9 @@ class ModelSection(Section):
         "gradual: the head first, then block after block",
     )
     pooling: Literal["auto", "native", "cls", "last", "mean", "max", "attention"] = Field(
-        "auto", description="auto: as configured in the base, else native, the architecture's own head"
+        "auto",
+        description="auto: the pooling that the base configures, or native; native: the architecture's own head with "
+        "its pooling",
     )
     head: Literal["auto", "native", "linear", "mlp"] = Field(
         "auto", description="auto: native with native pooling, else linear"

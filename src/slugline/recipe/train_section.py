@@ -56,9 +56,11 @@ class TrainSection(Section):
         0.0, description="strength (tau) with which rare classes are favoured by their priors; 0 = off"
     )
     token_dropout: Fraction = Field(0.0, description="share of the tokens of a text that each training pass masks out")
-    mixup: Annotated[float, Field(ge=0)] = Field(0.0, description="Beta(a, a) of mixing hidden states; 0 = off")
+    mixup: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="mixes hidden states of two texts in a ratio from the distribution Beta(a, a); a = 0: off"
+    )
     cutmix: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Beta(a, a) of exchanging a span of hidden states; 0 = off"
+        0.0, description="exchanges a span of hidden states; its share has the distribution Beta(a, a); a = 0: off"
     )
     weight_averaging: Literal["none", "ema", "swa"] = Field(
         "none", description="evaluates and saves averaged weights: ema, exponential moving average; swa, last quarter"

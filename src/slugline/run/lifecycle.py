@@ -53,8 +53,8 @@ def open_run(
         The run, in state running.
 
     Raises:
-        RunError: the folder is not a run, is complete, is running, was interrupted and neither ``resume`` nor ``force``
-            is given, or its recipe has changed.
+        RunError: the folder is not a run; the run is running; it is complete and ``force`` is not given; it failed or
+            was interrupted and neither ``resume`` nor ``force`` is given; or its recipe has changed.
     """
     restore_replaced(path)
     _check_can_open(Run(path), recipe, resume=resume, force=force, accept_changes=accept_changes)
@@ -64,9 +64,9 @@ def open_run(
 
 
 def restore_replaced(path: Path) -> None:
-    """Restore a run whose replacement was killed before it trained anything, or delete the backup of one that did.
+    """Restore the backup that a killed ``--force`` run left if it has trained nothing; otherwise delete the backup.
 
-    To be called before the folder is read.
+    Call this before reading the folder.
 
     Args:
         path: the run's own folder.
@@ -84,7 +84,7 @@ def restore_replaced(path: Path) -> None:
             return
         shutil.rmtree(path, ignore_errors=True)
         backup.rename(path)
-    logger.warning("%s is restored: the training that was to replace it was killed before it started.", path)
+    logger.warning("%s was restored from its backup: the --force run was killed before it trained anything.", path)
 
 
 def _check_can_open(run: Run, recipe: Recipe, *, resume: bool, force: bool, accept_changes: bool) -> None:

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from slugline.data.batching.planning import BatchLimits, cheapest_batches, pad
 from slugline.data.batching.tokens import Tokens
 
-#: Updates whose rows are sorted by length together. More means less padding and less shuffling.
-WINDOW, SMALLEST_WINDOW = 32, 4
+#: Number of updates whose rows are sorted by length together. A larger number reduces padding and also randomness.
+SORTED_UPDATES, FEWEST_SORTED_UPDATES = 32, 4
 
 
 def collate(texts: Sequence[Sequence[Sequence[int]]], *, pad_id: int) -> dict[str, Tensor]:
@@ -57,7 +57,9 @@ def split_update(batch: Mapping[str, Tensor], *, limits: BatchLimits, overhead: 
 
 
 class UpdateSampler(Sampler[list[int]]):
-    """The rows of each update: shuffled, then grouped by length within windows. A pure function of (seed, epoch).
+    """The rows of each update: shuffled, then sorted by length within groups of updates.
+
+    The order depends only on the seed and the epoch.
 
     Args:
         lengths: (N,) tokens of each text, summed over its pieces.
@@ -95,20 +97,20 @@ class UpdateSampler(Sampler[list[int]]):
         rng = np.random.default_rng([self.seed, self.epoch])
         count = len(self.lengths)
         order = rng.permutation(count) if self.probabilities is None else rng.choice(count, count, p=self.probabilities)
-        for window in self._windows(order):
-            by_length = window[np.argsort(self.lengths[window], kind="stable")]
+        for group in self._groups(order):
+            by_length = group[np.argsort(self.lengths[group], kind="stable")]
             updates = self._chunks(by_length, self.size)
             for index in rng.permutation(len(updates)):
                 yield updates[index][self.rank :: self.world].tolist()
 
-    def _windows(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Windows of full updates; smaller for small sets, otherwise every epoch would group the same rows."""
-        return self._chunks(order, self.size * min(WINDOW, max(SMALLEST_WINDOW, len(self) // 8)))
+    def _groups(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Groups of full updates; smaller for small sets, otherwise every epoch would sort the same rows together."""
+        return self._chunks(order, self.size * min(SORTED_UPDATES, max(FEWEST_SORTED_UPDATES, len(self) // 8)))
 
     def _chunks(self, rows: NDArray[np.int64], width: int) -> list[NDArray[np.int64]]:
         """Chunks of ``width`` rows."""
         chunks = [rows[start : start + width] for start in range(0, len(rows), width)]
-        # With fewer rows than ranks a rank would have no rows: the previous chunk takes them.
+        # Some rank would get no rows if the last chunk had fewer rows than there are ranks.
         if len(chunks) > 1 and len(chunks[-1]) < self.world:
             last = chunks.pop()
             chunks[-1] = np.concatenate([chunks[-1], last])
@@ -141,7 +143,7 @@ def build_loader(rows: Dataset[Any], sampler: UpdateSampler, collator: Any, *, w
         batch_sampler=sampler,
         collate_fn=collator,
         num_workers=workers,
-        # A generator of its own: the global random state belongs to dropout and has to be resumed exactly.
+        # A separate generator, because drawing from the global random state would change dropout after resuming.
         generator=torch.Generator(),
         persistent_workers=workers > 0,
     )

@@ -43,7 +43,7 @@ class BatchLimits:
         return BatchLimits(max(1, self.max_pieces // 2), max(1, self.max_tokens // 2))
 
     def lowered_to(self, other: BatchLimits) -> BatchLimits:
-        """The smaller of both limits each."""
+        """The element-wise minimum of two limits."""
         return BatchLimits(min(self.max_pieces, other.max_pieces), min(self.max_tokens, other.max_tokens))
 
 

@@ -35,10 +35,10 @@ def split_rows(
 ) -> SplitIndices:
     """Assign rows to stratified splits; clusters of near duplicates are not divided.
 
-    Of each stratum, the first ``round(fraction * count)`` rows in hash order, at least one, are assigned to a split. A
-    cluster with more rows than the split still needs is skipped, and later rows fill the split. These rows stay in
-    train: clusters over several strata, a stratum of one row, and a stratum with too few rows for all splits if its
-    class has enough.
+    Within each stratum, a split gets the first ``round(fraction * count)`` rows in hash order, and at least one. A
+    cluster with more rows than the split still needs is skipped; later rows fill the split. Three groups stay in train:
+    clusters that span several strata, strata of one row, and strata with too few rows for all splits if their class has
+    enough.
 
     Args:
         ids: (N,) unique.
@@ -119,8 +119,8 @@ def _require_rows_for_splits(counts: Mapping[str, int], divided: Collection[str]
 def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int) -> list[int]:
     """Choose a stratified subset of the rows; a larger subset contains the smaller ones.
 
-    Row i, from 0, of the n rows of its class, in hash order, has the rank (i + 1/2) / n (Webster's apportionment), the
-    first row of each class the rank 0. The rows with the lowest ranks are chosen.
+    The n rows of a class are numbered from 0 in hash order. Row i has the rank (i + 1/2) / n (Webster's apportionment);
+    row 0 has the rank 0. The rows with the lowest ranks are chosen.
 
     Args:
         ids: (N,) unique.

@@ -22,8 +22,9 @@ def row_ids(rows: Mapping[Split, Sequence[Mapping[str, object]]], *, column: str
         column: column with the ids; empty = ids are hashes of the contents.
 
     Returns:
-        By split: the values of the column, or the first 16 hex digits of each row's SHA-256. Repeated rows get ``-2``,
-        ``-3``, counted through test first, then validation, then train, so that new train rows rename no test row.
+        By split: the values of the column, or the first 16 hex digits of each row's SHA-256. Repeated rows get the
+        suffixes ``-2``, ``-3``. Test rows are numbered first, then validation, then train: new train rows change no id
+        of test.
 
     Raises:
         DataError: the column does not exist, has empty values, or repeats a value within a split.

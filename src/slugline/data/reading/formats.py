@@ -97,7 +97,7 @@ def _csv(path: Path, encoding: str) -> Iterator[Row]:
 
 
 def _tsv(path: Path, encoding: str) -> Iterator[Row]:
-    """Read double quotes as quoting, as in CSV, unless only the reading without quoting parses.
+    """Treat double quotes as quoting, as in CSV; read a file without quoting if it parses only without.
 
     Most .tsv files have no quoting: a text like ``"5" tall`` is invalid with it. A first pass over the file decides.
     """

@@ -13,7 +13,7 @@ from typing import Any
 from slugline.evaluation.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
 from slugline.recipe.recipe import Recipe
 
-#: Training accuracy below which a model underfits; the guide to AG News recommends another training below it.
+#: Training accuracy below which a model underfits.
 LOW_ACCURACY = 0.9
 
 #: Fall of validation accuracy that is too large for a decreasing learning rate.
@@ -96,7 +96,7 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
     is_flat = (last > (1 - LOSS_TOLERANCE) * first or last > (1 - LOSS_TOLERANCE) * guessing) and (
         n_updates >= MIN_UPDATES
     )
-    # An unchanged loss has a rate that is far too high or far too low; the default tells which.
+    # If the loss does not change, the rate is far too high or far too low: compare it with the default rate.
     if last > (1 + LOSS_TOLERANCE) * first or (is_flat and rate >= HIGH_RATE * default):
         return (
             "learning_rate_too_high",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from slugline.recipe.model_section import LoraSection
 
-#: Model types for which PEFT has no default targets, or other ones -> the projections of their attention.
+#: Model type -> names of its attention projections, for types whose default targets in PEFT are missing or different.
 TARGETS = {
     "distilbert": ("q_lin", "v_lin"),
     "modernbert": ("Wqkv",),

@@ -1,8 +1,8 @@
 """A classifier out of any backbone, with optional adapters, a pooling and a head, as a `PreTrainedModel`.
 
-The classifier has its own ``model_type``: plain transformers refuses the folder by this name instead of loading it as
-the backbone's type with wrong logits. Importing this module registers the classifier with the Auto classes, and also
-the small decoder, which may be the backbone.
+The classifier has its own ``model_type``, which plain transformers does not know: it raises an error. With the
+backbone's type it would load the folder and return wrong logits. Importing this module registers the classifier with
+the Auto classes, and also the small decoder, which may be the backbone.
 """
 
 from __future__ import annotations

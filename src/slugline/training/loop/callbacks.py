@@ -86,7 +86,7 @@ class EvaluationSchedule(TrainerCallback):
         control.should_save = is_last or state.global_step % self.save_every == 0
         if (control.should_evaluate or control.should_save) and not _is_finite(model):
             raise diverged("the weights are not finite", state.global_step)
-        # A line of history ends at every checkpoint, so that a resumed run averages the same losses.
+        # A history line at every checkpoint: loss averages then start at the same update in resumed runs.
         control.should_log = control.should_log or control.should_evaluate or control.should_save
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:

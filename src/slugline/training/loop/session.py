@@ -237,7 +237,11 @@ def _average(session: TrainingSession) -> WeightAverage | None:
 def _callbacks(
     session: TrainingSession, average: WeightAverage | None, advance: Callable[[int], None], *, updates_per_epoch: int
 ) -> list[TrainerCallback]:
-    """All callbacks: the average first, because others evaluate it; the keeper last, because it seals their files."""
+    """All callbacks.
+
+    `WeightAverage` is first, because evaluation uses the averaged weights. `CheckpointKeeper` is last, because it
+    writes the checksums of the files of the others.
+    """
     section, progress = session.recipe.train, session.progress
     schedule = EvaluationSchedule(
         progress,

@@ -121,7 +121,7 @@ class ClassifierTrainer(Trainer):
         return (loss, logits) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
-        """Run the forward and backward passes of one update; each time memory runs out, again with halved limits.
+        """Run the forward and backward passes of one update; halve the limits and repeat if memory runs out.
 
         Args:
             model: as prepared by accelerate.
@@ -239,12 +239,12 @@ class ClassifierTrainer(Trainer):
         return scheduler
 
     def restore_recipe_rates(self) -> None:
-        """Apply the rates of the present recipe; a checkpoint brings those of the recipe it was written with."""
+        """Apply the rates of the current recipe; loading a checkpoint has restored those of its own recipe."""
         assert self.lr_scheduler is not None
         for group, settings in zip(self.lr_scheduler.optimizer.param_groups, self.recipe_groups, strict=True):
             group.update(settings)
-        # A schedule is a function of its number of steps: one step from the previous one gives the present rate. The
-        # number in the checkpoint does not include updates that float16 skipped.
+        # The rate depends only on the number of steps of the schedule: set it one step back, then step once. The number
+        # comes from the checkpoint, because it excludes updates that float16 skipped.
         done = self.lr_scheduler.last_epoch
         self.lr_scheduler.load_state_dict(self.recipe_schedule | {"last_epoch": done - 1, "_step_count": done + 1})
         self.lr_scheduler.step()

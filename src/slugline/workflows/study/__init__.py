@@ -2,8 +2,8 @@
 
 ```text
 schema.py            StudyFile: the keys of a study file
-plan.py              read_study: steps, settings, and members with their recipes
-runner.py            run_study: trains the members, chooses a setting, scores it on test
+plan.py              read_study: the file; Step.propose: which settings a step trains; members
+runner.py            run_study: trains new members, chooses a setting, scores it on test
 results.py           StudyResult: members, settings over their seeds, ranking; study.json
 learning_curves.py   scores by number of training rows
 ```

@@ -104,7 +104,7 @@ class MemberResult:
 
 @dataclass(frozen=True)
 class SettingResult:
-    """A setting over its seeds.
+    """The results of one setting, one for each seed.
 
     Args:
         setting: of the study.
