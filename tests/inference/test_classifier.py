@@ -19,8 +19,6 @@ from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation
 from slugline.inference.classifier import Classifier
 from slugline.models.build import build_pretrained
-from slugline.models.config import pooling_of
-from slugline.models.pretrained import longest_input
 from slugline.models.saving import save
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.model_section import ModelSection
@@ -82,32 +80,6 @@ def test_logits_do_not_depend_on_other_texts(tiny_base: Path) -> None:
     together = np.concatenate(list(predictor.logits(texts)))
     alone = np.concatenate([next(predictor.logits([text])) for text in texts])
     np.testing.assert_allclose(together, alone, atol=1e-5)
-
-
-def test_auto_pooling_uses_the_configuration_of_the_base(tiny_base: Path, tmp_path: Path) -> None:
-    assert pooling_of(ModelSection(base=str(tiny_base))) == "native"
-    (tmp_path / "1_Pooling").mkdir()
-    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": True}))
-    assert pooling_of(ModelSection(base=str(tmp_path))) == "cls"
-    assert pooling_of(ModelSection(base=str(tmp_path), pooling="native")) == "native"
-
-
-def test_the_longest_input_is_that_of_the_model(tiny_base: Path) -> None:
-    from transformers import BertConfig, GPT2Config, RobertaConfig
-
-    tokenizer = load_tokenizer(str(tiny_base))
-    tokenizer.model_max_length = 10**30
-    assert longest_input(BertConfig(max_position_embeddings=64), tokenizer) == 64
-    assert longest_input(RobertaConfig(max_position_embeddings=514, pad_token_id=1), tokenizer) == 512
-    assert longest_input(GPT2Config(n_positions=1024), tokenizer) == 1024
-
-
-def test_dropout_is_set_under_the_names_of_each_family(tiny_base: Path) -> None:
-    section = ModelSection(base=str(tiny_base), pooling="native", dropout=0.3, attention_dropout=0.0, head_dropout=0.4)
-    config = build_pretrained(section, LABELS, "cpu").config
-    assert config.hidden_dropout_prob == 0.3
-    assert config.attention_probs_dropout_prob == 0.0
-    assert config.classifier_dropout == 0.4
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "distilbert", "deberta-v2", "albert"])

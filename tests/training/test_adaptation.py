@@ -17,10 +17,8 @@ from slugline.core.errors import ModelError, RecipeError
 from slugline.data.batching.tokens import tokenizer_fingerprint
 from slugline.data.dataset import load_dataset
 from slugline.models.adaptation.frozen_features import Features, FrozenBase
-from slugline.models.config import pooling_of
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain
-from slugline.recipe.model_section import ModelSection
 from slugline.recipe.recipe import Recipe, validate
 from slugline.training.loop.callbacks import HistoryWriter
 
@@ -221,12 +219,6 @@ def test_keys_that_contradict_each_other_are_refused(model: dict[str, Any], mess
 def test_token_dropout_and_mixing_are_refused_with_a_frozen_base(key: str) -> None:
     with pytest.raises(RecipeError, match="runs the base only once"):
         validate({"name": "a", "data": {"name": "ag_news"}, "model": {"adapt": "frozen"}, "train": {key: 0.2}})
-
-
-def test_the_head_determines_the_default_pooling(tiny_base: Path) -> None:
-    assert pooling_of(ModelSection(base=str(tiny_base), head="native")) == "native"
-    assert pooling_of(ModelSection(base=str(tiny_base), head="mlp")) == "mean"
-    assert pooling_of(ModelSection(kind="decoder", base=str(tiny_base), adapt="adapter")) == "last"
 
 
 def test_a_model_from_scratch_can_use_the_tokenizer_of_a_base(tiny_base: Path, news_csv: Path, tmp_path: Path) -> None:
