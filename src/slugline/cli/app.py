@@ -90,7 +90,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; print errors without a traceback.
 
     Args:
-        arguments: of the command line, without the name of the program.
+        arguments: command-line arguments, without the name of the program.
 
     Returns:
         The exit code.

@@ -23,7 +23,7 @@ def interruption_message(hint: str) -> Iterator[None]:
     """Print a message if Ctrl-C ends the block.
 
     Args:
-        hint: how to resume.
+        hint: sentence that states how to resume.
     """
     try:
         yield

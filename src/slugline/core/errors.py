@@ -18,8 +18,8 @@ class SluglineError(Exception):
     """Root of all errors that a user can fix.
 
     Args:
-        message: what is wrong and where (file, row, key).
-        hint: how to fix it; shown on its own line.
+        message: description of the problem and its place (file, row, key).
+        hint: description of the fix; shown on its own line.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:

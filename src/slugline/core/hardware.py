@@ -26,7 +26,7 @@ class Hardware:
     """The hardware of a machine.
 
     Args:
-        device: that computes.
+        device: device that runs the computation.
         device_name: name of the processor or GPU, from its driver.
         cores: CPU cores that this process may use.
         memory_bytes: main memory that this process may use.
@@ -65,7 +65,7 @@ class Profile:
         pass_overhead: constant cost of a forward and backward pass, in tokens.
         workers: processes that prepare batches; 0 = the training process prepares them.
         autocast: True if reduced precision may be used.
-        reason: why this profile was chosen; logged.
+        reason: reason for the choice of this profile; logged.
     """
 
     name: str
@@ -95,7 +95,7 @@ def detect(device: str = "auto") -> Hardware:
     """Return the hardware of this machine.
 
     Args:
-        device: to compute on; ``auto`` = the fastest one that is available.
+        device: device to compute on; ``auto`` = the fastest one that is available.
 
     Returns:
         The hardware, without its GPU if ``device`` is ``cpu``.
@@ -143,7 +143,7 @@ def choose_precision(hardware: Hardware, requested: str = "auto", *, autocast: b
     """Return the requested precision, or the fastest one that the hardware supports natively.
 
     Args:
-        hardware: from `detect`.
+        hardware: hardware of the machine, from `detect`.
         requested: ``auto``, or a precision.
         autocast: False if the profile forbids reduced precision.
 
@@ -174,7 +174,7 @@ def choose_profile(hardware: Hardware, requested: str = "auto") -> Profile:
     """Return the requested profile, or the one that fits the hardware.
 
     Args:
-        hardware: from `detect`.
+        hardware: hardware of the machine, from `detect`.
         requested: ``auto``, or a name in `PROFILES`.
 
     Returns:

@@ -11,8 +11,8 @@ class Inside:
     """Path of one file or folder inside the ``root`` of a layout.
 
     Args:
-        name: relative to ``root``.
-        title: what the file or folder holds.
+        name: path relative to ``root``.
+        title: description of the file or folder.
     """
 
     def __init__(self, name: str, title: str) -> None:

@@ -19,7 +19,7 @@ def jobs_at_once(hardware: Hardware) -> int:
     """Return the number of trainings to run side by side: one per GPU, or one per `CORES_PER_JOB` cores.
 
     Args:
-        hardware: from `detect`.
+        hardware: hardware of the machine, from `detect`.
 
     Returns:
         At least 1.
@@ -33,7 +33,7 @@ def run_jobs(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], *, proc
     """Call a function once for each job.
 
     Args:
-        work: to be called; with several processes it has to be importable, and its arguments picklable.
+        work: function to call; with several processes it has to be importable, and its arguments picklable.
         jobs: arguments of each call.
         processes: number of jobs that run side by side, each with its share of GPUs or cores; 1 = in this process.
 

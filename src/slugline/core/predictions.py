@@ -23,7 +23,7 @@ class Calibration:
     """Parameters that turn logits into calibrated probabilities; fitted on validation predictions only.
 
     Args:
-        temperature: divides the logits (Guo et al. 2017); 1 leaves them unchanged.
+        temperature: divisor of the logits (Guo et al. 2017); 1 leaves them unchanged.
         fitted_on: name of the split it was fitted on: ``"validation"``.
     """
 
@@ -59,7 +59,7 @@ class Predictions:
         labels: the K classes.
         split: name of the split.
         dataset: name of the data set.
-        calibration: applied by `probabilities`, or None.
+        calibration: calibration that `probabilities` applies, or None.
 
     Raises:
         DataError: shapes disagree, a target is out of range, an id repeats, or a logit is not finite.
@@ -116,7 +116,7 @@ def probabilities(
     Args:
         logits: (N, K).
         kind: ``multi`` applies the sigmoid to each label, the others the softmax over labels.
-        temperature: > 0, divides the logits.
+        temperature: divisor of the logits, > 0.
 
     Returns:
         (N, K); rows sum to one unless ``multi``.

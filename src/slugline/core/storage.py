@@ -33,7 +33,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Replace a file by a temporary one when the block ends without an error; create its folder if necessary.
 
     Args:
-        path: of the file.
+        path: path of the file to write.
 
     Yields:
         Path of the temporary file. It contains the process id, so that two processes can write the same file.
@@ -58,7 +58,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Replace a folder by a temporary one when the block ends without an error.
 
     Args:
-        path: of the folder.
+        path: path of the folder to write.
 
     Yields:
         Path of the temporary folder, which is empty.

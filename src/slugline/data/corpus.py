@@ -39,10 +39,10 @@ class Corpus:
     """Texts without labels.
 
     Args:
-        texts: cleaned, not empty, all different.
-        sources: of the texts.
+        texts: cleaned texts, none empty, all different.
+        sources: sources of the texts.
         clean: cleaning steps of the texts.
-        findings: about dropped texts.
+        findings: findings about dropped texts.
     """
 
     texts: list[str]
@@ -84,8 +84,8 @@ def load_corpus(sections: Sequence[SourceSection], data: DataSection | None) -> 
 
     Args:
         sections: sources of the texts; empty = the training texts of ``data``.
-        data: that the model will be evaluated on. Its cleaning steps are used, and texts of its validation and test
-            splits are dropped. None = not known.
+        data: section of the data that the model will be evaluated on. Its cleaning steps are used, and texts of its
+            validation and test splits are dropped. None = not known.
 
     Returns:
         The texts. Dropped texts are in its findings and in the log.

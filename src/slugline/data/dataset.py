@@ -46,7 +46,7 @@ class TextDataset:
         labels: the K classes; train has rows of each.
         source: origin of the rows.
         fingerprint: SHA-256 over ids, texts and labels of all splits.
-        findings: of reading and preparing, in order.
+        findings: findings of reading and preparing, in order.
         text: text columns, joined by a blank.
         label: label column.
         clean: cleaning steps of the texts.
@@ -93,8 +93,8 @@ class TextDataset:
         """Combine the logits of a model with the targets of a split.
 
         Args:
-            split: of this data set.
-            logits: (N, K), in the order of the rows.
+            split: name of a split of this data set.
+            logits: (N, K) logits, in the order of the rows.
 
         Returns:
             Predictions without calibration.
@@ -133,7 +133,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     """Load a labelled data set: read the sources, drop rows, cut missing splits, take a subset of train.
 
     Args:
-        section: of a recipe.
+        section: data section of a recipe.
         pooled: add the validation rows to train before the subset is taken.
 
     Returns:
@@ -193,9 +193,9 @@ def load_rows(
     """Load rows to evaluate a trained model on. They are cleaned; no row is dropped or moved to another split.
 
     Args:
-        section: names the source.
-        labels: of the model.
-        split: of the source; all rows if the source has no given splits.
+        section: data section that names the source.
+        labels: label set of the model.
+        split: name of a split of the source; all rows are loaded if the source has no given splits.
         text: text columns of the model, used if the source has them and the section names none.
         label_map: class names of labels that are not in the label set.
 
@@ -232,7 +232,7 @@ def predictions_on(
 
     Args:
         rows: N rows with columns ``id`` and ``label``.
-        logits: (N, K), in the order of the rows.
+        logits: (N, K) logits, in the order of the rows.
         labels: the K classes.
         split: name of the split.
         dataset: name of the data set.

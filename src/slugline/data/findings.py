@@ -18,7 +18,7 @@ class Finding:
         count: number of affected rows, texts or files.
         message: one sentence for people: the problem and the action taken.
         examples: row ids, labels or files, at most `MAX_EXAMPLES`.
-        is_warning: the user should look at the finding before trusting the results.
+        is_warning: True if the user should look at the finding before trusting the results.
     """
 
     kind: str

@@ -13,9 +13,9 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
     """Cut train, together with a given validation split, into stratified folds.
 
     Args:
-        dataset: loaded with ``validation_fraction = 0``.
-        count: K folds.
-        seed: data.split_seed.
+        dataset: data set loaded with ``validation_fraction = 0``.
+        count: number of folds K.
+        seed: value of ``data.split_seed``.
 
     Returns:
         K data sets with the same labels and test rows. ``validation`` is one fold, ``train`` is all other folds. Near

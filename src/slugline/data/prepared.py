@@ -21,9 +21,9 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
     A recipe that names the folder in ``data.path`` gets the same ids, texts, labels and splits.
 
     Args:
-        dataset: to be written.
-        folder: created if it does not exist.
-        format: of the split files.
+        dataset: data set to write.
+        folder: folder to write into; created if it does not exist.
+        format: format of the split files.
 
     Returns:
         The written files.

@@ -22,7 +22,7 @@ def calibrate(predictions: Predictions, *, method: str = "temperature") -> Calib
     """Fit a calibration on validation predictions.
 
     Args:
-        predictions: on validation or out of fold, never on test.
+        predictions: predictions on validation or out of fold, never on test.
         method: ``temperature``, or ``none`` for uncalibrated probabilities.
 
     Returns:
@@ -52,7 +52,7 @@ def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64
     rows give a confidence of about 1 - 1/N. If there are errors among the rows, it has almost no effect.
 
     Args:
-        logits: (N, K).
+        logits: (N, K) logits.
         targets: (N,), true classes.
 
     Returns:

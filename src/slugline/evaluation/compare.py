@@ -32,9 +32,9 @@ class ComparedRun:
     """One run in a comparison: its metrics and their intervals.
 
     Args:
-        name: of the run.
-        metrics: value of every metric of `METRICS`.
-        confidence_intervals: 95%, of each metric.
+        name: name of the run.
+        metrics: values of all metrics of `METRICS`.
+        confidence_intervals: 95% confidence interval of each metric.
     """
 
     name: str
@@ -50,8 +50,8 @@ class Pair:
         a: name of the run with the better value.
         b: name of the other run.
         difference: metric of ``a`` minus metric of ``b``, as a fraction and not in percentage points.
-        interval: 95%, of the difference.
-        p_value: of a paired test, corrected for the number of pairs.
+        interval: 95% confidence interval of the difference.
+        p_value: p-value of a paired test, corrected for the number of pairs.
         is_shown: True if the interval excludes 0 and the p-value is below `SIGNIFICANCE`.
         verdict: the result as a sentence.
     """
@@ -74,8 +74,8 @@ class Comparison:
         dataset: name of the data set.
         split: name of the split.
         support: number of rows.
-        runs: in the order given.
-        pairs: of every two runs.
+        runs: runs in the given order.
+        pairs: one pair for every two runs.
         method: the kind of intervals and tests, as a sentence.
     """
 
@@ -119,10 +119,10 @@ def compare(
     """Compare runs that were evaluated on the same rows.
 
     Args:
-        predictions: by name of the run, or unnamed; rows in any order.
-        metric: to compare by; it also names the paired test (`Metric.paired_test`).
-        resamples: of the bootstrap; also the minimum number of permutations.
-        seed: of the draws.
+        predictions: predictions of each run, by its name or unnamed; rows in any order.
+        metric: name of the metric to compare by; it also names the paired test (`Metric.paired_test`).
+        resamples: number of bootstrap resamples; also the minimum number of permutations.
+        seed: seed of the resamples and permutations.
 
     Returns:
         Metrics of all runs, differences of all pairs, verdicts. P-values are corrected by Holm's method.
@@ -241,7 +241,7 @@ class PairedTest:
 
     Args:
         title: name in sentences.
-        p_value: two outcomes, the metric, the number of permutations and a seed to the uncorrected p-value.
+        p_value: function from two outcomes, metric, number of permutations and seed to the uncorrected p-value.
     """
 
     title: str

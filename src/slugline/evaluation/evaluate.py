@@ -37,13 +37,13 @@ def evaluate(
     """Score a classifier on a split and measure its speed.
 
     Args:
-        classifier: from `load` or `fit`.
-        rows: with columns ``id``, ``text``, ``label``.
+        classifier: classifier from `load` or `fit`.
+        rows: rows with columns ``id``, ``text``, ``label``.
         split: name of the split.
         dataset: name of the data set.
-        calibration: fitted on validation, or None.
-        bootstrap: resamples behind the confidence intervals; 0 = no intervals.
-        seed: of the resamples.
+        calibration: calibration fitted on validation, or None.
+        bootstrap: number of bootstrap resamples for the confidence intervals; 0 = no intervals.
+        seed: seed of the bootstrap.
 
     Returns:
         Predictions, metrics, timing.
@@ -67,8 +67,8 @@ def predict(classifier: Classifier, rows: datasets.Dataset, *, split: str, datas
     """Predict every row of a split, without calibration.
 
     Args:
-        classifier: from `load` or `fit`.
-        rows: with columns ``id``, ``text``, ``label``.
+        classifier: classifier from `load` or `fit`.
+        rows: rows with columns ``id``, ``text``, ``label``.
         split: name of the split.
         dataset: name of the data set.
 

@@ -38,9 +38,9 @@ def bootstrap(strata: Ints, statistic: Statistic, *, resamples: int = 1000, seed
 
     Args:
         strata: (N,), the stratum of each row.
-        statistic: row numbers (b, N) to values (b, ...); differences are paired if both parts use the same rows.
-        resamples: B.
-        seed: of the draws.
+        statistic: function from row numbers (b, N) to values (b, ...); differences computed on these rows are paired.
+        resamples: number of resamples B.
+        seed: seed of the bootstrap.
 
     Returns:
         (B, ...), a value for each resample.
@@ -61,7 +61,7 @@ def percentile_interval(samples: Floats, estimate: float) -> Interval:
     """Return the middle 95% of bootstrap values.
 
     Args:
-        samples: (B,), from `bootstrap`.
+        samples: (B,) values from `bootstrap`.
         estimate: value on the rows themselves; the interval is widened to contain it.
 
     Returns:
@@ -79,7 +79,7 @@ def reflected_interval(samples: Floats, estimate: float, *, lowest: float = 0.0)
     In simulations, the percentile interval of a well calibrated model's calibration error never covered the truth.
 
     Args:
-        samples: (B,), from `bootstrap`.
+        samples: (B,) values from `bootstrap`.
         estimate: value on the rows themselves; the interval is widened to contain it.
         lowest: smallest possible value of the statistic.
 
@@ -116,7 +116,7 @@ def chunk_sizes(total: int, width: int) -> Iterator[int]:
 
     Args:
         total: number of resamples.
-        width: row numbers of each resample.
+        width: number of row numbers in each resample.
 
     Yields:
         The number of resamples of each chunk.

@@ -36,7 +36,7 @@ class Outcomes:
         cells: (..., N) int64, index into the flattened confusion matrix: ``target * K + predicted``.
         losses: (..., N), negative log-likelihood of the true class, before calibration.
         confidence: (..., N), probability of the predicted class, calibrated.
-        n_classes: K.
+        n_classes: number of classes K.
     """
 
     cells: Ints
@@ -121,7 +121,7 @@ def confusion_matrix(targets: Ints, predicted: Ints, n_classes: int) -> Ints:
     Args:
         targets: (N,), true classes below K.
         predicted: (N,), predicted classes below K.
-        n_classes: K.
+        n_classes: number of classes K.
 
     Returns:
         (K, K), true classes in rows, predicted classes in columns.
@@ -159,11 +159,11 @@ def weighted(per_class: Floats, confusion: Ints) -> Floats:
     """Mean over classes, weighted by their number of rows.
 
     Args:
-        per_class: (..., K).
+        per_class: (..., K) values of each class.
         confusion: (..., K, K); its row sums are the weights.
 
     Returns:
-        (...).
+        (...) weighted means.
     """
     support = confusion.sum(axis=-1)
     return _ratio((per_class * support).sum(axis=-1), support.sum(axis=-1))
@@ -173,7 +173,7 @@ def negative_log_likelihood(logits: NDArray[np.floating[Any]], targets: Ints) ->
     """Return the negative log-likelihood of each row, in double precision and without overflow.
 
     Args:
-        logits: (N, K), up to a constant per row.
+        logits: (N, K) logits, up to a constant per row.
         targets: (N,), true classes.
 
     Returns:
@@ -210,11 +210,11 @@ class Metric:
     Args:
         name: key in ``metrics.json``.
         title: name in sentences.
-        of: outcomes (..., N) to values (...).
-        greater_is_better: direction of improvement.
+        of: function from outcomes (..., N) to values (...).
+        greater_is_better: True if greater values are better.
         interval: kind of confidence interval: Wilson's score interval for proportions of rows, the reflected bootstrap
             interval for statistics that noise can only increase, else the bootstrap's percentile interval.
-        paired_test: of the difference between two runs on the same rows.
+        paired_test: name of the test of the difference between two runs on the same rows.
         unit: ``points`` for shares, which are shown in percentage points; empty for other numbers.
     """
 

@@ -42,11 +42,11 @@ def permutation_test(difference: Statistic, n_rows: int, *, permutations: int = 
     Also called approximate randomisation (Noreen 1989; Yeh 2000). It works for any metric.
 
     Args:
-        difference: row numbers (b, 2N) to differences (b,). Rows 0 to N - 1 are the predictions of the first run, N to
-            2N - 1 those of the second run on the same rows. The first N columns are scored as the first run.
-        n_rows: N.
+        difference: function from row numbers (b, 2N) to differences (b,). Rows 0 to N - 1 are predictions of the first
+            run, N to 2N - 1 those of the second run on the same rows. The first N columns are scored as the first run.
+        n_rows: number of rows N.
         permutations: number of random exchanges; the smallest possible p-value is 1 / (permutations + 1).
-        seed: of the exchanges.
+        seed: seed of the exchanges.
 
     Returns:
         The p-value. The observed order counts as one of the exchanges, so that it is never 0.
@@ -68,7 +68,7 @@ def holm(p_values: list[float]) -> list[float]:
     """Correct p-values for the number of tests (Holm 1979), so that all may be compared with the same level.
 
     Args:
-        p_values: of m tests, in any order.
+        p_values: p-values of m tests, in any order.
 
     Returns:
         m adjusted p-values, in the same order.

@@ -62,7 +62,7 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
     Args:
         history: lines of ``history.jsonl``: ``step``, ``epoch``, and either ``loss``, ``accuracy``, ``f1_macro``
             and ``learning_rate`` of train, or ``validation`` with its metrics. Missing values are not drawn.
-        path: of the plot, without suffix.
+        path: path of the plot, without suffix.
 
     Returns:
         Paths of the PNG and the SVG file.
@@ -95,8 +95,8 @@ def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> li
 
     Args:
         confusion: (K, K) counts, true classes in rows.
-        names: of the K classes.
-        path: of the plot, without suffix.
+        names: names of the K classes.
+        path: path of the plot, without suffix.
 
     Returns:
         Paths of the PNG and the SVG file.
@@ -125,9 +125,9 @@ def plot_learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], metr
     """Plot a metric over the number of training rows: a line through the means, a dot for each seed.
 
     Args:
-        curves: by name of the curve, (training rows, value) of each seed, sorted by rows.
+        curves: points (training rows, value) of each seed, sorted by rows, by name of the curve.
         metric: name of the metric.
-        path: of the plot, without suffix.
+        path: path of the plot, without suffix.
 
     Returns:
         Paths of the PNG and the SVG file.

@@ -28,7 +28,7 @@ class Evaluation:
 
     Args:
         predictions: logits and target of every row.
-        metrics: of one split, as in ``metrics.json``; identical in every repetition.
+        metrics: metrics of one split, as in ``metrics.json``; identical in every repetition.
         timing: seconds, milliseconds and bytes; differs in every repetition. Empty if nothing was timed.
     """
 
@@ -40,9 +40,9 @@ class Evaluation:
         """Score the same predictions with a calibration.
 
         Args:
-            calibration: fitted on validation.
-            bootstrap: resamples behind the confidence intervals; 0 = no intervals.
-            seed: of the resamples.
+            calibration: calibration fitted on validation.
+            bootstrap: number of bootstrap resamples for the confidence intervals; 0 = no intervals.
+            seed: seed of the bootstrap.
 
         Returns:
             A new evaluation with the same timing.
@@ -56,8 +56,8 @@ def score(predictions: Predictions, *, bootstrap: int = 1000, seed: int = 13) ->
 
     Args:
         predictions: N rows, with their calibration.
-        bootstrap: resamples behind the confidence intervals; 0 = no intervals.
-        seed: of the resamples.
+        bootstrap: number of bootstrap resamples for the confidence intervals; 0 = no intervals.
+        seed: seed of the bootstrap.
 
     Returns:
         Predictions and metrics; the timing is empty.
@@ -80,8 +80,8 @@ def confidence_intervals(predictions: Predictions, *, resamples: int = 1000, see
 
     Args:
         predictions: N rows.
-        resamples: of the bootstrap.
-        seed: of the draws.
+        resamples: number of bootstrap resamples.
+        seed: seed of the bootstrap.
 
     Returns:
         (low, high) by name, for every metric of `METRICS`.

@@ -24,11 +24,11 @@ class Classifier:
 
     Args:
         labels: the K classes.
-        predictor: texts to logits.
-        calibration: of the probabilities; None = uncalibrated.
+        predictor: model that computes logits from texts.
+        calibration: calibration of the probabilities; None = uncalibrated.
         cleaning: cleaning steps of the recipe.
         text_columns: columns that the recipe joins into one text; empty = unknown.
-        name: of the run, or of the folder.
+        name: name of the run, or of the folder.
     """
 
     labels: LabelSet
@@ -47,10 +47,10 @@ class Classifier:
         """Logits without calibration.
 
         Args:
-            texts: any number, read as they are needed; cleaned here as in training.
+            texts: any number of texts, read as they are needed; cleaned here as in training.
 
         Yields:
-            (b, K) for the next b texts, in order.
+            (b, K) logits of the next b texts, in order.
         """
         yield from self.predictor.logits(clean(text, self.cleaning) for text in texts)
 
@@ -58,10 +58,10 @@ class Classifier:
         """Calibrated probabilities, in chunks and in constant memory.
 
         Args:
-            texts: any number, read as they are needed.
+            texts: any number of texts, read as they are needed.
 
         Yields:
-            (b, K) for the next b texts, in order.
+            (b, K) probabilities of the next b texts, in order.
         """
         calibration = self.calibration or UNCALIBRATED
         for logits in self.logits(texts):
@@ -74,7 +74,7 @@ class Classifier:
             texts: N texts.
 
         Returns:
-            (N, K), columns as in `classes_`.
+            (N, K) probabilities, columns as in `classes_`.
         """
         chunks = list(self.probabilities(_texts(texts)))
         return np.concatenate(chunks) if chunks else np.zeros((0, len(self.labels)))
@@ -86,7 +86,7 @@ class Classifier:
             texts: N texts.
 
         Returns:
-            N names.
+            N class names.
         """
         return self.labels.decode(self.predict_proba(texts).argmax(axis=1).tolist())
 

@@ -24,7 +24,7 @@ class EnsemblePredictor:
 
     Args:
         predictors: the models.
-        method: average ``logits`` or ``probabilities``.
+        method: values to average, ``logits`` or ``probabilities``.
     """
 
     predictors: Sequence[Predictor]
@@ -34,10 +34,10 @@ class EnsemblePredictor:
         """Averaged logits in the order of the texts.
 
         Args:
-            texts: cleaned; any number, read as they are needed.
+            texts: any number of cleaned texts, read as they are needed.
 
         Yields:
-            (b, K) for the next b texts.
+            (b, K) logits of the next b texts.
         """
         for chunk in text_chunks(texts):
             members = [np.concatenate(list(predictor.logits(chunk))) for predictor in self.predictors]

@@ -37,8 +37,8 @@ class LinearPredictor:
         labels: the K classes.
         vocabulary: V words and word pairs, in the order of the columns.
         idf: (V,) float64, inverse document frequencies.
-        weights: (V, K) float32.
-        bias: (K,) float32.
+        weights: (V, K) float32, coefficients of the SVM.
+        bias: (K,) float32, intercepts of the SVM.
         settings: `SETTINGS`, and the chosen C.
     """
 
@@ -60,10 +60,10 @@ class LinearPredictor:
         """Margins in the order of the texts.
 
         Args:
-            texts: cleaned; any number, read as they are needed.
+            texts: any number of cleaned texts, read as they are needed.
 
         Yields:
-            (b, K) for the next b texts.
+            (b, K) margins of the next b texts.
         """
         for chunk in text_chunks(texts):
             yield np.asarray(self.vectorizer.transform(chunk) @ self.weights + self.bias, dtype=np.float32)
@@ -78,7 +78,7 @@ class LinearPredictor:
         """Write ``linear.json`` and ``model.safetensors``.
 
         Args:
-            folder: exists already.
+            folder: existing folder.
         """
         from safetensors.numpy import save_file
 
@@ -97,7 +97,7 @@ class LinearPredictor:
         """Read what `save` wrote.
 
         Args:
-            folder: of the model.
+            folder: model folder.
 
         Returns:
             A predictor whose margins are bitwise the same.
@@ -121,7 +121,7 @@ def load_linear(source: str, options: LoadOptions) -> tuple[LabelSet, LinearPred
     """Load a linear model.
 
     Args:
-        source: its folder.
+        source: model folder.
         options: unused; the linear kind always computes on the CPU.
 
     Returns:
@@ -135,8 +135,8 @@ def build_vectorizer(settings: dict[str, Any], vocabulary: dict[str, int] | None
     """Build scikit-learn's TF-IDF vectorizer.
 
     Args:
-        settings: as `SETTINGS`.
-        vocabulary: term to column; None = to be learned.
+        settings: settings with the keys of `SETTINGS`.
+        vocabulary: column of each term; None = learned by the vectorizer.
 
     Returns:
         The vectorizer.

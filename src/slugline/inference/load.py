@@ -25,9 +25,9 @@ class LoadOptions:
     """Options of loading a model.
 
     Args:
-        recipe: of the run; None for models that were trained elsewhere.
-        precision: of the matrix products, or ``auto``.
-        device: to compute on, or ``auto``.
+        recipe: recipe of the run; None for models that were trained elsewhere.
+        precision: precision of the matrix products, or ``auto``.
+        device: device that runs the computation, or ``auto``.
     """
 
     recipe: Recipe | None = None
@@ -48,8 +48,7 @@ def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> 
     Args:
         path: a run (the models of its folds form an ensemble), its ``model`` folder, one of its checkpoints, a folder
             that ``AutoModelForSequenceClassification`` loads, or the Hub name of such a model.
-        precision: of the matrix products: ``fp32``, ``bf16``, ``fp16``, or ``auto``, the fastest one that the hardware
-            supports natively.
+        precision: ``fp32``, ``bf16`` or ``fp16`` for matrix products; ``auto`` = the fastest with native support.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest one that is available.
 
     Returns:
@@ -84,7 +83,7 @@ def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]
 
     Args:
         source: a model folder, or a Hub name.
-        options: of loading.
+        options: options for loading.
 
     Returns:
         Its label set and predictor.

@@ -40,7 +40,7 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
 
     Args:
         source: a model folder, a checkpoint, or a Hub name.
-        options: of loading.
+        options: options for loading.
 
     Returns:
         Its label set and predictor.

@@ -33,7 +33,7 @@ def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str
     """Predict the labels of texts.
 
     Args:
-        classifier: from `load`.
+        classifier: classifier from `load`.
         texts: N texts.
 
     Returns:
@@ -56,9 +56,9 @@ def predict_file(classifier: Classifier, source: Path, target: Path, *, columns:
     """Classify every row of a file, in constant memory. After an error there is no target file.
 
     Args:
-        classifier: from `load`.
-        source: CSV, TSV, JSON lines, Parquet, or one text per line.
-        target: CSV, TSV, JSON lines or Parquet; has all columns of the source, then `ADDED`.
+        classifier: classifier from `load`.
+        source: input file: CSV, TSV, JSON lines, Parquet, or one text per line.
+        target: output file: CSV, TSV, JSON lines or Parquet, with all columns of the source, then `ADDED`.
         columns: text columns; by default those that the classifier was trained on, or a guess.
 
     Returns:

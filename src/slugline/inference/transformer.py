@@ -24,9 +24,9 @@ class TransformerPredictor:
     """Texts to logits through a transformer.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: tokenizer of the model.
         truncation: policy for texts that are longer than the model's input.
-        predict: N tokenised texts to logits (N, K).
+        predict: function from N tokenised texts to logits (N, K).
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -37,10 +37,10 @@ class TransformerPredictor:
         """Logits in the order of the texts.
 
         Args:
-            texts: cleaned; any number, read as they are needed.
+            texts: any number of cleaned texts, read as they are needed.
 
         Yields:
-            (b, K) for the next b texts.
+            (b, K) logits of the next b texts.
         """
         for chunk in text_chunks(texts):
             yield self.predict(tokenise(chunk, self.tokenizer, self.truncation))

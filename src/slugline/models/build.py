@@ -39,10 +39,10 @@ def build_pretrained(
     """Build a pre-trained transformer with a new classification head.
 
     Args:
-        section: of the recipe.
+        section: [model] section of the recipe.
         labels: K classes.
-        device: on which the model is trained; decides how attention is computed.
-        tokenizer: its padding token is set in the model; None = keep the padding token of the base's configuration.
+        device: training device; decides how attention is computed.
+        tokenizer: tokenizer with the padding token to set; None = keep that of the base's configuration.
 
     Returns:
         A model in float32 whose output has logits (B, K).
@@ -77,10 +77,10 @@ def build_scratch(
     """Build the small decoder with a new head; its weights are random, or pre-trained if ``model.base`` is set.
 
     Args:
-        section: of the recipe.
+        section: [model] section of the recipe.
         labels: K classes.
-        device: on which the model is trained; decides how attention is computed.
-        tokenizer: decides the size of the vocabulary.
+        device: training device; decides how attention is computed.
+        tokenizer: tokenizer of the model; sets the vocabulary size if ``model.base`` is empty.
 
     Returns:
         A model in float32 whose output has logits (B, K).
@@ -112,7 +112,7 @@ def load_options(device: Device) -> dict[str, Any]:
     """Return the options with which a model to be trained is loaded.
 
     Args:
-        device: on which the model is trained; decides how attention is computed.
+        device: training device; decides how attention is computed.
 
     Returns:
         Arguments of ``from_pretrained``.
@@ -131,8 +131,8 @@ def set_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | N
     """Set the padding token of a model; enlarge its embeddings if they have no row for this token.
 
     Args:
-        model: changed in place.
-        tokenizer: with a padding token; None = leave the model unchanged.
+        model: model whose padding token is set; changed in place.
+        tokenizer: tokenizer with a padding token; None = leave the model unchanged.
     """
     if tokenizer is None or tokenizer.pad_token_id is None:
         return

@@ -63,7 +63,7 @@ def pooling_of(section: ModelSection) -> str:
     """Return the pooling of a classifier.
 
     Args:
-        section: of the recipe.
+        section: [model] section of the recipe.
 
     Returns:
         The value in the recipe. ``auto`` becomes the pooling in the configuration of a sentence-transformers base, else
@@ -89,10 +89,10 @@ def pooled_config(section: ModelSection, labels: LabelSet, backbone: PretrainedC
     """Configuration of a classifier with a pooling and head of this package.
 
     Args:
-        section: of the recipe.
+        section: [model] section of the recipe.
         labels: K classes.
         backbone: configuration of the backbone.
-        pooling: of `pooling_of`; not native.
+        pooling: pooling from `pooling_of`; not native.
 
     Returns:
         The configuration.
@@ -114,8 +114,8 @@ def scratch_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) ->
     """Configuration of a small decoder that starts from random weights.
 
     Args:
-        section: of the recipe.
-        tokenizer: decides the size of the vocabulary.
+        section: [model] section of the recipe.
+        tokenizer: tokenizer of the model; its size is the vocabulary size.
 
     Returns:
         A configuration that the Auto classes know.
@@ -141,7 +141,7 @@ def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
     """Configuration of the pre-trained small decoder in ``model.base``; its size overrides the size in the recipe.
 
     Args:
-        section: of the recipe.
+        section: [model] section of the recipe.
 
     Returns:
         The configuration, with the recipe's dropout.
@@ -175,8 +175,8 @@ def language_config(section: ModelSection, tokenizer: PreTrainedTokenizerBase) -
     """Configuration of a model to be pre-trained.
 
     Args:
-        section: of the recipe.
-        tokenizer: of the model.
+        section: [model] section of the recipe.
+        tokenizer: tokenizer of the model.
 
     Returns:
         The configuration of the base, or of a small decoder; with the recipe's dropout.
@@ -195,8 +195,8 @@ def require_causal(config: PretrainedConfig, base: str) -> None:
     """Refuse a base that is not a causal language model.
 
     Args:
-        config: of the base.
-        base: as in ``model.base``, for the message.
+        config: configuration of the base.
+        base: value of ``model.base``, for the message.
 
     Raises:
         ModelError: the base is not a causal language model.
@@ -215,8 +215,8 @@ def require_masked_head(config: PretrainedConfig, base: str) -> None:
     """Refuse an architecture for which transformers has no head for masked tokens.
 
     Args:
-        config: of the base.
-        base: as in ``model.base``, for the message.
+        config: configuration of the base.
+        base: value of ``model.base``, for the message.
 
     Raises:
         ModelError: transformers has no such head.
@@ -235,8 +235,8 @@ def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
     """Set the recipe's dropout rates, under the names that the architecture uses.
 
     Args:
-        config: changed in place.
-        section: of the recipe.
+        config: configuration of a model; changed in place.
+        section: [model] section of the recipe.
 
     Raises:
         ModelError: the architecture has no such dropout.

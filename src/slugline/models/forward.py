@@ -37,8 +37,8 @@ def evaluation_mode(model: PreTrainedModel, precision: Precision) -> Iterator[No
     """Evaluation mode without gradients inside; afterwards the model's previous mode.
 
     Args:
-        model: changed and restored.
-        precision: of the matrix products.
+        model: model to switch to evaluation mode; restored afterwards.
+        precision: precision of the matrix products.
 
     Yields:
         Nothing.
@@ -59,10 +59,10 @@ def predict_logits(
 
     Args:
         model: any sequence classifier.
-        tokens: N texts.
+        tokens: tokens of N texts.
         pad_id: id of the padding token.
-        precision: of the matrix products.
-        limits: of a forward pass.
+        precision: precision of the matrix products.
+        limits: limits of one forward pass.
 
     Returns:
         (N, K) in the order of the texts.
@@ -92,8 +92,8 @@ def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int)
 
     Args:
         model: any sequence classifier.
-        batch: what `slugline.data.batching.planning.pad` returns, as tensors.
-        count: B, the number of texts.
+        batch: batch from `slugline.data.batching.planning.pad`, as tensors.
+        count: number of texts, B.
 
     Returns:
         (B, K).
@@ -115,8 +115,8 @@ def cast_linear_weights(model: PreTrainedModel, precision: Precision) -> None:
     text; the products are bitwise the same. For prediction only: such weights cannot be trained well.
 
     Args:
-        model: changed in place.
-        precision: as used with `predict_logits`.
+        model: model for prediction; changed in place.
+        precision: precision of the matrix products in `predict_logits`.
     """
     if precision == "fp32":
         return

@@ -42,10 +42,10 @@ def build_language_model(
     are random.
 
     Args:
-        section: of the recipe.
+        section: [model] section of the recipe.
         auto_class: name of transformers' Auto class for models with this head.
-        device: on which the model is trained; decides how attention is computed.
-        tokenizer: of the model.
+        device: training device; decides how attention is computed.
+        tokenizer: tokenizer of the model.
 
     Returns:
         A model in float32 whose output has logits (B, T, V).
@@ -74,7 +74,7 @@ class PositionLogits:
     neighbouring positions; a test at the start detects them. For these, all logits are computed and then selected.
 
     Args:
-        model: as `build_language_model` returns it.
+        model: language model from `build_language_model`.
     """
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -141,10 +141,10 @@ def save_backbone(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, ba
     with the dropout rates, and its pooling configuration.
 
     Args:
-        model: trained.
+        model: trained model.
         tokenizer: its tokenizer.
-        base: from which training started, as in ``model.base``; empty = random weights.
-        folder: exists already.
+        base: value of ``model.base`` from which training started; empty = random weights.
+        folder: existing folder.
     """
     from transformers import AutoModel
 

@@ -28,8 +28,8 @@ def retry_with_smaller_batches(compute: Callable[[BatchLimits], Result], *, limi
     """Call a function; halve the limits and call it again if memory runs out.
 
     Args:
-        compute: gets the limits of a forward pass; changes nothing before it returns.
-        limits: of the first call.
+        compute: function to call with the limits of one forward pass; can be called again after an error.
+        limits: limits of one forward pass in the first call.
 
     Returns:
         The result of ``compute``.

@@ -23,7 +23,7 @@ def resolve_base(base: str) -> str:
     """Return the folder or Hub name of a base.
 
     Args:
-        base: as in ``model.base``: ``embedded``, a folder, or a Hub name.
+        base: value of ``model.base``: ``embedded``, a folder, or a Hub name.
 
     Returns:
         First argument of ``from_pretrained``.
@@ -43,7 +43,7 @@ def load_config(base: str) -> PretrainedConfig:
     """Load the configuration of a base or of a trained model.
 
     Args:
-        base: as in ``model.base``, or a model folder.
+        base: value of ``model.base``, or a model folder.
 
     Returns:
         The configuration.
@@ -63,11 +63,11 @@ def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) 
     """Return the maximum number of tokens that a model can read at once.
 
     Args:
-        config: of the model.
+        config: configuration of the model.
         tokenizer: its tokenizer.
 
     Returns:
-        Tokens, special tokens included.
+        Number of tokens, special tokens included.
     """
     backbone = getattr(config, "backbone", None)
     values = backbone if isinstance(backbone, dict) else config.to_dict()

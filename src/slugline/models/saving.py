@@ -16,9 +16,9 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Pat
     """Write a model folder in the Hugging Face layout: safetensors, configuration, tokenizer; no pickle.
 
     Args:
-        model: trained.
+        model: trained model.
         tokenizer: its tokenizer.
-        folder: exists already.
+        folder: existing folder.
     """
     with quietly():
         model.save_pretrained(folder)
@@ -37,8 +37,8 @@ def load_evaluated_weights(model: PreTrainedModel, checkpoint: CheckpointLayout)
     """Load the weights that were evaluated at a checkpoint: the averaged weights if there are any.
 
     Args:
-        model: of the checkpoint's architecture; changed in place.
-        checkpoint: complete.
+        model: model of the checkpoint's architecture; changed in place.
+        checkpoint: complete checkpoint.
     """
     from safetensors.torch import load_file
 

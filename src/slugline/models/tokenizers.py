@@ -42,7 +42,7 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     """Load the tokenizer of a base or of a trained model.
 
     Args:
-        base: as in ``model.base``, or a model folder.
+        base: value of ``model.base``, or a model folder.
 
     Returns:
         The tokenizer, with a padding token.
@@ -89,7 +89,7 @@ def add_pad_token(tokenizer: PreTrainedTokenizerBase, known: int | None = None) 
     the padding would then read the wrong one.
 
     Args:
-        tokenizer: changed in place.
+        tokenizer: tokenizer without a padding token; changed in place.
         known: id of the padding token in the configuration of its model; None = there is none.
     """
     vocabulary = tokenizer.get_vocab()
@@ -103,7 +103,7 @@ def train_tokenizer(texts: Sequence[str], kind: str, *, vocabulary_size: int) ->
     """Train a tokenizer on texts.
 
     Args:
-        texts: cleaned, of the training split only.
+        texts: cleaned texts of the training split only.
         kind: ``bpe``, ``wordpiece`` or ``unigram``.
         vocabulary_size: maximum number of entries, special tokens included.
 

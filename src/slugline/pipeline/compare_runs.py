@@ -19,8 +19,8 @@ def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
     """Compare runs by the predictions in their folders.
 
     Args:
-        paths: two runs or more that were scored on the same rows.
-        split: of the predictions.
+        paths: folders of two or more runs that were scored on the same rows.
+        split: split of the predictions to compare.
 
     Returns:
         Intervals and paired tests.
@@ -40,7 +40,7 @@ def warn_of_sizes(runs: Mapping[str, Run]) -> None:
     """Log a warning for each model from scratch that is not clearly smaller than the smallest pre-trained model.
 
     Args:
-        runs: to be compared, by name; incomplete runs are ignored.
+        runs: runs to compare, by name; incomplete runs are ignored.
     """
     complete = {name: run for name, run in runs.items() if run.state == "complete"}
     sizes = {name: run.metrics["size"]["parameters"] for name, run in complete.items()}

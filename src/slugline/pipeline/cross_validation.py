@@ -37,9 +37,9 @@ def train_folds(recipe: Recipe, dataset: TextDataset, run: Run, *, accept_change
     """Train one model per fold; score the held-out rows of all folds, and the ensemble on the other splits.
 
     Args:
-        recipe: complete, with ``train.folds``.
-        dataset: without a validation split of its own.
-        run: open for writing; its complete folds are not trained again.
+        recipe: recipe with all defaults and ``train.folds``.
+        dataset: data set without a validation split of its own.
+        run: run opened for writing; its complete folds are not trained again.
         accept_changes: resume folds although the recipe has changed.
 
     Raises:
@@ -61,11 +61,11 @@ def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes:
     """Train or resume one fold; skip it if it is complete and held out the same rows.
 
     Args:
-        recipe: of the cross-validation.
-        dataset: of the fold.
+        recipe: recipe of the cross-validation.
+        dataset: data set of the fold.
         path: the fold's own run folder.
         accept_changes: resume although the recipe has changed.
-        number: of the fold, counted from 1.
+        number: number of the fold, counted from 1.
     """
     restore_replaced(path)
     name, fold = f"fold {number} of {recipe.train.folds}", Run(path)
@@ -117,7 +117,7 @@ def join_predictions(folds: Sequence[Predictions]) -> Predictions:
     """Join the predictions on the held-out rows of all folds.
 
     Args:
-        folds: with the same labels and without common rows.
+        folds: predictions of each fold, with the same labels and without common rows.
 
     Returns:
         All rows, those of the first fold first.

@@ -30,7 +30,7 @@ def evaluate_on(
     Args:
         model: a run, a model folder, a checkpoint, or a Hub name.
         data: a known set or a path; empty = the data of the run's own recipe.
-        split: of the data; all rows are scored if the data has no given splits.
+        split: name of a split of the data; all rows are scored if the data has no given splits.
         text: text columns of the data; by default those of the run, or a guess.
         label: label column of the data; guessed when empty.
 
@@ -65,7 +65,7 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
 
     Args:
         path: the run's folder.
-        split: of the run's own data: ``test``.
+        split: name of a split of the run's own data: ``test``.
 
     Returns:
         The metrics of the split, which are added to ``metrics.json``; its predictions are saved too.

@@ -26,14 +26,14 @@ def pretrain(
     """Pre-train the base of a recipe; the run's ``model`` folder can then be the ``model.base`` of another recipe.
 
     Args:
-        recipe: complete, with [pretrain].
+        recipe: recipe with all defaults and [pretrain].
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: continue an interrupted run, from its last complete checkpoint.
         force: start over and replace the contents of the folder.
         accept_changes: resume although the recipe or the texts have changed.
 
     Returns:
-        The run, complete.
+        The complete run.
 
     Raises:
         SluglineError: recipe, texts, base model, folder or disk cannot be used.

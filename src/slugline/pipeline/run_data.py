@@ -15,7 +15,7 @@ def dataset_of(recipe: Recipe, *, fold: int = 0) -> TextDataset:
     """Load the data set of a recipe; with folds, without validation rows of its own.
 
     Args:
-        recipe: complete.
+        recipe: recipe with all defaults.
         fold: number of a fold, counted from 1, whose data set is returned; 0 = the whole data set.
 
     Returns:
@@ -35,9 +35,9 @@ def check_data(run: Run, dataset: TextDataset, splits: Sequence[str], *, accept_
     """Refuse data with which the run would fail later.
 
     Args:
-        run: open for writing.
-        dataset: of the recipe.
-        splits: that the run needs.
+        run: run opened for writing.
+        dataset: data set of the recipe.
+        splits: names of the splits that the run needs.
         accept_changes: accept data that has changed since the run started.
 
     Raises:
@@ -54,8 +54,8 @@ def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None
     """Refuse to resume a run with other data than it started with.
 
     Args:
-        run: open for writing.
-        fingerprint: of the present data.
+        run: run opened for writing.
+        fingerprint: fingerprint of the present data.
         accept_changes: accept data that has changed.
 
     Raises:

@@ -25,11 +25,11 @@ def fit_and_evaluate(
     """Train one model, calibrate it on validation, score it, and write the results into the run.
 
     Args:
-        recipe: complete.
-        dataset: with train and validation.
-        run: open for writing; training resumes from its last complete checkpoint, if it has one.
-        splits: to be scored.
-        checkpoint: to resume from instead of the last one.
+        recipe: recipe with all defaults.
+        dataset: data set with train and validation.
+        run: run opened for writing; training resumes from its last complete checkpoint, if it has one.
+        splits: names of the splits to score.
+        checkpoint: checkpoint to resume from instead of the last one.
     """
     result = fit(recipe, dataset, run, checkpoint=checkpoint)
     run.update_manifest({"size": result.size, "training": result.timing, "chosen": result.selected})
@@ -47,9 +47,9 @@ def evaluate_splits(classifier: Classifier, dataset: TextDataset, splits: Sequen
     """Predict each split once, without calibration and intervals.
 
     Args:
-        classifier: trained.
-        dataset: with these splits.
-        splits: by name.
+        classifier: trained classifier.
+        dataset: data set with these splits.
+        splits: names of the splits.
 
     Returns:
         Evaluations by split.
@@ -70,10 +70,10 @@ def record_evaluations(
     """Write predictions and metrics of every split; error analysis, plots and inference timing of the last split.
 
     Args:
-        run: open for writing.
-        dataset: of the predictions.
-        evaluations: by split; the last one is the one to report.
-        timing: of the training.
+        run: run opened for writing.
+        dataset: data set that contains the predicted rows.
+        evaluations: evaluations by split; the last one is the one to report.
+        timing: timing of the training.
         size: parameter counts.
         further: other keys of ``metrics.json``.
     """

@@ -32,14 +32,14 @@ def train(
     """Execute a recipe and write the results into a run folder.
 
     Args:
-        recipe: complete.
+        recipe: recipe with all defaults.
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: continue an interrupted run, from its last complete checkpoint or from the given one.
         force: start over and replace the contents of the folder.
         accept_changes: resume although the recipe has changed.
 
     Returns:
-        The run, complete.
+        The complete run.
 
     Raises:
         SluglineError: recipe, data, base model, folder or disk cannot be used.

@@ -72,7 +72,7 @@ def dependent_defaults(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the defaults that depend on the model and the pre-training of a recipe.
 
     Args:
-        values: complete, from `Recipe.model_dump`.
+        values: complete values of a recipe, from `Recipe.model_dump`.
 
     Returns:
         Defaults by section and key, without those of the schema.

@@ -24,7 +24,7 @@ def commented(recipe: Recipe) -> str:
     """Write a recipe for people: changed keys are set, every other key is a comment with its default.
 
     Args:
-        recipe: to be written.
+        recipe: recipe to write.
 
     Returns:
         TOML that reads back to an equal recipe; if its model is changed, the defaults of the new model apply.

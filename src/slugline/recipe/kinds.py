@@ -19,15 +19,14 @@ class Kind:
     """One kind of model.
 
     Args:
-        title: in words.
+        title: name in words.
         fit: ``module:function`` that trains it, see `slugline.training.fit`.
         load: ``module:function`` that loads a saved model, see `slugline.inference.load`.
         saved_as: file by which its model folders are recognised.
-        build: ``module:function`` that builds the model to be trained, see `slugline.models.build`; empty for models
-            that exist only once they are fitted.
-        objective: of its pre-training; empty = it cannot be pre-trained.
-        default_base: of ``model.base``.
-        default_pooling: if neither recipe nor base names a pooling.
+        build: ``module:function`` that builds the model, see `slugline.models.build`; empty if fitting creates it.
+        objective: objective of pre-training; empty = the kind cannot be pre-trained.
+        default_base: default of ``model.base``.
+        default_pooling: pooling if neither recipe nor base names one.
         is_pretrained: True if training starts from pre-trained weights of ``model.base``.
         is_causal: True if the base has to be a causal language model.
         has_native_head: True if the architecture may have a classification head of its own.

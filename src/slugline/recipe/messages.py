@@ -16,11 +16,11 @@ def explain_recipe(item: Any, schema: type[Section], *, where: str, text: str, o
     """Return one pydantic error as one line.
 
     Args:
-        item: of ``ValidationError.errors()``.
+        item: one error of ``ValidationError.errors()``.
         schema: the recipe's class.
         where: the file.
         text: the file's contents, in which the line is looked up.
-        overrides: of the command line; an error in one of them cites it.
+        overrides: overrides of the command line; an error in one of them cites it.
 
     Returns:
         The message.
@@ -36,10 +36,10 @@ def explain(item: Any, key: str, known: Sequence[str], *, owner: str) -> str:
     """Return one pydantic error as one line, without its place.
 
     Args:
-        item: of ``ValidationError.errors()``.
-        key: dotted, that the error is about; may be empty for errors of several keys.
+        item: one error of ``ValidationError.errors()``.
+        key: dotted key that the error is about; may be empty for errors of several keys.
         known: keys that are allowed beside it.
-        owner: of the keys, in words.
+        owner: word for the owner of the keys: ``recipe``, ``study`` or ``step``.
 
     Returns:
         The message.

@@ -144,7 +144,7 @@ def validate(
         values: nested tables, as TOML gives them.
         where: the file, for the message.
         text: the file's contents, in which lines are looked up.
-        overrides: already applied to ``values``; an error in one of them cites it.
+        overrides: overrides already applied to ``values``; an error in one of them cites it.
 
     Returns:
         The complete recipe.

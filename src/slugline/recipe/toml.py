@@ -65,7 +65,7 @@ def line_of(path: Sequence[str], text: str) -> int:
 
     Args:
         path: names of the sections and of the key.
-        text: of the file.
+        text: contents of the file.
 
     Returns:
         Line number, counted from 1; 0 if the key is not found.

@@ -43,11 +43,10 @@ def open_run(
 
     Args:
         path: the run's own folder.
-        recipe: to be executed; written first.
-        resume: continue an interrupted or failed run.
-        force: start over. The previous contents of the folder are deleted at the end, and restored if nothing was
-            trained.
-        accept_changes: resume although the recipe has changed.
+        recipe: recipe to execute; written before any other file.
+        resume: True to continue an interrupted or failed run.
+        force: True to start over; the previous contents are deleted at the end, and restored if nothing was trained.
+        accept_changes: True to resume although the recipe has changed.
 
     Yields:
         The run, in state running.

@@ -19,8 +19,8 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     """Return predictions as a table.
 
     Args:
-        predictions: single-label.
-        fingerprint: of the data set.
+        predictions: single-label predictions.
+        fingerprint: fingerprint of the data set.
 
     Returns:
         Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``.

@@ -163,8 +163,8 @@ class Run:
         """Write the predictions of one split.
 
         Args:
-            predictions: single-label.
-            fingerprint: of the data set.
+            predictions: single-label predictions.
+            fingerprint: fingerprint of the data set.
         """
         self.write_table(self.layout.predictions(predictions.split), to_table(predictions, fingerprint=fingerprint))
 
@@ -176,8 +176,8 @@ class Run:
         """Write a file atomically.
 
         Args:
-            path: inside the run folder.
-            text: contents.
+            path: path inside the run folder.
+            text: contents of the file.
 
         Raises:
             RunError: the disk is full or not writable.

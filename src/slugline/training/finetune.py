@@ -55,7 +55,7 @@ class FinetuneSession(TrainingSession):
     """Everything that the training of a classifier needs.
 
     Args:
-        dataset: with rows in train and validation.
+        dataset: data set with training and validation rows.
         adapted: the model with the weights that are trained.
         inputs: the rows in the form that the model reads.
         token_statistics: lengths of the texts in tokens, for ``data.json``.

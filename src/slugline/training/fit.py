@@ -47,7 +47,7 @@ def check(recipe: Recipe) -> None:
     """Refuse a recipe whose training would fail, before any data is read.
 
     Args:
-        recipe: about to be executed.
+        recipe: recipe to execute.
 
     Raises:
         RecipeError: the recipe is a pre-training, ``train.select_by`` is not a metric, or ``[train.arguments]`` has an
@@ -68,7 +68,7 @@ def check_pretraining(recipe: Recipe) -> None:
     """Refuse a recipe whose pre-training would fail, or that has unused keys, before any text is read.
 
     Args:
-        recipe: about to be executed.
+        recipe: recipe to execute.
 
     Raises:
         RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]`` has
@@ -109,10 +109,10 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
     """Train a classifier; model, history and checkpoints are saved in the run.
 
     Args:
-        recipe: complete.
-        dataset: with rows in train and validation.
-        run: open for writing; training resumes from its last complete checkpoint, if it has one.
-        checkpoint: to resume from instead of the last one.
+        recipe: recipe of the training.
+        dataset: data set with training and validation rows.
+        run: run to write to; training resumes from its last complete checkpoint, if it has one.
+        checkpoint: checkpoint to resume from; None = the last complete one.
 
     Returns:
         The classifier, loaded from the saved model, and statistics of its training.
@@ -133,9 +133,9 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
     """Pre-train the base of a recipe; backbone, history and checkpoints are saved in the run.
 
     Args:
-        recipe: complete, with [pretrain].
+        recipe: recipe with a [pretrain] section.
         corpus: texts to learn from.
-        run: open for writing; training resumes from its last complete checkpoint, if it has one.
+        run: run to write to; training resumes from its last complete checkpoint, if it has one.
 
     Returns:
         Scores on the validation sequences, and statistics of the training.

@@ -43,7 +43,7 @@ class TrainingInputs(Protocol):
 
         Args:
             targets: (N,) class indices.
-            sampler: over the same N rows.
+            sampler: sampler of the same N rows.
             workers: processes that prepare batches.
 
         Returns:
@@ -56,9 +56,9 @@ class TrainingInputs(Protocol):
         """Compute the logits of the validation rows.
 
         Args:
-            model: that is trained.
-            precision: of the matrix products.
-            limits: of a forward pass.
+            model: model to evaluate.
+            precision: precision of the matrix products.
+            limits: limits of one forward pass.
 
         Returns:
             (N, K).
@@ -70,7 +70,7 @@ class TokenInputs:
     """Tokens; every epoch runs the whole model.
 
     Args:
-        tokens: of train and validation.
+        tokens: tokens of the rows in train and validation.
         pad_id: id of the padding token.
     """
 
@@ -103,8 +103,8 @@ class FeatureInputs:
     """Features of a frozen base, computed once; an epoch runs only the head.
 
     Args:
-        frozen_base: of the model.
-        features: of train and validation.
+        frozen_base: frozen base of the model.
+        features: features of the rows in train and validation.
     """
 
     frozen_base: FrozenBase

@@ -32,9 +32,9 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     """Fit the linear kind for several values of C and keep the best model on validation.
 
     Args:
-        recipe: complete.
-        dataset: with rows in train and validation.
-        run: open for writing; the model is saved in it.
+        recipe: recipe of the training.
+        dataset: data set with training and validation rows.
+        run: run in which the model is saved.
         checkpoint: unused; training takes seconds.
 
     Returns:
@@ -87,7 +87,7 @@ def fit_linear_models(
         targets: (N,) class indices.
         labels: the K classes; a class without a text gets a margin that is never the largest.
         costs: values of the SVM's C.
-        seed: of the solver.
+        seed: seed of the solver.
 
     Yields:
         A predictor for each cost, in order.

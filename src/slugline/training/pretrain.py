@@ -71,10 +71,10 @@ class PretrainSession(TrainingSession):
     """Everything that a pre-training needs.
 
     Args:
-        section: [pretrain] of the recipe.
+        section: [pretrain] section of the recipe.
         train: sequences to learn from.
         validation: sequences to select on; their labels are the same in every evaluation.
-        logits: computes logits at the labelled positions.
+        logits: function that computes logits at the labelled positions.
     """
 
     section: PretrainSection
@@ -94,7 +94,7 @@ def check_base(recipe: Recipe) -> None:
     """Refuse a base that cannot be pre-trained with the settings of the recipe.
 
     Args:
-        recipe: complete, with [pretrain].
+        recipe: recipe with a [pretrain] section.
 
     Raises:
         ModelError: the architecture lacks the head, the tokenizer lacks a mask token, or a sequence is longer than the

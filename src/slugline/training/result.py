@@ -14,7 +14,7 @@ class FitResult:
     """A trained classifier and statistics of its training.
 
     Args:
-        classifier: loaded from the model that was saved.
+        classifier: classifier loaded from the saved model.
         timing: durations and speeds, for ``timing`` in ``metrics.json``.
         size: parameter counts, for ``size`` in ``metrics.json``.
         selected: the checkpoint or the value of C that validation selected, for ``chosen`` in ``manifest.json``.

@@ -37,7 +37,7 @@ def hardware_for(section: TrainSection) -> Hardware:
     """Return the hardware of this machine, with the device of a recipe.
 
     Args:
-        section: of the recipe; its ``device`` takes precedence over its ``profile``.
+        section: [train] section of the recipe; its ``device`` takes precedence over its ``profile``.
 
     Returns:
         The hardware.
@@ -76,7 +76,7 @@ def prepare_runtime(section: TrainSection) -> Runtime:
     """Choose precision and profile, log the reasons, and set the number of threads.
 
     Args:
-        section: of the recipe.
+        section: [train] section of the recipe.
 
     Returns:
         The hardware with its settings.

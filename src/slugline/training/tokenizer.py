@@ -18,9 +18,9 @@ def resolve_tokenizer(section: ModelSection, texts: Callable[[], Sequence[str]],
     """Return the tokenizer of a recipe; if it has to be trained, train it once and save it in the run.
 
     Args:
-        section: of the recipe.
-        texts: returns the training texts; called only if a tokenizer is trained.
-        run: open for writing.
+        section: [model] section of the recipe.
+        texts: function that returns the training texts; called only if a tokenizer is trained.
+        run: run to write to.
 
     Returns:
         The tokenizer, with a padding token.
@@ -41,7 +41,7 @@ def pretrained_tokenizer(section: ModelSection) -> PreTrainedTokenizerBase:
     """Load a tokenizer that does not have to be trained.
 
     Args:
-        section: of the recipe; its ``tokenizer`` is not one of `TRAINED_TOKENIZERS`.
+        section: [model] section of the recipe; its ``tokenizer`` is not one of `TRAINED_TOKENIZERS`.
 
     Returns:
         The tokenizer, with a padding token.

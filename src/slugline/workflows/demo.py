@@ -43,9 +43,9 @@ class TrainingBudget:
     """Amount of training that this machine can do in `TRAINING_SECONDS`.
 
     Args:
-        epochs: of fine-tuning.
+        epochs: number of fine-tuning epochs.
         max_length: maximum number of tokens of a text.
-        reason: why it is less than the full training; empty if it is not.
+        reason: reason for less than the full training; empty for the full training.
     """
 
     epochs: int
@@ -63,11 +63,11 @@ class DemoResult:
     """Results of the demo.
 
     Args:
-        runs: by name of the recipe, one for each seed.
-        comparisons: of the test predictions, one for each seed.
+        runs: runs by name of the recipe, one for each seed.
+        comparisons: comparisons of the test predictions, one for each seed.
         best: the run with the best score on validation.
         prediction: label and probability of `SENTENCE`, from the saved model of the best run.
-        budget: of fine-tuning.
+        budget: training budget of this machine.
     """
 
     runs: dict[str, list[Run]]
@@ -106,8 +106,8 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
     """Train all recipes on every seed, compare them, and predict with the best run.
 
     Args:
-        folder: of the runs; existing runs are resumed if they are unfinished with the same recipe, else replaced.
-        seeds: number of splits and seeds.
+        folder: folder of the runs; unfinished runs with the same recipe are resumed, other existing runs are replaced.
+        seeds: number of seeds; each one determines a split and its trainings.
 
     Returns:
         Runs, comparisons, and the prediction.
@@ -138,8 +138,8 @@ def recipes(budget: TrainingBudget, *, seed: int) -> list[Recipe]:
     """The recipes of the demo.
 
     Args:
-        budget: of fine-tuning.
-        seed: of both the split and the training.
+        budget: training budget of this machine.
+        seed: seed of both the split and the training.
 
     Returns:
         A linear baseline, a small decoder from scratch, and a fine-tuned encoder, with the same rows.
@@ -171,7 +171,7 @@ def affordable_budget(seconds: float = TRAINING_SECONDS, *, examples: int = 1_48
     """Time a few updates and choose the number of epochs that fits.
 
     Args:
-        seconds: maximum of fine-tuning.
+        seconds: maximum duration of fine-tuning.
         examples: number of training rows.
 
     Returns:

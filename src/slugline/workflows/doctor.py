@@ -18,7 +18,7 @@ def examine() -> dict[str, dict[str, str]]:
     """Examine this machine.
 
     Returns:
-        By title, names and their values in words.
+        Names and their values in words, by title.
     """
     return {"hardware": _hardware(), "versions": _versions(), "extras": _extras(), "data": _data()}
 

@@ -22,7 +22,7 @@ def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
 
     Args:
         source: a known data set, a file, a glob, or a folder.
-        overrides: ``key=value`` of ``[data]``.
+        overrides: overrides ``key=value`` of ``[data]``.
 
     Returns:
         The section.
@@ -40,7 +40,7 @@ def inspect_data(section: DataSection) -> dict[str, Any]:
     """Describe a data set: counts, lengths in tokens, findings, examples.
 
     Args:
-        section: of a recipe.
+        section: data section of a recipe.
 
     Returns:
         `TextDataset.describe`, with ``tokens``: length statistics with the tokenizer of the embedded encoder; empty if
@@ -69,7 +69,7 @@ def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
 
     Args:
         source: a known data set, a file, a glob, or a folder.
-        overrides: ``key.sub=value``.
+        overrides: overrides ``key.sub=value``.
 
     Returns:
         A complete recipe that names the text and label columns.

@@ -34,7 +34,7 @@ def split_update(batch: Mapping[str, Tensor], *, limits: BatchLimits, overhead: 
     Args:
         batch: ``input_ids`` and ``attention_mask`` (P, T), padded on the right, ``labels`` (B, ...), and ``window_of``
             (P,) if a text has several pieces.
-        limits: of a pass.
+        limits: limits of one forward pass.
         overhead: constant cost of a pass, in tokens.
 
     Returns:
@@ -62,12 +62,11 @@ class UpdateSampler(Sampler[list[int]]):
     The order depends only on the seed and the epoch.
 
     Args:
-        lengths: (N,) tokens of each text, summed over its pieces.
-        size: rows of an update over all ranks.
-        seed: of the order.
-        weights: (N,) relative frequency of each row; N rows are drawn with replacement in each epoch. None = each row
-            once.
-        rank: of this process.
+        lengths: (N,) number of tokens of each text, summed over its pieces.
+        size: number of rows of an update over all ranks.
+        seed: seed of the order.
+        weights: (N,) sampling weights; each epoch draws N rows with replacement. None = each row once.
+        rank: rank of this process.
         world: number of processes; each takes its share of every update.
     """
 
@@ -130,10 +129,10 @@ def build_loader(rows: Dataset[Any], sampler: UpdateSampler, collator: Any, *, w
     """Build a loader of updates.
 
     Args:
-        rows: N of them.
-        sampler: over the same N rows.
-        collator: rows of an update to tensors; it has to be picklable if there are workers.
-        workers: processes that prepare batches.
+        rows: data set of N rows.
+        sampler: sampler over the same N rows.
+        collator: callable that converts the rows of an update to tensors; picklable if there are workers.
+        workers: number of processes that prepare batches.
 
     Returns:
         The loader.
@@ -186,9 +185,9 @@ def update_loader(
     Args:
         tokens: N tokenised texts.
         targets: (N,) class indices.
-        sampler: over the same N rows.
+        sampler: sampler over the same N rows.
         pad_id: id of the padding token.
-        workers: processes that prepare batches.
+        workers: number of processes that prepare batches.
 
     Returns:
         A loader whose batches hold what `collate` returns, and ``labels`` (B,).

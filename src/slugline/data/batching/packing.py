@@ -38,7 +38,7 @@ class Packed:
         ids: (total,) int32, tokens of all texts with separators between them.
         prefix: special tokens before a sequence.
         suffix: special tokens after a sequence.
-        capacity: tokens of a sequence, without special tokens.
+        capacity: number of tokens of a sequence, without special tokens.
     """
 
     ids: NDArray[np.int32]
@@ -68,9 +68,9 @@ def pack(tokens: Tokens, *, separator: int | None, length: int) -> Packed:
     """Pack texts end to end.
 
     Args:
-        tokens: of the texts.
+        tokens: tokenised texts.
         separator: token between two texts; None if the tokenizer has none.
-        length: tokens of a sequence, special tokens included.
+        length: number of tokens of a sequence, special tokens included.
 
     Returns:
         Sequences that together hold every token of every text, in order.
@@ -105,7 +105,7 @@ def split_validation(
     Args:
         packed: the sequences.
         rows: indices of the sequences to divide.
-        share: of the sequences, for validation; at least one sequence.
+        share: share of the sequences for validation; at least one sequence.
 
     Returns:
         The indices of training and of validation, both ascending.
@@ -134,7 +134,7 @@ class Sequences(Dataset[tuple[NDArray[np.int64], NDArray[np.int64]]]):
     Args:
         packed: the sequences.
         rows: (N,) indices of these sequences in `packed`.
-        labeler: chooses inputs and labels.
+        labeler: function that chooses inputs and labels.
         key: first integers of the labeler's key; the epoch and the number of the sequence follow.
     """
 
@@ -176,9 +176,9 @@ def sequence_loader(sequences: Sequences, *, sampler: EpochSampler, pad_id: int,
 
     Args:
         sequences: N sequences.
-        sampler: over the same N sequences.
+        sampler: sampler over the same N sequences.
         pad_id: id of the padding token.
-        workers: processes that prepare batches.
+        workers: number of processes that prepare batches.
 
     Returns:
         A loader whose batches hold what `collate` returns, and ``labels`` (B, T).

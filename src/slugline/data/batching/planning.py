@@ -27,8 +27,8 @@ class BatchLimits:
     """Upper bounds of one forward pass. A single text may exceed both.
 
     Args:
-        max_pieces: number of pieces.
-        max_tokens: number of padded tokens: pieces times the length of the longest.
+        max_pieces: maximum number of pieces.
+        max_tokens: maximum number of padded tokens: pieces times the length of the longest.
     """
 
     max_pieces: int
@@ -51,9 +51,9 @@ def greedy_batches(lengths: Sequence[int], pieces: Sequence[int], *, limits: Bat
     """Divide consecutive texts into forward passes, each as large as the limits allow.
 
     Args:
-        lengths: (N,) tokens of each text's longest piece.
-        pieces: (N,) pieces of each text.
-        limits: of a pass.
+        lengths: (N,) number of tokens of each text's longest piece.
+        pieces: (N,) number of pieces of each text.
+        limits: limits of one forward pass.
 
     Returns:
         Slices that cover all N texts in order.
@@ -79,9 +79,9 @@ def cheapest_batches(
     different lengths go into different passes.
 
     Args:
-        lengths: (N,) tokens of each text's longest piece; sorted lengths give the best result.
-        pieces: (N,) pieces of each text.
-        limits: of a pass.
+        lengths: (N,) number of tokens of each text's longest piece; sorted lengths give the best result.
+        pieces: (N,) number of pieces of each text.
+        limits: limits of one forward pass.
         overhead: constant cost of a pass, in tokens.
 
     Returns:
@@ -109,7 +109,7 @@ def batches_by_length(tokens: Tokens, *, limits: BatchLimits) -> list[NDArray[np
 
     Args:
         tokens: N tokenised texts.
-        limits: of a pass.
+        limits: limits of one forward pass.
 
     Returns:
         Index arrays that cover all N texts.
@@ -149,7 +149,7 @@ def padded_batches(tokens: Tokens, *, pad_id: int, limits: BatchLimits) -> Itera
     Args:
         tokens: N tokenised texts.
         pad_id: id of the padding token.
-        limits: of a pass.
+        limits: limits of one forward pass.
 
     Yields:
         (B,) indices below N, and what `pad` returns for these texts.
@@ -164,14 +164,14 @@ def batched_logits(
     """Run a model over texts in batches.
 
     Args:
-        forward: one forward pass.
+        forward: function that runs one forward pass.
         tokens: N tokenised texts.
-        n_labels: K.
+        n_labels: number of classes K.
         pad_id: id of the padding token.
-        limits: of a pass.
+        limits: limits of one forward pass.
 
     Returns:
-        (N, K) in the order of the texts.
+        (N, K) logits in the order of the texts.
     """
     logits = np.zeros((len(tokens), n_labels), dtype=np.float32)
     for indices, batch in padded_batches(tokens, pad_id=pad_id, limits=limits):

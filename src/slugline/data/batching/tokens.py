@@ -40,10 +40,10 @@ class Truncation:
     """Division of texts that are longer than `max_length`.
 
     Args:
-        max_length: tokens of a piece, special tokens included.
+        max_length: maximum number of tokens of a piece, special tokens included.
         policy: ``head`` or ``tail`` keeps the beginning or the end of a text; ``head_tail`` takes a quarter from the
             beginning and the rest from the end; ``window`` divides the text into overlapping pieces.
-        stride: tokens that neighbouring windows share.
+        stride: number of tokens that neighbouring windows share.
         max_windows: maximum number of windows of a text, from its beginning.
     """
 
@@ -56,11 +56,11 @@ class Truncation:
         """Return the number of pieces of texts.
 
         Args:
-            lengths: (N,) tokens of each text, without special tokens.
-            capacity: maximum tokens of a piece, without special tokens.
+            lengths: (N,) number of tokens of each text, without special tokens.
+            capacity: maximum number of tokens of a piece, without special tokens.
 
         Returns:
-            (N,), at least 1.
+            (N,) number of pieces of each text, at least 1.
         """
         if self.policy != "window":
             return np.ones_like(lengths)
@@ -72,7 +72,7 @@ class Truncation:
 
         Args:
             ids: tokens of the text, without special tokens.
-            capacity: maximum tokens of a piece, without special tokens.
+            capacity: maximum number of tokens of a piece, without special tokens.
 
         Returns:
             At least one list of at most ``capacity`` tokens.
@@ -90,7 +90,7 @@ def truncation_of(section: DataSection, longest: int) -> Truncation:
     """Return the truncation that a recipe configures.
 
     Args:
-        section: of the recipe.
+        section: data section of the recipe.
         longest: maximum number of tokens that the model can read at once.
 
     Returns:
@@ -108,7 +108,7 @@ class Tokens:
         offsets: (N + 1,) int64, start of each text.
         prefix: special tokens before a piece.
         suffix: special tokens after a piece.
-        truncation: of texts longer than `max_length`.
+        truncation: division of texts longer than `max_length`.
     """
 
     ids: NDArray[np.int32]
@@ -174,9 +174,9 @@ def tokenise(
 
     Args:
         texts: N cleaned texts.
-        tokenizer: of the model.
-        truncation: of texts longer than `max_length`.
-        fingerprint: identifies the texts; empty = do not cache.
+        tokenizer: tokenizer of the model.
+        truncation: division of texts longer than `max_length`.
+        fingerprint: identifier of the texts; empty = do not cache.
 
     Returns:
         The N texts as tokens.
@@ -249,10 +249,10 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...],
     """Return the special tokens that a tokenizer adds to a single text, found by tokenising a short text.
 
     Args:
-        tokenizer: of the model.
+        tokenizer: tokenizer of the model.
 
     Returns:
-        Ids before, ids after; both empty for GPT-2.
+        Ids before the text, and ids after it; both empty for GPT-2.
 
     Raises:
         ModelError: the tokenizer splits the text differently when it adds special tokens.

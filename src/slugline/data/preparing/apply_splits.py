@@ -19,7 +19,7 @@ def cut_splits(
     Args:
         splits: examples by split.
         fractions: one mapping per source: the splits that it lacks, and their shares of its rows.
-        seed: data.split_seed.
+        seed: value of ``data.split_seed``.
         clusters: indices into train that stay in one split; a cluster with rows of several sources stays in train.
 
     Returns:
@@ -67,7 +67,7 @@ def report_sources(splits: SplitExamples, names: Sequence[str]) -> list[Finding]
 
     Args:
         splits: examples by split.
-        names: of the sources.
+        names: names of the sources.
 
     Returns:
         One finding per source; none for a single source.
@@ -94,7 +94,7 @@ def take_subset(splits: SplitExamples, *, size: float, seed: int) -> tuple[Split
     Args:
         splits: examples by split.
         size: number of rows, or a share of them if below 1; 0 = all.
-        seed: data.split_seed.
+        seed: value of ``data.split_seed``.
 
     Returns:
         The splits, and a finding if train is smaller than before.

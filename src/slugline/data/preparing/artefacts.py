@@ -52,7 +52,7 @@ def remove_artefacts(text: str) -> str:
     backslash of ``\$`` is removed.
 
     Args:
-        text: as read, or cleaned by other steps.
+        text: text as read, or cleaned by other steps.
 
     Returns:
         The text without artefacts.

@@ -41,10 +41,10 @@ def split_rows(
     enough.
 
     Args:
-        ids: (N,) unique.
+        ids: (N,) unique row ids.
         labels: (N,) class names.
-        fractions: of ``test`` and ``validation``, relative to the whole stratum; 0 or absent = no such split.
-        seed: of the hash order.
+        fractions: shares of ``test`` and ``validation``, relative to the whole stratum; 0 or absent = no such split.
+        seed: seed of the hash order.
         clusters: disjoint groups of indices.
         strata: (N,) stratum of each row, None for rows that stay in train; by default the labels.
 
@@ -123,10 +123,10 @@ def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int)
     row 0 has the rank 0. The rows with the lowest ranks are chosen.
 
     Args:
-        ids: (N,) unique.
+        ids: (N,) unique row ids.
         labels: (N,) class names.
         size: number of rows, or a share of them if below 1; 0 = all.
-        seed: of the hash order.
+        seed: seed of the hash order.
 
     Returns:
         Indices in ascending order.
@@ -161,14 +161,14 @@ def assign_folds(
     rows. A cluster goes to the fold of its first row.
 
     Args:
-        ids: (N,) unique.
+        ids: (N,) unique row ids.
         labels: (N,) class names.
-        count: K folds.
-        seed: of the hash order.
+        count: number of folds K.
+        seed: seed of the hash order.
         clusters: disjoint groups of ids that stay in one fold; unknown ids are ignored.
 
     Returns:
-        (N,) numbers below K. Without clusters, the counts of a class differ by at most one between folds.
+        (N,) fold numbers below K. Without clusters, the counts of a class differ by at most one between folds.
 
     Raises:
         DataError: a class has fewer rows than there are folds, near duplicates counted once.

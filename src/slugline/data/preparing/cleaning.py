@@ -11,7 +11,7 @@ def clean(text: str, steps: Sequence[str]) -> str:
     """Clean one text. Cleaning a clean text changes nothing, so that training and inference read the same text.
 
     Args:
-        text: as read.
+        text: text as read.
         steps: names of `STEPS`, applied in this order.
 
     Returns:

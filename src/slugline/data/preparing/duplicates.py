@@ -44,8 +44,8 @@ def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
     """Find rows with equal text and label.
 
     Args:
-        texts: (N,) compared as they are.
-        labels: (N,) their labels.
+        texts: (N,) texts, compared as they are.
+        labels: (N,) labels of the texts.
 
     Returns:
         Groups of two or more indices.
@@ -57,8 +57,8 @@ def conflicts(keys: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
     """Find texts with several labels.
 
     Args:
-        keys: (N,) from `same_text_key`.
-        labels: (N,) their labels.
+        keys: (N,) keys of the texts, from `same_text_key`.
+        labels: (N,) labels of the texts.
 
     Returns:
         One group of indices per text.
@@ -70,7 +70,7 @@ def leaks(keys: Mapping[Split, Sequence[str]]) -> list[int]:
     """Find train rows whose text is also in validation or test.
 
     Args:
-        keys: by split, from `same_text_key`.
+        keys: keys of the texts by split, from `same_text_key`.
 
     Returns:
         Indices into train.
@@ -93,7 +93,7 @@ def near_duplicates(keys: Sequence[str]) -> list[list[int]]:
     Clusters of many texts are cached on disk.
 
     Args:
-        keys: (N,) from `same_text_key`.
+        keys: (N,) keys of the texts, from `same_text_key`.
 
     Returns:
         Clusters of two or more indices, sorted, in the order of their first index. A near duplicate of one member

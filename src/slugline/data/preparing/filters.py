@@ -33,9 +33,9 @@ def filter_classes(
     Args:
         splits: examples by split.
         classes: all class names.
-        smallest: drop classes with fewer rows in train; 0 = none.
-        keep: drop all classes but these; empty = keep all.
-        drop: drop these classes.
+        smallest: minimum number of rows of a class in train; 0 = no limit.
+        keep: classes to keep; empty = all.
+        drop: classes to drop.
 
     Returns:
         The remaining examples, and a finding if classes were dropped.
@@ -138,7 +138,7 @@ def drop_short(splits: SplitExamples, *, smallest: int) -> tuple[SplitExamples, 
 
     Args:
         splits: examples by split.
-        smallest: data.min_words, the number of words that a text needs; 0 = no limit.
+        smallest: value of ``data.min_words``, the minimum number of words of a text; 0 = no limit.
 
     Returns:
         The remaining examples, and a finding for each split with short texts.
@@ -162,7 +162,7 @@ def handle_leaks(
 
     Args:
         splits: examples by split.
-        policy: data.leaks.
+        policy: value of ``data.leaks``.
 
     Returns:
         The splits, and a finding if there are leaks.

@@ -29,7 +29,7 @@ class JoinedSources:
     Args:
         splits: examples by split, source after source.
         classes: all class names, in label order.
-        raw_data: of each source.
+        raw_data: rows as read from each source.
         text: text columns of all sources.
         label: label column; several, separated by commas, if the sources differ.
     """

@@ -18,11 +18,11 @@ def row_ids(rows: Mapping[Split, Sequence[Mapping[str, object]]], *, column: str
     """Return the ids of rows.
 
     Args:
-        rows: by split, as read, with all columns.
+        rows: rows by split, as read, with all columns.
         column: column with the ids; empty = ids are hashes of the contents.
 
     Returns:
-        By split: the values of the column, or the first 16 hex digits of each row's SHA-256. Repeated rows get the
+        Ids by split: the values of the column, or the first 16 hex digits of each row's SHA-256. Repeated rows get the
         suffixes ``-2``, ``-3``. Test rows are numbered first, then validation, then train: new train rows change no id
         of test.
 

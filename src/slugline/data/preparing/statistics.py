@@ -14,7 +14,7 @@ def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
     """Return mean and quantiles of the text lengths.
 
     Args:
-        texts: (N,) cleaned.
+        texts: (N,) cleaned texts.
 
     Returns:
         For ``characters`` and ``words``: the mean, and `QUANTILES` in percent as ``"p50"``; empty if N is 0.

@@ -30,8 +30,8 @@ def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Seq
 
     Args:
         raw: rows as read.
-        text: data.text; empty = named by the source, or guessed.
-        label: data.label; empty = named by the source, or guessed.
+        text: value of ``data.text``; empty = named by the source, or guessed.
+        label: value of ``data.label``; empty = named by the source, or guessed.
         others: columns that hold neither (id, split).
 
     Returns:
@@ -126,7 +126,7 @@ def choose_text_columns(
         option: the option or key that sets the columns, for messages.
 
     Returns:
-        Columns to join.
+        Text columns to join.
 
     Raises:
         DataError: a requested column is missing, no column holds text, or the columns that the model was trained on are

@@ -35,10 +35,10 @@ def read_rows(path: Path, *, encoding: str = "") -> Iterator[Row]:
 
     Args:
         path: the file; its suffix names its format. Each line of a ``.txt`` file is a row with the column ``text``.
-        encoding: returned by `text_encoding`, which is called if no encoding is given.
+        encoding: encoding from `text_encoding`, which is called if no encoding is given.
 
     Yields:
-        Column names to values, as read.
+        One row as read: values by column name.
 
     Raises:
         DataError: the file is missing, empty, of an unknown format, or broken; the message names the line.

@@ -39,10 +39,10 @@ def read_hub(address: str, *, name: str = "") -> RawData:
 
     Args:
         address: ``owner/set`` or ``owner/set:configuration``.
-        name: of the known set; empty for others.
+        name: name of the known set; empty for other sets.
 
     Returns:
-        Its rows; splits other than train, validation and test are skipped.
+        Rows of the set; splits other than train, validation and test are skipped.
 
     Raises:
         DataError: the set cannot be loaded, or has no train split.

@@ -21,8 +21,8 @@ def name_labels(raw: RawData, column: str, *, offset: int) -> tuple[dict[Split, 
 
     Args:
         raw: rows as read.
-        column: of the labels: names, or integers. Integers are indices if the source names its classes.
-        offset: added to integer labels first.
+        column: label column with names or integers. Integers are indices if the source names its classes.
+        offset: number that is added to integer labels first.
 
     Returns:
         Class name of each row, by split, and all names in label order: the source's order, else numeric, else
@@ -60,7 +60,7 @@ def map_labels(
     Args:
         labels: class name of each row, by split.
         order: all class names of the source, also those without rows.
-        label_map: class name to new name; empty = the names stay.
+        label_map: new names by class name; empty = the names stay.
         where: the source, for messages.
 
     Returns:

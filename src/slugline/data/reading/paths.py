@@ -119,8 +119,8 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[
     """Read ``folder/<class>/*.txt``; the suffix may be in upper case.
 
     Args:
-        folder: holds one folder per class.
-        name: of the data in messages; empty = the folder's path.
+        folder: folder that holds one folder per class.
+        name: name of the data in messages; empty = the folder's path.
 
     Returns:
         Rows with ``text`` and ``label``, sorted by class and file name, and at most one finding about encodings.

@@ -26,8 +26,8 @@ class SourceInfo:
     """Name, licence and revision of a source.
 
     Args:
-        name: of the set, or of the user's file or folder.
-        licence: as the source states it; empty if it states none.
+        name: name of the set, or of the user's file or folder.
+        licence: licence as the source states it; empty if it states none.
         revision: commit, version or checksum.
         url: address, or a description of the origin.
     """
@@ -50,14 +50,14 @@ class RawData:
     """Rows as read from a source.
 
     Args:
-        rows: by split; ``train`` always, ``validation`` and ``test`` only if the source provides them.
-        source: its name, licence and revision.
-        files: by split, the files that the rows were read from, in the order of the rows.
-        classes: names in label order, if the source names them.
-        task: as the source states it, e.g. ``"single-label, news topics"``.
+        rows: rows by split; ``train`` always, ``validation`` and ``test`` only if the source provides them.
+        source: name, licence and revision of the source.
+        files: files that the rows of each split were read from, in the order of the rows.
+        classes: class names in label order, if the source names them.
+        task: task as the source states it, e.g. ``"single-label, news topics"``.
         is_known: True for a known set: its irregularities are findings. In the user's own file they are errors.
         columns: ``text``, ``label`` and ``id`` columns, if the source names them.
-        findings: noticed while reading.
+        findings: findings of reading.
     """
 
     rows: Mapping[Split, list[Row]]

@@ -46,7 +46,7 @@ class KnownSet:
         available: True if it can be read without a network.
         classes: number of classes; 0 if unknown without reading the set.
         rows: number of rows by split, as the source states it; empty if unknown without reading the set.
-        licence: as the source states it.
+        licence: licence as the source states it.
         note: a remark for users who choose a set.
     """
 
@@ -63,8 +63,8 @@ def read(section: SourceSection) -> RawData:
     """Read the source of a section.
 
     Args:
-        section: its ``name``, ``path`` or ``hub``; of a data section also ``test_path``, ``validation_path`` and
-            ``split``.
+        section: section with ``name``, ``path`` or ``hub``; a data section also with ``test_path``, ``validation_path``
+            and ``split``.
 
     Returns:
         Rows as read; without ``validation`` or ``test`` if the source has none.
@@ -94,10 +94,10 @@ def read_known(name: str) -> RawData:
     """Read a known set: embedded, under SLUGLINE_DATA, or from the Hub.
 
     Args:
-        name: of the set.
+        name: name of the set.
 
     Returns:
-        Its rows, in the splits of the set.
+        Rows in the splits of the set.
 
     Raises:
         DataError: the name is unknown, or the set is unavailable.

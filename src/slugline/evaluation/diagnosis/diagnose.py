@@ -64,7 +64,7 @@ def diagnose(
     """Diagnose a finished run.
 
     Args:
-        recipe: of the run, with all defaults.
+        recipe: recipe of the run, with all defaults.
         history: lines of ``history.jsonl``; empty for the linear kind and for cross-validated runs.
         metrics: contents of ``metrics.json``.
         data: contents of ``data.json``.
@@ -103,8 +103,8 @@ def diagnose_folds(overall: Sequence[Diagnosis], folds: Sequence[Sequence[Diagno
     """Combine the diagnoses of a cross-validated run and of its folds.
 
     Args:
-        overall: of the cross-validated run.
-        folds: of each fold; only those that come from the history are used.
+        overall: diagnoses of the cross-validated run.
+        folds: diagnoses of each fold; only those that come from the history are used.
 
     Returns:
         Diagnoses, the most important first. Each kind appears once, with the numbers of the first fold that has it.

@@ -80,13 +80,13 @@ class Stage:
     """One stage of a training: the updates between two evaluations, and the evaluation that ends it.
 
     Args:
-        step: updates so far.
-        epoch: epochs so far.
-        loss: on validation.
-        accuracy: on validation.
+        step: number of updates so far.
+        epoch: number of epochs so far.
+        loss: validation loss.
+        accuracy: validation accuracy.
         selected: the metric of ``train.select_by`` on validation, negated if less is better.
-        train_loss: on training rows, over the second half of the updates of this stage.
-        train_accuracy: likewise. Dropout is active, so that the value is slightly too low.
+        train_loss: loss on training rows, over the second half of the updates of this stage.
+        train_accuracy: accuracy on the same rows; slightly too low, because dropout is active.
     """
 
     step: float
@@ -103,9 +103,9 @@ class Evidence:
     """The numbers of one run.
 
     Args:
-        recipe: of the run, with all defaults.
-        stages: one for each evaluation, in order; empty for the linear kind.
-        lines: history of the training rows, in order.
+        recipe: recipe of the run, with all defaults.
+        stages: one stage for each evaluation, in order; empty for the linear kind.
+        lines: training lines of the history, in order.
         validation: metrics on validation, or out of fold. All advice is based on them, because settings must not be
             chosen on test.
         test: metrics on test, or empty.
@@ -198,7 +198,7 @@ def interval(share: float, rows: int) -> tuple[float, float]:
     """Return the 95% interval of an accuracy or recall.
 
     Args:
-        share: of rows that are predicted correctly.
+        share: share of rows that are predicted correctly.
         rows: number of rows.
 
     Returns:

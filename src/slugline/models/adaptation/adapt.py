@@ -28,7 +28,7 @@ class Adapted:
     """A model whose trainable weights are selected.
 
     Args:
-        model: changed in place.
+        model: original model, changed in place.
         peft: the same model wrapped by PEFT, or None.
     """
 
@@ -52,7 +52,7 @@ class Adapted:
         """Write PEFT's own files; to be called before `merged`.
 
         Args:
-            folder: exists already.
+            folder: existing folder.
         """
         assert self.peft is not None
         with quietly():
@@ -64,8 +64,8 @@ def adapt(model: PreTrainedModel, section: ModelSection) -> Adapted:
     """Freeze or add weights as ``model.adapt`` requires.
 
     Args:
-        model: with a head; changed in place.
-        section: of the recipe.
+        model: model with a head; changed in place.
+        section: [model] section of the recipe.
 
     Returns:
         The model with its trainable weights selected.

@@ -73,7 +73,7 @@ class FrozenBase:
     """A frozen base that computes features once and returns them in place of its forward pass.
 
     Args:
-        model: with a frozen base and a head.
+        model: model with a frozen base and a head.
 
     Raises:
         ValueError: the head reads more than one vector per text.
@@ -87,10 +87,10 @@ class FrozenBase:
         """Compute the features of texts.
 
         Args:
-            tokens: N texts.
+            tokens: tokens of N texts.
             pad_id: id of the padding token.
-            precision: of the matrix products.
-            limits: of a forward pass.
+            precision: precision of the matrix products.
+            limits: limits of one forward pass.
 
         Returns:
             Their features.

@@ -29,8 +29,8 @@ def add_low_rank_matrices(model: PreTrainedModel, section: LoraSection) -> PeftM
     """Freeze a base and add trainable low-rank matrices to its layers; the head is trained.
 
     Args:
-        model: with a head; changed in place.
-        section: of the recipe.
+        model: model with a head; changed in place.
+        section: [model.lora] section of the recipe.
 
     Returns:
         The model, wrapped by PEFT.

@@ -18,7 +18,7 @@ class Bottleneck(nn.Module):
     The up-projection starts at zero, so that the adapter starts as the identity.
 
     Args:
-        width: H, of the states.
+        width: width of the states, H.
         bottleneck: width between the projections.
     """
 
@@ -43,8 +43,8 @@ def insert_adapters(backbone: nn.Module, *, width: int, bottleneck: int) -> None
     """Add one adapter to each block, applied to the output of the block (Pfeiffer et al. 2021).
 
     Args:
-        backbone: changed in place.
-        width: of its states.
+        backbone: backbone whose blocks get adapters; changed in place.
+        width: width of the backbone's states.
         bottleneck: width between the projections of an adapter.
 
     Raises:

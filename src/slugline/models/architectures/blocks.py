@@ -22,8 +22,8 @@ def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:
     """Return the blocks of a model: its largest list of modules.
 
     Args:
-        model: any.
-        key: of the recipe that needs the blocks; for the message.
+        model: model of any architecture.
+        key: recipe key that needs the blocks; for the message.
 
     Returns:
         The blocks, lowest first.

@@ -32,11 +32,11 @@ class PooledConfig(PretrainedConfig):
 
     Args:
         backbone: configuration of the backbone, as a plain dictionary with its ``model_type``.
-        pooling: how token states become one vector.
+        pooling: pooling of the token states into one vector.
         head: type of the classification head.
-        head_dropout: before each layer of the head.
-        adapter_width: of the bottleneck adapters in the blocks; 0 = no adapters.
-        **kwargs: common to all configurations: labels, dtype.
+        head_dropout: dropout rate before each layer of the head.
+        adapter_width: width of the bottleneck adapters in the blocks; 0 = no adapters.
+        **kwargs: arguments common to all configurations: labels, dtype.
     """
 
     model_type = "slugline_pooled"
@@ -69,8 +69,8 @@ class PooledForSequenceClassification(PreTrainedModel):
     """Backbone, pooling over its last hidden states, dropout, head.
 
     Args:
-        config: of the classifier.
-        backbone: with its trained weights; None = build one with random weights from the configuration.
+        config: configuration of the classifier.
+        backbone: backbone with its weights; None = build one with random weights from the configuration.
     """
 
     config_class = PooledConfig
@@ -136,9 +136,9 @@ class MLP(nn.Module):
     """A head of two layers.
 
     Args:
-        width: H, of the input and between the layers.
-        classes: K.
-        dropout: between the layers.
+        width: width of the input and between the layers, H.
+        classes: number of classes, K.
+        dropout: dropout module between the layers.
     """
 
     def __init__(self, width: int, classes: int, dropout: nn.Dropout) -> None:

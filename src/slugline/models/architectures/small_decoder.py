@@ -29,16 +29,16 @@ class ScratchConfig(PretrainedConfig):
     """Configuration of the small decoder.
 
     Args:
-        vocab_size: V, entries of the tokenizer.
-        hidden_size: H, width of the states.
-        num_hidden_layers: blocks.
-        num_attention_heads: heads of each block; divides the width.
+        vocab_size: number of entries of the tokenizer, V.
+        hidden_size: width of the states, H.
+        num_hidden_layers: number of blocks.
+        num_attention_heads: number of attention heads of each block; divides the width.
         intermediate_size: width inside a block's feed-forward layer.
         positions: kind of position encoding.
         max_position_embeddings: tokens of the longest text, for learned positions; the other kinds have no limit.
-        dropout: of states.
-        attention_dropout: of attention weights.
-        **kwargs: common to all configurations: the padding token, dtype.
+        dropout: dropout rate of the states.
+        attention_dropout: dropout rate of the attention weights.
+        **kwargs: arguments common to all configurations: the padding token, dtype.
     """
 
     model_type = "slugline_scratch"
@@ -75,7 +75,7 @@ class SelfAttention(nn.Module):
     """Causal multi-head attention.
 
     Args:
-        config: of the decoder.
+        config: configuration of the decoder.
     """
 
     def __init__(self, config: ScratchConfig) -> None:
@@ -89,7 +89,7 @@ class SelfAttention(nn.Module):
 
         Args:
             states: (B, T, H).
-            allowed: (B, 1, T, T) bool, as `causal_mask` returns it.
+            allowed: (B, 1, T, T) bool, from `causal_mask`.
             rotation: cosines and sines (B, 1, T, H / heads) for rotary positions, or None.
 
         Returns:
@@ -116,7 +116,7 @@ class Block(GradientCheckpointingLayer):
     """Attention and a feed-forward layer, each after a norm and with a residual connection (Xiong et al. 2020).
 
     Args:
-        config: of the decoder.
+        config: configuration of the decoder.
     """
 
     def __init__(self, config: ScratchConfig) -> None:
@@ -160,7 +160,7 @@ class ScratchModel(ScratchPreTrainedModel):
     """The backbone, which computes the states of tokens.
 
     Args:
-        config: of the decoder.
+        config: configuration of the decoder.
     """
 
     def __init__(self, config: ScratchConfig) -> None:
@@ -216,7 +216,7 @@ class ScratchForCausalLM(ScratchPreTrainedModel):
     """The backbone with a projection onto the vocabulary, tied to the embeddings.
 
     Args:
-        config: of the decoder.
+        config: configuration of the decoder.
     """
 
     _tied_weights_keys = {"lm_head.weight": "decoder.embedding.weight"}  # noqa: RUF012  # name and type of transformers
@@ -267,9 +267,9 @@ def position_angles(length: int, width: int, device: torch.device) -> Tensor:
     """Return positions times frequencies.
 
     Args:
-        length: T.
-        width: of the states, or of an attention head for rotary positions.
-        device: of the result.
+        length: number of positions, T.
+        width: width of the states, or of an attention head for rotary positions.
+        device: device of the result.
 
     Returns:
         (T, width / 2, rounded up) in radians.

@@ -99,9 +99,9 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
     """Build the arguments of ``Trainer``.
 
     Args:
-        recipe: complete.
-        runtime: prepared.
-        folder: for checkpoints.
+        recipe: recipe of the training.
+        runtime: hardware and its settings, from `prepare_runtime`.
+        folder: folder for checkpoints.
         epochs: number of epochs of the whole training.
 
     Returns:

@@ -34,7 +34,7 @@ def updates_between(frequency: int | str, updates_per_epoch: int) -> int:
 
     Args:
         frequency: ``"epoch"``, ``"2 epochs"``, or a number of updates.
-        updates_per_epoch: of this training.
+        updates_per_epoch: number of updates in an epoch of this training.
 
     Returns:
         Updates, at least one.
@@ -49,11 +49,11 @@ class EvaluationSchedule(TrainerCallback):
     """Requests evaluations and checkpoints, remembers the best evaluation, and stops the training early.
 
     Args:
-        progress: shared with the trainer.
-        metric: selects the best checkpoint.
+        progress: state of the training, shared with the trainer.
+        metric: metric that selects the best checkpoint.
         eval_every: updates between evaluations.
         save_every: updates between checkpoints; an improvement is also saved.
-        patience: stops after this number of evaluations without improvement; 0 = never.
+        patience: number of evaluations without improvement after which training stops; 0 = never.
         min_delta: smallest change that counts as improvement.
     """
 
@@ -136,10 +136,10 @@ class HistoryWriter(TrainerCallback):
     """Writes the history, logs one line after each evaluation, updates the progress bar, and measures time.
 
     Args:
-        run: of the history.
-        progress: shared with the trainer.
-        train_metrics: shared with the trainer; read and reset for every line.
-        advance: moves the progress bar by a number of updates.
+        run: run whose history is written.
+        progress: state of the training, shared with the trainer.
+        train_metrics: running metrics, shared with the trainer; read and reset for every line.
+        advance: function that moves the progress bar by a number of updates.
     """
 
     def __init__(

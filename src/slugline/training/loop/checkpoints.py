@@ -33,14 +33,14 @@ class Progress:
     """State of a training that ``Trainer`` does not store. Mutable: training updates it.
 
     Args:
-        limits: of a forward pass; halved when memory runs out.
+        limits: limits of one forward pass; halved when memory runs out.
         best_value: best value on validation of the metric that selects; None before the first evaluation.
         best_step: update after which the best value was measured.
         stale: number of evaluations since then, all without improvement.
         stopped: True after early stopping; a resumed run does not continue training.
-        real_tokens: tokens processed.
-        padded_tokens: tokens processed, with padding.
-        examples: examples processed.
+        real_tokens: number of tokens processed, without padding.
+        padded_tokens: number of tokens processed, with padding.
+        examples: number of examples processed.
         update_seconds: time of the updates alone.
         train_seconds: total time, with evaluations and checkpoints.
     """
@@ -80,7 +80,7 @@ class CheckpointKeeper(TrainerCallback):
     Old checkpoints are deleted after the new one is sealed, so that a complete checkpoint exists at all times.
 
     Args:
-        progress: shared with the trainer.
+        progress: state of the training, shared with the trainer.
         keep: number of checkpoints besides the best; 0 = all.
     """
 
@@ -103,7 +103,7 @@ def seal(checkpoint: Path) -> None:
     """Mark a checkpoint as complete: delete the pickle, flush all files, write their checksums.
 
     Args:
-        checkpoint: folder with all files.
+        checkpoint: folder of a checkpoint with all files.
     """
     layout = CheckpointLayout(checkpoint)
     layout.arguments.unlink(missing_ok=True)
@@ -122,7 +122,7 @@ def is_sealed(checkpoint: Path) -> bool:
     """True if a checkpoint is complete and undamaged.
 
     Args:
-        checkpoint: folder.
+        checkpoint: folder of a checkpoint.
 
     Returns:
         False for a folder without a seal, or with files that differ from it.
@@ -139,7 +139,7 @@ def last_complete(folder: Path) -> Path | None:
     """Return the latest checkpoint from which training can resume, or None. Damaged checkpoints are logged.
 
     Args:
-        folder: with the checkpoints.
+        folder: folder with the checkpoints.
 
     Returns:
         A sealed checkpoint, for which the checkpoint with the best weights so far is sealed too.
@@ -158,7 +158,7 @@ def has_best_checkpoint(checkpoint: Path) -> bool:
     """True if the checkpoint with the best weights so far is complete, or nothing was evaluated yet.
 
     Args:
-        checkpoint: complete.
+        checkpoint: complete checkpoint.
 
     Returns:
         False if training could not end with the best weights.
@@ -171,7 +171,7 @@ def delete_after(folder: Path, step: int) -> None:
     """Delete all checkpoints of later updates; a resumed training writes them again.
 
     Args:
-        folder: with the checkpoints.
+        folder: folder with the checkpoints.
         step: update after which training resumes.
     """
     for checkpoint in checkpoints_in(folder):

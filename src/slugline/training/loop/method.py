@@ -20,7 +20,7 @@ def forward_texts(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, T
 
     Args:
         model: sequence classifier, as prepared by accelerate.
-        batch: of `UpdateLoader`.
+        batch: inputs of one forward pass, with ``labels`` (B,).
 
     Returns:
         (B, K) and (B,).
@@ -35,11 +35,11 @@ class Method:
     """Loss, learning rates and regularisation of one training.
 
     Args:
-        loss: logits (N, K) and targets (N,) to losses (N,).
-        forward: computes logits and targets of a batch.
-        head_learning_rate: of the layers outside the base; 0 = the rate of the base.
+        loss: function from logits (N, K) and targets (N,) to losses (N,).
+        forward: function that computes logits and targets of a batch.
+        head_learning_rate: learning rate of the layers outside the base; 0 = the rate of the base.
         layer_decay: learning rate of a block of the base, as a factor of the rate of the block above.
-        one_cycle: use torch's ``OneCycleLR``.
+        one_cycle: True to use torch's ``OneCycleLR``.
         pass_overhead: constant cost of a forward pass in tokens; the default makes as few passes as possible.
         token_dropout: share of the tokens of a text that a forward pass masks out.
         mixing: mixup or CutMix of the texts of a forward pass, or None.

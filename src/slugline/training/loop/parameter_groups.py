@@ -28,14 +28,13 @@ def parameter_groups(
     """Return the parameter groups of the optimizer.
 
     Args:
-        model: its parameters that require gradients are grouped.
+        model: model whose trainable parameters are grouped.
         base_prefix: part of the names of the base's parameters, with the dot.
         decaying: names of the parameters with weight decay.
-        learning_rate: of the highest block of the base.
-        head_learning_rate: of the parameters outside the base.
-        layer_decay: learning rate of a block as a factor of the rate of the block above; the embeddings are below the
-            lowest block.
-        weight_decay: of the parameters in ``decaying``.
+        learning_rate: learning rate of the highest block of the base.
+        head_learning_rate: learning rate of the parameters outside the base.
+        layer_decay: factor from the learning rate of a block to that of the block below; the embeddings are lowest.
+        weight_decay: weight decay of the parameters in ``decaying``.
 
     Returns:
         ``params``, ``lr`` and ``weight_decay`` of each group. The rate of the first, ``learning_rate``, is logged.

@@ -28,8 +28,8 @@ def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
     """Return the checkpoint to resume from; delete history and checkpoints after it.
 
     Args:
-        run: open for writing.
-        checkpoint: to resume from instead of the last one.
+        run: run to write to.
+        checkpoint: checkpoint to resume from; None = the last complete one.
 
     Returns:
         A complete checkpoint, or None if there is none yet.
@@ -63,9 +63,9 @@ def load_progress(start: Path | None, section: TrainSection, runtime: Runtime) -
     """Load the progress of a checkpoint; for a new training, create one with the limits of the recipe or the profile.
 
     Args:
-        start: from `resume_point`.
-        section: of the recipe.
-        runtime: prepared.
+        start: checkpoint from `resume_point`, or None for a new training.
+        section: [train] section of the recipe.
+        runtime: hardware and its settings, from `prepare_runtime`.
 
     Returns:
         The progress.

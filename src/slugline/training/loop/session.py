@@ -48,14 +48,14 @@ class TrainingSession:
     """Everything that a training needs.
 
     Args:
-        recipe: complete.
-        run: open for writing.
-        runtime: prepared.
-        tokenizer: of the model.
-        model: to be trained.
+        recipe: recipe of the training.
+        run: run to write to.
+        runtime: hardware and its settings, from `prepare_runtime`.
+        tokenizer: tokenizer of the model.
+        model: model to train.
         examples: rows per epoch.
         tokens: tokens per epoch, without padding.
-        progress: from the checkpoint, or of a new training.
+        progress: progress of the training at the checkpoint, or of a new training.
         train_metrics: running metrics on the training rows.
         start: the checkpoint to resume from, or None.
     """
@@ -129,9 +129,9 @@ def prepare(recipe: Recipe, run: Run, texts: Callable[[], Sequence[str]]) -> tup
     Call it before the model is built: the seed determines the weights of a new head.
 
     Args:
-        recipe: complete.
-        run: open for writing; its manifest receives the settings of the hardware.
-        texts: returns the training texts; called only if a tokenizer is trained.
+        recipe: recipe of the training.
+        run: run to write to; its manifest receives the settings of the hardware.
+        texts: function that returns the training texts; called only if a tokenizer is trained.
 
     Returns:
         The hardware with its settings, and the tokenizer.
@@ -151,7 +151,7 @@ def enable_activation_checkpointing(model: PreTrainedModel) -> None:
     """Recompute the states in the backward pass instead of storing them.
 
     Args:
-        model: changed in place.
+        model: model to train; changed in place.
 
     Raises:
         ModelError: the architecture does not support it.
@@ -176,11 +176,11 @@ def run_training(
     """Train, or resume training; afterwards the model has the weights of the best evaluation.
 
     Args:
-        session: whose model is trained.
-        method: loss and rates.
-        loader: rank of a process and number of processes to the loader of its updates.
-        score: evaluates the model on validation; returns metrics by name.
-        callbacks: in addition to those of every training.
+        session: session whose model is trained.
+        method: loss, learning rates and regularisation.
+        loader: function from the rank of a process and the number of processes to the loader of its updates.
+        score: function that evaluates the model on validation and returns metrics by name.
+        callbacks: callbacks in addition to those of every training.
 
     Raises:
         TrainingError: training cannot continue.

@@ -14,7 +14,7 @@ class RunningConfusion:
     """Counts predictions on training rows since the last call of `scores`.
 
     Args:
-        n_classes: K.
+        n_classes: number of classes, K.
     """
 
     def __init__(self, n_classes: int) -> None:

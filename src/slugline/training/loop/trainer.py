@@ -50,15 +50,15 @@ class ClassifierTrainer(Trainer):
     """Trains a sequence classifier, or any model for which `Method.forward` returns logits and targets.
 
     Args:
-        model: to be trained.
-        arguments: with ``gradient_accumulation_steps=1``.
-        loader: one batch is one update.
-        method: loss and rates.
+        model: model to train.
+        arguments: arguments of the training, with ``gradient_accumulation_steps=1``.
+        loader: loader of the updates: one batch is one update.
+        method: loss, learning rates and regularisation.
         progress: state of the training; updated.
         train_metrics: running metrics on the training rows; updated.
-        score: evaluates the model on validation; returns metrics by name.
-        callbacks: of ``Trainer``.
-        tokenizer: saved with every checkpoint.
+        score: function that evaluates the model on validation and returns metrics by name.
+        callbacks: callbacks of ``Trainer``.
+        tokenizer: tokenizer to save with every checkpoint.
     """
 
     #: The loss is already divided by the number of items of the update.
@@ -100,11 +100,10 @@ class ClassifierTrainer(Trainer):
         """Return the losses of one forward pass, summed and divided by the number of items of the update.
 
         Args:
-            model: as prepared by accelerate.
-            inputs: ``input_ids``, ``attention_mask`` (P, T), ``labels``, and ``window_of`` (P,) if texts have several
-                pieces.
-            return_outputs: also return the logits.
-            num_items_in_batch: items of the update on all ranks: labels other than -100.
+            model: model as prepared by accelerate.
+            inputs: ``input_ids``, ``attention_mask`` (P, T), ``labels``; ``window_of`` (P,) if texts are split.
+            return_outputs: True to return the logits too.
+            num_items_in_batch: number of items of the update on all ranks: labels other than -100.
 
         Returns:
             A scalar, or that and the logits.
@@ -124,9 +123,9 @@ class ClassifierTrainer(Trainer):
         """Run the forward and backward passes of one update; halve the limits and repeat if memory runs out.
 
         Args:
-            model: as prepared by accelerate.
+            model: model as prepared by accelerate.
             inputs: one update.
-            num_items_in_batch: its items on all ranks.
+            num_items_in_batch: number of its items on all ranks.
 
         Returns:
             Mean loss of the update.
@@ -188,7 +187,7 @@ class ClassifierTrainer(Trainer):
         """Create AdamW with separate rates for the head and each block, without weight decay on biases and norms.
 
         Args:
-            model: instead of the trainer's own.
+            model: model to optimise instead of the trainer's own.
 
         Returns:
             The optimizer; its first group belongs to the base, and its rate is logged.
@@ -215,7 +214,7 @@ class ClassifierTrainer(Trainer):
 
         Args:
             num_training_steps: number of updates.
-            optimizer: instead of the trainer's own.
+            optimizer: optimizer to use instead of the trainer's own.
 
         Returns:
             The scheduler.
@@ -257,7 +256,7 @@ class ClassifierTrainer(Trainer):
         Args:
             eval_dataset: unused.
             ignore_keys: unused.
-            metric_key_prefix: of every metric's name in the log.
+            metric_key_prefix: prefix of every metric's name in the log.
 
         Returns:
             Metrics by prefixed name.

@@ -55,8 +55,8 @@ class WeightAverage(TrainerCallback):
     """Averages the trainable weights of a model, saves the average in checkpoints, and swaps it in for evaluation.
 
     Args:
-        model: to be trained.
-        share: share of the old average at each update.
+        model: model to train.
+        share: function that returns the share of the old average at each update.
         start: checkpoint to resume from, or None.
     """
 

@@ -31,7 +31,7 @@ def class_weights(
             over the examples (as in scikit-learn); ``effective``, 1 / effective number of rows (Cui et al. 2019,
             eq. 2), mean 1 over the examples; or a table by class name, in which missing classes have weight 1.
         bounds: lowest and highest weight, applied last; 0 = no bound on that side.
-        names: of the K classes; needed for a table.
+        names: names of the K classes; needed for a table.
 
     Returns:
         (K,).

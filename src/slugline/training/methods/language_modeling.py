@@ -32,8 +32,7 @@ class Masking:
     Args:
         fraction: share of the non-special tokens that are selected; at least one per sequence.
         mask_id: id of the mask token.
-        non_special: (V,) True for ids of words and parts of words; other tokens are neither selected nor used as
-            replacements.
+        non_special: (V,) True for words and parts of words; other tokens are neither selected nor used as replacements.
     """
 
     fraction: float
@@ -50,7 +49,7 @@ class Masking:
 
         Args:
             ids: (T,) a sequence.
-            key: seeds the selection and the replacements.
+            key: seed of the selection and the replacements.
 
         Returns:
             Input ids (T,), and labels (T,): ids of the selected tokens, `IGNORED` elsewhere.
@@ -72,8 +71,8 @@ def non_special_tokens(tokenizer: PreTrainedTokenizerBase, vocabulary_size: int)
     """Return a mask of the tokens that are words or parts of words.
 
     Args:
-        tokenizer: of the model.
-        vocabulary_size: of the model; V.
+        tokenizer: tokenizer of the model.
+        vocabulary_size: vocabulary size of the model, V.
 
     Returns:
         (V,) False for special tokens, which include the unknown token, and for ids outside the tokenizer's vocabulary.
@@ -89,9 +88,9 @@ def build_masking(
     """Build the labeler of masked language modelling.
 
     Args:
-        section: of the recipe.
-        tokenizer: of the model.
-        non_special: (V,), from `non_special_tokens`.
+        section: [pretrain] section of the recipe.
+        tokenizer: tokenizer of the model.
+        non_special: (V,) mask from `non_special_tokens`.
 
     Returns:
         The labeler.
@@ -125,9 +124,9 @@ class Objective:
 
     Args:
         auto_class: name of transformers' Auto class of models with the head of the objective.
-        require: configuration and name of a base; raises ``ModelError`` if the architecture has no such head.
-        build_labeler: section, tokenizer and non-special tokens (V,) to the labeler. Each label is at the position
-            whose state predicts it.
+        require: check of a base's configuration and name; raises ``ModelError`` if the architecture lacks the head.
+        build_labeler: function from section, tokenizer and non-special tokens (V,) to the labeler. Each label is at the
+            position whose state predicts it.
     """
 
     auto_class: str
@@ -146,7 +145,7 @@ def objective_of(recipe: Recipe) -> Objective:
     """Return the objective of a recipe.
 
     Args:
-        recipe: with [pretrain].
+        recipe: recipe with a [pretrain] section.
 
     Returns:
         The objective in ``pretrain.objective``, or that of the kind.

@@ -33,7 +33,7 @@ def cross_entropy(logits: Tensor, targets: Tensor, *, weights: Tensor | None = N
     Args:
         logits: (B, K), unnormalised.
         targets: (B,), class indices below K.
-        weights: (K,), applied by true class; None = equal weights.
+        weights: (K,) class weights, applied by true class; None = equal weights.
         smoothing: share of the target that is spread over all classes, in [0, 1).
 
     Returns:
@@ -51,7 +51,7 @@ def focal_loss(
         logits: (B, K), unnormalised.
         targets: (B,), class indices below K.
         gamma: focusing strength, >= 0; 0 is cross entropy.
-        weights: (K,), applied by true class; None = equal weights.
+        weights: (K,) class weights, applied by true class; None = equal weights.
         smoothing: share of the target that is spread over all classes, in [0, 1).
 
     Returns:
@@ -87,9 +87,9 @@ def build_loss(
     Args:
         name: one of `LOSSES`.
         gamma: focusing strength of the focal loss.
-        weights: (K,), from `class_weights`; None = equal weights.
+        weights: (K,) class weights from `class_weights`; None = equal weights.
         smoothing: share of the target that is spread over all classes.
-        adjustment: (K,), from `logit_adjustment`, added to the logits; or None.
+        adjustment: (K,) terms from `logit_adjustment` to add to the logits, or None.
 
     Returns:
         Logits (B, K) and targets (B,) to losses (B,), on the device of the logits.

@@ -40,7 +40,7 @@ class Mixing:
     Shares and partners are drawn from torch's global generator, whose state is part of each checkpoint.
 
     Args:
-        model: with a list of blocks; gets a forward hook on each of them.
+        model: model with a list of blocks; the blocks get forward hooks.
         kind: ``mixup`` or ``cutmix``.
         alpha: both parameters of the Beta distribution of shares.
     """
@@ -87,7 +87,7 @@ def mixed_loss(loss: Loss, logits: Tensor, targets: Tensor, mix: Mix) -> Tensor:
     """Return the losses of mixed texts: the mean over both targets, weighted by their shares.
 
     Args:
-        loss: logits (B, K) and targets (B,) to losses (B,).
+        loss: function from logits (B, K) and targets (B,) to losses (B,).
         logits: (B, K).
         targets: (B,).
         mix: mixture of the forward pass.

@@ -22,7 +22,7 @@ class GradualUnfreezing(TrainerCallback):
     other weights: the embeddings, and layers above the blocks.
 
     Args:
-        model: with a head; the optimizer has all its weights from the start.
+        model: model with a head; the optimizer has all its weights from the start.
         epochs_per_stage: length of a stage.
     """
 

@@ -21,8 +21,8 @@ class TrackerCallback(TrainerCallback):
     """Passes events to the integrations, and disables an integration that fails.
 
     Args:
-        run: open for writing; its manifest lists the trackers that have not failed.
-        names: of `TRACKERS`.
+        run: run whose manifest lists the trackers that have not failed.
+        names: names in `TRACKERS`.
     """
 
     def __init__(self, run: Run, names: Sequence[str]) -> None:

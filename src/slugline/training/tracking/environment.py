@@ -34,8 +34,7 @@ class TrackerSetup:
         offline: variables that disable access to the network.
         is_open: attribute of the package that is not None while a run is open; empty if there is none.
         finish: function of the package that closes a run; empty if the integration closes it.
-        reload: function of the package that makes it read the environment again; ``import`` if the package has to be
-            imported again.
+        reload: function of the package that rereads the environment; ``import`` = import the package again.
     """
 
     variables: Mapping[str, str]
@@ -76,7 +75,7 @@ def check_trackers(names: Sequence[str]) -> None:
     """Refuse trackers whose packages are not installed.
 
     Args:
-        names: of `TRACKERS`.
+        names: names in `TRACKERS`.
 
     Raises:
         MissingExtra: a package is missing.
@@ -95,8 +94,8 @@ def tracking(run: Run, names: Sequence[str]) -> Iterator[None]:
     Variables that the user has set are not changed. Runs of a tracker that were open before are not closed.
 
     Args:
-        run: open for writing.
-        names: of `TRACKERS`, checked.
+        run: run to write to.
+        names: names in `TRACKERS`, already checked by `check_trackers`.
 
     Yields:
         Nothing.

@@ -20,12 +20,11 @@ def learning_curves(settings: Sequence[SettingResult], metric: str) -> dict[str,
     epochs). Settings with the same number of rows belong to different curves.
 
     Args:
-        settings: of the study, in its order; settings without a complete member have no point.
-        metric: on validation.
+        settings: results of the study's settings, in its order; settings without a complete member have no point.
+        metric: name of the validation metric.
 
     Returns:
-        By name of the curve: (training rows, value) for each seed, sorted. Curves with a single number of rows are
-        left out.
+        By name of the curve: sorted points (training rows, value) of each seed, without curves with one number of rows.
     """
     curves: dict[str, list[tuple[int, float]]] = {}
     for setting in settings:

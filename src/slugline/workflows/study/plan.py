@@ -36,8 +36,8 @@ class Setting:
 
     Args:
         step: name of the step.
-        name: made of the keys that vary within the step: ``learning_rate=2e-05``; empty if nothing varies.
-        overrides: of the step, by dotted key.
+        name: name made of the keys that vary within the step: ``learning_rate=2e-05``; empty if nothing varies.
+        overrides: overrides of the recipe, by dotted key.
     """
 
     step: str
@@ -60,8 +60,8 @@ class Member:
     """One training of a study.
 
     Args:
-        setting: shared with the members that differ only in the seed.
-        recipe: complete.
+        setting: setting, shared with the members that differ only in the seed.
+        recipe: recipe with all overrides and defaults.
         path: the run's folder.
     """
 
@@ -89,7 +89,7 @@ class Step(Protocol):
         are returned for empty results are checked before the first member is trained.
 
         Args:
-            results: of all settings of the study that were trained.
+            results: results of all settings of the study that were trained.
 
         Returns:
             Settings in the order of training.
@@ -101,7 +101,7 @@ class GridStep:
     """A step with fixed settings: the points of its grid.
 
     Args:
-        section: of the study's file.
+        section: section of the study's file.
     """
 
     section: StepSection
@@ -123,12 +123,12 @@ class Study:
     """A study that is ready to run.
 
     Args:
-        path: of the study's file.
-        file: its contents.
+        path: path of the study's file.
+        file: contents of the study's file.
         recipe: path of the recipe.
-        chosen_by: ``train.select_by`` of recipe and ``set``, on validation.
-        seeds: of the members of each setting.
-        steps: in their order.
+        chosen_by: metric on validation, from ``train.select_by`` of recipe and ``set``.
+        seeds: seeds of the members of each setting.
+        steps: steps in their order.
     """
 
     path: Path
@@ -152,7 +152,7 @@ class Study:
         """Resolve the recipes of settings.
 
         Args:
-            settings: proposed by steps.
+            settings: settings proposed by steps.
 
         Returns:
             One member for each setting and seed.
@@ -211,7 +211,7 @@ def assignments(values: Mapping[str, Any]) -> list[str]:
     ['learning_rate=1e-05', 'base=google-bert']
 
     Args:
-        values: by dotted key.
+        values: overrides by dotted key.
 
     Returns:
         For each override the last part of its key, or the whole key if others end alike, and the value.

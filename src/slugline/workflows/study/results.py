@@ -24,7 +24,7 @@ class Spread:
 
     Args:
         n: number of seeds.
-        mean: of the values.
+        mean: mean of the values.
         sd: sample standard deviation; None for a single value.
         min: smallest value.
         max: largest value.
@@ -51,10 +51,10 @@ class MemberResult:
     """State and scores of a member.
 
     Args:
-        member: of the study.
-        state: of its run.
-        split: of its metrics: ``validation``, or ``out_of_fold`` of a cross-validation; empty until it is complete.
-        metrics: on that split; empty until it is complete.
+        member: member of the study.
+        state: state of its run.
+        split: split of the metrics: ``validation``, or ``out_of_fold`` of a cross-validation; empty until complete.
+        metrics: metrics on that split; empty until it is complete.
         seconds: duration of the run.
         error: message of a failed run.
     """
@@ -71,8 +71,8 @@ class MemberResult:
         """Read the run folder of a member.
 
         Args:
-            member: of the study.
-            error: of an attempt that left no folder.
+            member: member of the study.
+            error: error of an attempt that left no folder.
 
         Returns:
             The present result.
@@ -107,8 +107,8 @@ class SettingResult:
     """The results of one setting, one for each seed.
 
     Args:
-        setting: of the study.
-        members: one for each seed.
+        setting: setting of the study.
+        members: one result for each seed.
     """
 
     setting: Setting
@@ -150,11 +150,11 @@ class StudyResult:
     """The result of a study.
 
     Args:
-        study: that was run.
-        members: in the order of the study.
+        study: study that was run.
+        members: results of the members, in the order of the study.
         test: metrics of the chosen setting on test, by seed, as in ``metrics.json``; empty before the end, and if there
             are no test rows.
-        comparisons: of the chosen setting with the second best, by seed, on validation.
+        comparisons: comparisons of the chosen setting with the second best on validation, by seed.
         failures: errors after training, one line each.
     """
 

@@ -105,7 +105,7 @@ def _train(member: Member, *, force: bool) -> str:
     """Train or resume a member, or skip it if it is complete.
 
     Args:
-        member: whose folder may hold a run of the same recipe in any state.
+        member: member whose folder may hold a run of the same recipe in any state.
         force: start over.
 
     Returns:
