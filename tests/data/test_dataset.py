@@ -158,6 +158,16 @@ def test_a_class_without_train_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert kinds(known)["untrained class"] == 1
 
 
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_class_without_rows_in_a_given_split_is_named(tmp_path: Path, split: str) -> None:
+    splits = {"train": articles(60), "validation": articles(9, seed=1), "test": articles(9, seed=2)}
+    splits[split] = [row for row in splits[split] if row["label"] != "tech"]
+    dataset = load(given(tmp_path, **splits))
+    assert [finding.message for finding in dataset.findings if finding.kind == "absent class"] == [
+        f"classes without a row in {split}, which its metrics do not include: 1 (tech)"
+    ]
+
+
 def test_class_filters(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [*articles(60), *rows(*[(f"rare {n}", "weather") for n in range(4)])])
     assert load(path, min_class_examples=4).labels.names == ("business", "sport", "tech", "weather")

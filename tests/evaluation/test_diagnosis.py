@@ -54,7 +54,7 @@ def scores_of(matrix: Any, names: tuple[str, ...] = NAMES, **more: float) -> dic
     columns = (precision(matrix), recall(matrix), f1(matrix), matrix.sum(axis=1))
     return {
         "accuracy": float(accuracy(matrix)),
-        "f1_macro": float(macro(f1(matrix))),
+        "f1_macro": float(macro(f1(matrix), matrix)),
         "ece": 0.01,
         "ece_uncalibrated": 0.02,
         "support": int(matrix.sum()),

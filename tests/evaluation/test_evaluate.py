@@ -19,7 +19,7 @@ from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.intervals import wilson_interval
 from slugline.evaluation.metrics import METRICS, expected_calibration_error, summary
-from slugline.evaluation.score import confidence_intervals, score
+from slugline.evaluation.score import confidence_intervals, interval_note, score
 
 LABELS = LabelSet(("business", "sport", "tech"))
 
@@ -135,21 +135,47 @@ def test_accuracy_and_weighted_recall_have_wilsons_interval() -> None:
     assert intervals["accuracy"] == intervals["recall_weighted"] == wilson_interval(correct, 200)
 
 
-def test_intervals_of_macro_averages_with_rare_classes() -> None:
-    # 60 classes of 3 rows each, 1 error: without strata, a resample would lose 3 classes.
-    labels = LabelSet(tuple(f"intent {index}" for index in range(60)))
-    targets = np.repeat(np.arange(60), 3)
-    predicted = targets.copy()
-    predicted[0] = 1
-    predictions = Predictions(
-        ids=np.arange(180).astype(np.str_),
+def right_and_wrong(correct: Sequence[int], wrong: Sequence[int]) -> Predictions:
+    """Predictions with these numbers of correct and wrong rows of each class."""
+    width = len(correct)
+    targets = np.repeat(np.arange(width), np.add(correct, wrong))
+    predicted = np.concatenate(
+        [
+            [index] * hits + [(index + 1) % width] * misses
+            for index, (hits, misses) in enumerate(zip(correct, wrong, strict=True))
+        ]
+    ).astype(np.int64)
+    return Predictions(
+        ids=np.arange(len(targets)).astype(np.str_),
         targets=targets,
-        logits=np.eye(60, dtype=np.float32)[predicted],
-        labels=labels,
+        logits=np.eye(width, dtype=np.float32)[predicted],
+        labels=LabelSet(tuple(f"class {index}" for index in range(width))),
         split="test",
     )
-    low, _ = confidence_intervals(predictions, resamples=200)["f1_macro"]
-    assert low > 0.97
+
+
+@pytest.mark.parametrize("correct", [(30,), (10, 20), (1, 1), (3,) * 20], ids=str)
+def test_intervals_of_perfect_predictions_have_a_width(correct: tuple[int, ...]) -> None:
+    predictions = right_and_wrong([*correct, 0], [0] * (len(correct) + 1))
+    intervals = confidence_intervals(predictions, resamples=100)
+    lowest, _ = intervals["accuracy"]
+    for name in ("f1_macro", "precision_macro", "recall_macro", "f1_weighted", "precision_weighted"):
+        low, high = intervals[name]
+        assert low <= lowest < high == 1.0, name
+
+
+def test_intervals_of_averages_include_uncertain_class_shares() -> None:
+    # Recalls of 99% and 50%: weighted F1 depends on the shares of the classes more than on the errors within them.
+    predictions = right_and_wrong([99, 50], [1, 50])
+    low, high = confidence_intervals(predictions)["f1_weighted"]
+    assert high - low > 0.115  # 0.10 with fixed shares
+
+
+def test_a_note_names_intervals_that_may_be_too_narrow() -> None:
+    assert "60 rows of 20 classes" in interval_note(summary(right_and_wrong([3] * 20, [0] * 20)))
+    assert interval_note(summary(right_and_wrong([50, 40], [0, 10]))) == ""
+    # Classes without rows do not count.
+    assert interval_note(summary(right_and_wrong([50, *[0] * 9], [0] * 10))) == ""
 
 
 def test_the_interval_of_the_calibration_error_of_a_calibrated_model_is_reflected() -> None:

@@ -23,12 +23,12 @@ from slugline.evaluation.intervals import (
 
 
 def mean_of(values: NDArray[Any]) -> Any:
-    return lambda rows: values[rows].mean(axis=-1)
+    return lambda rows, weights: np.average(values[rows], axis=-1, weights=weights)
 
 
 def test_bootstrap_keeps_the_rows_of_each_stratum() -> None:
     strata = np.array([2, 0, 0, 2, 1, 2])
-    drawn = bootstrap(strata, lambda rows: rows.astype(np.float64), resamples=200).astype(np.int64)
+    drawn = bootstrap(strata, lambda rows, _: rows.astype(np.float64), resamples=200).astype(np.int64)
     assert drawn.shape == (200, 6)
     expected = np.sort(strata)
     assert all(np.sort(strata[rows]).tolist() == expected.tolist() for rows in drawn)

@@ -63,9 +63,7 @@ def test_metrics_agree_with_scikit_learn(case: tuple[NDArray[np.int64], NDArray[
     assert found["accuracy"] == pytest.approx(accuracy_score(targets, predicted))
     assert found["confusion_matrix"] == confusion_matrix(targets, predicted, labels=classes).tolist()
     for average in ("macro", "weighted"):
-        expected = precision_recall_fscore_support(
-            targets, predicted, labels=classes, average=average, zero_division=0
-        )[:3]
+        expected = precision_recall_fscore_support(targets, predicted, average=average, zero_division=0)[:3]
         assert [found[f"{name}_{average}"] for name in ("precision", "recall", "f1")] == pytest.approx(expected)
     by_class = precision_recall_fscore_support(targets, predicted, labels=classes, zero_division=0)
     for index, scores in enumerate(found["per_class"].values()):
@@ -99,6 +97,33 @@ def test_resamples_are_scored_like_single_samples() -> None:
         expected = [float(each.of(outcomes.take(sample))) for sample in rows]
         assert each.of(resampled) == pytest.approx(expected), each.name
     assert resampled.confusion.shape == (3, 5, 5)
+
+
+@settings(deadline=None)
+@given(targets_and_predictions(), st.integers(0, 2**32 - 1))
+def test_weighted_rows_count_like_repeated_rows(
+    case: tuple[NDArray[np.int64], NDArray[np.int64], int], seed: int
+) -> None:
+    targets, _, width = case
+    rng = np.random.default_rng(seed)
+    outcomes = Outcomes.of(predictions_of(targets, rng.normal(size=(len(targets), width))))
+    repeated = np.sort(rng.integers(0, len(targets), len(targets)))
+    rows, counts = np.unique(repeated, return_counts=True)
+    for each in METRICS.values():
+        expected = float(each.of(outcomes.take(repeated)))
+        if each.name != "ece":  # its weights add up to the number of rows
+            assert float(each.of(outcomes.take(rows, counts))) == pytest.approx(expected), each.name
+    weights = np.bincount(repeated, minlength=len(targets)).astype(np.float64)
+    everywhere = outcomes.take(np.arange(len(targets)), weights)
+    assert float(METRICS["ece"].of(everywhere)) == pytest.approx(float(METRICS["ece"].of(outcomes.take(repeated))))
+
+
+def test_classes_without_rows_do_not_lower_macro_averages() -> None:
+    perfect = summary(predictions_of(np.array([0, 1, 1]), as_logits(np.array([0, 1, 1]), 3)))
+    assert [perfect[f"{name}_macro"] for name in ("precision", "recall", "f1")] == [1.0, 1.0, 1.0]
+    # A class that is predicted but has no rows counts, as in scikit-learn.
+    wrong = summary(predictions_of(np.array([0, 1, 1]), as_logits(np.array([0, 1, 2]), 3)))
+    assert wrong["recall_macro"] == pytest.approx((1 + 0.5 + 0) / 3)
 
 
 def test_outcomes_of_two_runs_are_concatenated() -> None:

@@ -83,7 +83,9 @@ SHOWN = ("accuracy", "f1_macro", "f1_weighted", "loss", "ece")
 
 
 def print_metrics(splits: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print one line for each split, with confidence intervals."""
+    """Print one line for each split, with confidence intervals, and a note if they may be too narrow."""
+    from slugline.evaluation.score import interval_note
+
     print_table(
         ["split", "rows", *SHOWN],
         [
@@ -91,6 +93,9 @@ def print_metrics(splits: Mapping[str, Mapping[str, Any]]) -> None:
             for split, metrics in splits.items()
         ],
     )
+    for split, metrics in splits.items():
+        if "confidence_intervals" in metrics and (note := interval_note(metrics)):
+            typer.echo(f"{split}: {note}")
 
 
 def print_comparison(comparison: Comparison) -> None:

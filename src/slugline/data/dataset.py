@@ -165,6 +165,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     train_clusters, pool_clusters, near_duplicates = filters.find_near_duplicates(splits)
     findings += near_duplicates
     classes_before = _classes_before(joined, splits)
+    findings += apply_splits.report_absent_classes(splits)
     if any(missing):
         splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=train_clusters))
     if pooled:

@@ -18,10 +18,10 @@ import numpy as np
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
 from slugline.evaluation.intervals import Interval, bootstrap, percentile_interval
-from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes
+from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes, summary
 from slugline.evaluation.metrics import metric as find_metric
 from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test
-from slugline.evaluation.score import confidence_intervals
+from slugline.evaluation.score import confidence_intervals, interval_note
 
 #: A p-value below this level is significant.
 SIGNIFICANCE = 0.05
@@ -76,7 +76,7 @@ class Comparison:
         support: number of rows.
         runs: runs in the given order.
         pairs: one pair for every two runs.
-        method: the kind of intervals and tests, as a sentence.
+        method: the kind of intervals and tests, in sentences.
     """
 
     metric: str
@@ -136,9 +136,9 @@ def compare(
     outcomes = [Outcomes.of(each) for each in _aligned(named)]
     values = [float(chosen.of(each)) for each in outcomes]
 
-    def values_on(rows: Ints) -> Floats:
-        """(b, N) row numbers to (b, runs). All runs are scored on the same rows, so that differences are paired."""
-        return np.stack([chosen.of(each.take(rows)) for each in outcomes], axis=-1)
+    def values_on(rows: Ints, weights: Floats) -> Floats:
+        """Values (b, runs). All runs are scored on the same rows and weights, so that differences are paired."""
+        return np.stack([chosen.of(each.take(rows, weights)) for each in outcomes], axis=-1)
 
     samples = bootstrap(outcomes[0].targets, values_on, resamples=resamples, seed=seed)
     pairs = [_better_first(pair, values, chosen) for pair in combinations(range(len(named)), 2)]
@@ -159,7 +159,7 @@ def compare(
             )
             for (i, j), p_value in zip(pairs, p_values, strict=True)
         ),
-        method=_method(chosen, len(pairs)),
+        method=" ".join(filter(None, [_method(chosen, len(pairs)), interval_note(summary(first))])),
     )
 
 

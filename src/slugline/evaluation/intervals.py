@@ -6,8 +6,8 @@ metrics are in `slugline.evaluation.score`, paired tests in `slugline.evaluation
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Interval = tuple[float, float]
 
-#: Row numbers of b resamples, (b, N), to the values of a statistic, (b, ...).
-Statistic = Callable[[Ints], Floats]
+#: Row numbers (b, N) and row weights (b, N) of b resamples to the values of a statistic, (b, ...).
+Statistic = Callable[[Ints, Floats], Floats]
 
 #: Confidence level of all intervals.
 LEVEL = 0.95
@@ -32,13 +32,15 @@ RESAMPLES_AT_ONCE, ENTRIES_AT_ONCE = 50, 2_000_000
 def bootstrap(strata: Ints, statistic: Statistic, *, resamples: int = 1000, seed: int = 13) -> Floats:
     """Compute a statistic on resampled rows (Efron 1979), in bounded memory.
 
-    Rows are drawn with replacement within each stratum. If the strata are the true classes, every resample has as many
-    rows of each class as the data. Otherwise a class of three rows would be missing from every twentieth resample, have
-    an F1 of 0 there, and pull macro averages below the estimate. The splits are stratified by class, too.
+    Rows are drawn with replacement within each stratum, so that every resample has rows of every stratum. Otherwise a
+    class of three rows would be missing from every twentieth resample and pull macro averages below the estimate. The
+    shares of the strata vary as weights of their rows, drawn from the Dirichlet distribution of their counts (Rubin
+    1981). With fixed shares, the intervals of precision and of weighted averages would be too narrow.
 
     Args:
-        strata: (N,), the stratum of each row.
-        statistic: function from row numbers (b, N) to values (b, ...); differences computed on these rows are paired.
+        strata: (N,) stratum of each row; for metrics its true class.
+        statistic: function from row numbers (b, N) and row weights (b, N) to values (b, ...). The weights of a resample
+            add up to N. Differences that are computed on the same rows and weights are paired.
         resamples: number of resamples B.
         seed: seed of the bootstrap.
 
@@ -49,11 +51,12 @@ def bootstrap(strata: Ints, statistic: Statistic, *, resamples: int = 1000, seed
     _, first, counts = np.unique(strata[order], return_index=True, return_counts=True)
     # (N,): first position of the stratum of each drawn row, and its number of rows.
     starts, sizes = np.repeat(first, counts), np.repeat(counts, counts)
-    rng = np.random.default_rng(seed)
-    values = [
-        statistic(order[starts + (rng.random((size, len(strata))) * sizes).astype(np.int64)])
-        for size in chunk_sizes(resamples, len(strata))
-    ]
+    rows_rng, shares_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+    values = []
+    for size in chunk_sizes(resamples, len(strata)):
+        rows = order[starts + (rows_rng.random((size, len(strata))) * sizes).astype(np.int64)]
+        weights = shares_rng.dirichlet(counts, size) * (len(strata) / counts)
+        values.append(statistic(rows, np.repeat(weights, counts, axis=1)))
     return np.concatenate(values)
 
 
@@ -103,12 +106,30 @@ def wilson_interval(successes: int, trials: int) -> Interval:
     Returns:
         (low, high).
     """
-    share, square = successes / trials, NORMAL_QUANTILE**2
-    centre = share + square / (2 * trials)
-    spread = NORMAL_QUANTILE * math.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
-    low, high = (centre - spread) / (1 + square / trials), (centre + spread) / (1 + square / trials)
-    # Rounding must not move the ends past an estimate of 0 or 1.
-    return max(0.0, min(low, share)), min(1.0, max(high, share))
+    below, above = margins(np.array([successes / trials]), np.array([trials]))
+    return successes / trials - below, successes / trials + above
+
+
+def margins(shares: Floats, trials: NDArray[Any]) -> tuple[float, float]:
+    """Return the distances from the mean of proportions to its 95% limits, by their Wilson intervals.
+
+    The distances of independent proportions add in squares (the method of variance estimates recovery, Zou & Donner
+    2008). With one proportion, they are those of `wilson_interval`.
+
+    Args:
+        shares: (m,) proportions.
+        trials: (m,) number of rows of each proportion, above 0; may be a fraction.
+
+    Returns:
+        (below, above), both at least 0.
+    """
+    square = NORMAL_QUANTILE**2
+    centre = shares + square / (2 * trials)
+    spread = NORMAL_QUANTILE * np.sqrt(shares * (1 - shares) / trials + square / (4 * trials**2))
+    # Rounding must not move the limits past 0, 1 or the share.
+    low = np.clip((centre - spread) / (1 + square / trials), 0, shares)
+    high = np.clip((centre + spread) / (1 + square / trials), shares, 1)
+    return float(np.linalg.norm(shares - low) / len(shares)), float(np.linalg.norm(high - shares) / len(shares))
 
 
 def chunk_sizes(total: int, width: int) -> Iterator[int]:

@@ -4,8 +4,8 @@
 axes, one entry for each resample, so that the same code scores one sample and a thousand bootstrap samples. Only numpy
 is needed here.
 
-Averages run over all K classes of the label set, including classes without rows or predictions; 0/0 counts as 0
-(scikit-learn's ``labels=range(K), zero_division=0``).
+Averages are those of scikit-learn with ``zero_division=0``: they run over the classes that occur among the true or the
+predicted classes, and 0/0 counts as 0.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from slugline.core.predictions import Predictions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+#: Numbers of rows, or sums of their weights.
+Counts = NDArray[Any]
 
 #: Bins of equal width for the expected calibration error (Guo et al. 2017, section 2).
 CALIBRATION_BINS = 15
@@ -30,19 +32,21 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True)
 class Outcomes:
-    """The outcome of each row: confusion cell, loss and confidence. Leading axes hold resamples.
+    """The outcome of each row: confusion cell, loss, confidence and weight. Leading axes hold resamples.
 
     Args:
         cells: (..., N) int64, index into the flattened confusion matrix: ``target * K + predicted``.
         losses: (..., N), negative log-likelihood of the true class, before calibration.
         confidence: (..., N), probability of the predicted class, calibrated.
         n_classes: number of classes K.
+        weights: (..., N) weights of the rows, of sum N; None = each row counts once.
     """
 
     cells: Ints
     losses: Floats
     confidence: Floats
     n_classes: int
+    weights: Floats | None = None
 
     @classmethod
     def of(cls, predictions: Predictions) -> Outcomes:
@@ -72,16 +76,23 @@ class Outcomes:
             n_classes=width,
         )
 
-    def take(self, rows: Ints) -> Outcomes:
+    def take(self, rows: Ints, weights: Floats | None = None) -> Outcomes:
         """Select rows, for one resample or for many.
 
         Args:
             rows: (..., M), row numbers below N.
+            weights: (..., M), of sum M; None = each row counts once.
 
         Returns:
             Arrays of shape (..., M).
         """
-        return replace(self, cells=self.cells[rows], losses=self.losses[rows], confidence=self.confidence[rows])
+        return replace(
+            self,
+            cells=self.cells[rows],
+            losses=self.losses[rows],
+            confidence=self.confidence[rows],
+            weights=weights,
+        )
 
     def followed_by(self, other: Outcomes) -> Outcomes:
         """Concatenate with other outcomes along the last axis."""
@@ -109,10 +120,20 @@ class Outcomes:
         return np.asarray(self.cells % (self.n_classes + 1) == 0)
 
     @cached_property
-    def confusion(self) -> Ints:
-        """(..., K, K), counts; true classes in rows, predicted classes in columns."""
-        width = self.n_classes
-        return np.asarray(_grouped(self.cells, width**2).reshape(*self.cells.shape[:-1], width, width))
+    def confusion(self) -> Counts:
+        """(..., K, K), counts or sums of weights; true classes in rows, predicted classes in columns."""
+        width, cells = self.n_classes, self.cells
+        return np.asarray(_grouped(cells, width**2, self.weights).reshape(*cells.shape[:-1], width, width))
+
+    @property
+    def loss(self) -> Floats:
+        """(...), mean loss."""
+        return np.asarray(np.average(self.losses, axis=-1, weights=self.weights))
+
+    @property
+    def calibration_error(self) -> Floats:
+        """(...), expected calibration error."""
+        return expected_calibration_error(self.confidence, self.correct, weights=self.weights)
 
 
 def confusion_matrix(targets: Ints, predicted: Ints, n_classes: int) -> Ints:
@@ -130,40 +151,54 @@ def confusion_matrix(targets: Ints, predicted: Ints, n_classes: int) -> Ints:
     return np.asarray(_grouped(cells, n_classes**2).reshape(n_classes, n_classes))
 
 
-def accuracy(confusion: Ints) -> Floats:
+def accuracy(confusion: Counts) -> Floats:
     """Accuracy: (..., K, K) to (...)."""
     return _ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-2, -1)))
 
 
-def precision(confusion: Ints) -> Floats:
-    """Precision of each class: (..., K, K) to (..., K)."""
-    return _ratio(_hits(confusion), confusion.sum(axis=-2))
+@dataclass(frozen=True)
+class ClassMetric:
+    """A metric of each class: its correct rows as a share of its ``trials``; (..., K, K) to (..., K).
+
+    Args:
+        trials: function from a confusion matrix (..., K, K) to numbers of rows (..., K).
+    """
+
+    trials: Callable[[Counts], Counts]
+
+    def __call__(self, confusion: Counts) -> Floats:
+        """Return the value of each class; 0 for a class without trials."""
+        return _ratio(_hits(confusion), self.trials(confusion))
 
 
-def recall(confusion: Ints) -> Floats:
-    """Recall of each class: (..., K, K) to (..., K)."""
-    return _ratio(_hits(confusion), confusion.sum(axis=-1))
+precision = ClassMetric(lambda confusion: confusion.sum(axis=-2))
+recall = ClassMetric(lambda confusion: confusion.sum(axis=-1))
+f1 = ClassMetric(lambda confusion: (confusion.sum(axis=-2) + confusion.sum(axis=-1)) / 2)
 
 
-def f1(confusion: Ints) -> Floats:
-    """F1 of each class: (..., K, K) to (..., K)."""
-    return _ratio(2 * _hits(confusion), confusion.sum(axis=-2) + confusion.sum(axis=-1))
+def macro(per_class: Floats, confusion: Counts) -> Floats:
+    """Unweighted mean over the classes that occur in truth or predictions.
+
+    Args:
+        per_class: (..., K).
+        confusion: (..., K, K).
+
+    Returns:
+        (...).
+    """
+    occurs = confusion.sum(axis=-2) + confusion.sum(axis=-1) > 0
+    return _ratio((per_class * occurs).sum(axis=-1), occurs.sum(axis=-1))
 
 
-def macro(per_class: Floats) -> Floats:
-    """Unweighted mean over classes: (..., K) to (...)."""
-    return np.asarray(per_class.mean(axis=-1))
-
-
-def weighted(per_class: Floats, confusion: Ints) -> Floats:
+def weighted(per_class: Floats, confusion: Counts) -> Floats:
     """Mean over classes, weighted by their number of rows.
 
     Args:
-        per_class: (..., K) values of each class.
+        per_class: (..., K).
         confusion: (..., K, K); its row sums are the weights.
 
     Returns:
-        (...) weighted means.
+        (...).
     """
     support = confusion.sum(axis=-1)
     return _ratio((per_class * support).sum(axis=-1), support.sum(axis=-1))
@@ -185,7 +220,11 @@ def negative_log_likelihood(logits: NDArray[np.floating[Any]], targets: Ints) ->
 
 
 def expected_calibration_error(
-    confidence: Floats, correct: NDArray[np.bool_], *, bins: int = CALIBRATION_BINS
+    confidence: Floats,
+    correct: NDArray[np.bool_],
+    *,
+    bins: int = CALIBRATION_BINS,
+    weights: Floats | None = None,
 ) -> Floats:
     """Return the expected calibration error (Guo et al. 2017, eq. 3).
 
@@ -193,13 +232,14 @@ def expected_calibration_error(
         confidence: (..., N), probability of the predicted class.
         correct: (..., N), True where the predicted class is the true class.
         bins: number of bins of equal width over [0, 1], closed on the right.
+        weights: (..., N) weights of the rows, of sum N; None = each row counts once.
 
     Returns:
         (...), the mean of ``|accuracy - confidence|`` over bins, weighted by their number of rows.
     """
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     # Number of rows times the difference of means equals the difference of sums.
-    gaps = _grouped(index, bins, weights=confidence - correct)
+    gaps = _grouped(index, bins, (confidence - correct) * (1 if weights is None else weights))
     return np.asarray(np.abs(gaps).sum(axis=-1) / confidence.shape[-1])
 
 
@@ -212,19 +252,22 @@ class Metric:
         title: name in sentences.
         of: function from outcomes (..., N) to values (...).
         greater_is_better: True if greater values are better.
-        interval: kind of confidence interval: Wilson's score interval for proportions of rows, the reflected bootstrap
-            interval for statistics that noise can only increase, else the bootstrap's percentile interval.
+        interval: kind of confidence interval: ``wilson`` for proportions of rows; ``reflected`` for statistics that
+            noise can only increase; ``percentile`` of the bootstrap; ``share``, a percentile interval that is widened
+            if it is too narrow, for averages of shares.
         paired_test: name of the test of the difference between two runs on the same rows.
         unit: ``points`` for shares, which are shown in percentage points; empty for other numbers.
+        by_class: the metric of each class, for unweighted means over classes.
     """
 
     name: str
     title: str
     of: Callable[[Outcomes], Floats]
     greater_is_better: bool = True
-    interval: Literal["percentile", "reflected", "wilson"] = "percentile"
+    interval: Literal["share", "percentile", "reflected", "wilson"] = "share"
     paired_test: Literal["permutation", "mcnemar"] = "permutation"
     unit: Literal["points", ""] = "points"
+    by_class: ClassMetric | None = None
 
     def is_better(self, value: float, other: float) -> bool:
         """True if ``value`` is better than ``other``."""
@@ -245,12 +288,17 @@ class Metric:
         return float(self.of(Outcomes.of(predictions)))
 
 
-def _macro(per_class: Callable[[Ints], Floats]) -> Callable[[Outcomes], Floats]:
-    return lambda outcomes: macro(per_class(outcomes.confusion))
+def _macro(name: str, title: str, by_class: ClassMetric) -> Metric:
+    return Metric(
+        f"{name}_macro",
+        f"macro {title}",
+        lambda outcomes: macro(by_class(outcomes.confusion), outcomes.confusion),
+        by_class=by_class,
+    )
 
 
-def _weighted(per_class: Callable[[Ints], Floats]) -> Callable[[Outcomes], Floats]:
-    return lambda outcomes: weighted(per_class(outcomes.confusion), outcomes.confusion)
+def _weighted(by_class: ClassMetric) -> Callable[[Outcomes], Floats]:
+    return lambda outcomes: weighted(by_class(outcomes.confusion), outcomes.confusion)
 
 
 #: Every metric that is a single number, by name.
@@ -264,20 +312,18 @@ METRICS: dict[str, Metric] = {
             interval="wilson",
             paired_test="mcnemar",
         ),
-        Metric("precision_macro", "macro precision", _macro(precision)),
-        Metric("recall_macro", "macro recall", _macro(recall)),
-        Metric("f1_macro", "macro F1", _macro(f1)),
+        _macro("precision", "precision", precision),
+        _macro("recall", "recall", recall),
+        _macro("f1", "F1", f1),
         Metric("precision_weighted", "weighted precision", _weighted(precision)),
         # Recall weighted by support equals accuracy, so that Wilson's interval applies.
         Metric("recall_weighted", "weighted recall", _weighted(recall), interval="wilson"),
         Metric("f1_weighted", "weighted F1", _weighted(f1)),
-        Metric(
-            "loss", "loss", lambda outcomes: np.asarray(outcomes.losses.mean(axis=-1)), greater_is_better=False, unit=""
-        ),
+        Metric("loss", "loss", lambda outcomes: outcomes.loss, greater_is_better=False, interval="percentile", unit=""),
         Metric(
             "ece",
             "calibration error",
-            lambda outcomes: expected_calibration_error(outcomes.confidence, outcomes.correct),
+            lambda outcomes: outcomes.calibration_error,
             greater_is_better=False,
             interval="reflected",
         ),
@@ -339,7 +385,7 @@ def summary(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _hits(confusion: Ints) -> Ints:
+def _hits(confusion: Counts) -> Counts:
     return np.diagonal(confusion, axis1=-2, axis2=-1)
 
 

@@ -6,11 +6,12 @@ Arrays go in, p-values come out; the same seed gives the same numbers. Only nump
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.evaluation.intervals import Statistic, chunk_sizes
+from slugline.evaluation.intervals import Floats, Ints, chunk_sizes
 
 
 def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> float:
@@ -36,7 +37,9 @@ def mcnemar(correct_a: NDArray[np.bool_], correct_b: NDArray[np.bool_]) -> float
     return min(1.0, 2 * tail)
 
 
-def permutation_test(difference: Statistic, n_rows: int, *, permutations: int = 1000, seed: int = 13) -> float:
+def permutation_test(
+    difference: Callable[[Ints], Floats], n_rows: int, *, permutations: int = 1000, seed: int = 13
+) -> float:
     """Return the two-sided p-value of a paired difference, by exchanging the two runs at random on each row.
 
     Also called approximate randomisation (Noreen 1989; Yeh 2000). It works for any metric.

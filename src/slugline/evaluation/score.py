@@ -6,6 +6,7 @@ needed here; predicting with a classifier and timing it is in `slugline.evaluati
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,11 +16,15 @@ from slugline.core.predictions import Calibration, Predictions
 from slugline.evaluation.intervals import (
     Interval,
     bootstrap,
+    margins,
     percentile_interval,
     reflected_interval,
     wilson_interval,
 )
 from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes, summary
+
+#: Mean number of rows per class below which intervals of some averages are too narrow, see docs/intervals.md.
+ROWS_PER_CLASS = 25
 
 
 @dataclass(frozen=True)
@@ -72,14 +77,32 @@ def score(predictions: Predictions, *, bootstrap: int = 1000, seed: int = 13) ->
     return Evaluation(predictions, metrics, timing={})
 
 
+def interval_note(metrics: Mapping[str, Any]) -> str:
+    """Return a sentence to print below confidence intervals that may be too narrow; empty if there is no reason.
+
+    Args:
+        metrics: metrics of one split, from `summary`.
+
+    Returns:
+        A sentence, or nothing.
+    """
+    n_classes = sum(scores["support"] > 0 for scores in metrics["per_class"].values())
+    if metrics["support"] >= ROWS_PER_CLASS * n_classes:
+        return ""
+    return (
+        f"{metrics['support']:,} rows of {n_classes} classes are fewer than {ROWS_PER_CLASS} per class. Intervals of "
+        "averages over classes may be too narrow: in simulations, as few as 63% contained the true value."
+    )
+
+
 def confidence_intervals(predictions: Predictions, *, resamples: int = 1000, seed: int = 13) -> dict[str, Interval]:
     """Return 95% confidence intervals of all metrics.
 
-    Each metric names its kind of interval (`Metric.interval`). Bootstrap resamples keep the number of rows of each
-    class.
+    Each metric names its kind of interval (`Metric.interval`). `slugline.evaluation.intervals` has the methods, and
+    docs/intervals.md the share of intervals that contain the true value in simulations.
 
     Args:
-        predictions: N rows.
+        predictions: predictions of N rows.
         resamples: number of bootstrap resamples.
         seed: seed of the bootstrap.
 
@@ -91,9 +114,9 @@ def confidence_intervals(predictions: Predictions, *, resamples: int = 1000, see
     """
     outcomes = Outcomes.of(predictions)
 
-    def values(rows: Ints) -> Floats:
-        """(b, N) row numbers to (b, M) values, one for each metric."""
-        sample = outcomes.take(rows)
+    def values(rows: Ints, weights: Floats) -> Floats:
+        """Values (b, M), one for each metric."""
+        sample = outcomes.take(rows, weights)
         return np.stack([metric.of(sample) for metric in METRICS.values()], axis=-1)
 
     samples = bootstrap(outcomes.targets, values, resamples=resamples, seed=seed)
@@ -103,7 +126,24 @@ def confidence_intervals(predictions: Predictions, *, resamples: int = 1000, see
 
 
 def _interval(metric: Metric, outcomes: Outcomes, samples: Floats) -> Interval:
+    estimate = float(metric.of(outcomes))
     if metric.interval == "wilson":
         return wilson_interval(int(outcomes.correct.sum()), outcomes.n_rows)
-    bootstrap_interval = reflected_interval if metric.interval == "reflected" else percentile_interval
-    return bootstrap_interval(samples, float(metric.of(outcomes)))
+    if metric.interval == "reflected":
+        return reflected_interval(samples, estimate)
+    interval = percentile_interval(samples, estimate)
+    return interval if metric.interval == "percentile" else _not_too_narrow(interval, estimate, metric, outcomes)
+
+
+def _not_too_narrow(interval: Interval, estimate: float, metric: Metric, outcomes: Outcomes) -> Interval:
+    """Widen the interval of a share to the margins of accuracy and, for macro averages, of the classes' values.
+
+    The bootstrap cannot draw errors that a class does not have: if all rows are correct, its interval is [1, 1].
+    """
+    shares = [(outcomes.correct.mean(keepdims=True), np.array([outcomes.n_rows]))]
+    if metric.by_class is not None:
+        values, trials = metric.by_class(outcomes.confusion), metric.by_class.trials(outcomes.confusion)
+        shares.append((values[trials > 0], trials[trials > 0]))
+    below, above = np.max([margins(*each) for each in shares], axis=0)
+    low, high = interval
+    return max(0.0, min(low, estimate - below)), min(1.0, max(high, estimate + above))

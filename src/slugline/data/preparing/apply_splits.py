@@ -62,6 +62,26 @@ def _report_absent(labels: Sequence[str], new_splits: SplitExamples, n_sources: 
     return findings
 
 
+def report_absent_classes(splits: SplitExamples) -> list[Finding]:
+    """Report the classes of train that a given split has no row of: its metrics do not include them.
+
+    Args:
+        splits: examples by split, before any split is cut.
+
+    Returns:
+        One finding for each split that lacks classes.
+    """
+    findings = []
+    classes = set(splits["train"].labels)
+    for split, examples in splits.items():
+        absent = sorted(classes - set(examples.labels))
+        if absent:
+            named = ", ".join(absent[:MAX_EXAMPLES]) + (", ..." if len(absent) > MAX_EXAMPLES else "")
+            message = f"classes without a row in {split}, which its metrics do not include: {{count}} ({named})"
+            findings.append(Finding.of("absent class", absent, message, is_warning=True))
+    return findings
+
+
 def report_sources(splits: SplitExamples, names: Sequence[str]) -> list[Finding]:
     """Report the rows of each source by split, if there are several sources.
 

@@ -39,7 +39,7 @@ class RunningConfusion:
     def scores(self) -> dict[str, float]:
         """Return accuracy and macro F1 for a line of history, and reset the counts."""
         confusion = self.take()
-        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion)))}
+        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion), confusion))}
 
 
 class RunningAccuracy(RunningConfusion):
