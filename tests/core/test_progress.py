@@ -33,6 +33,30 @@ def test_without_a_terminal_progress_is_plain_lines_on_stderr(capsys: pytest.Cap
     ]
 
 
+class Closed:
+    """A stderr whose reader has exited, or that is closed."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def isatty(self) -> bool:
+        return False
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.usefixtures("shown")
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), OSError(5, "I/O error"), ValueError("write to closed file")], ids=repr
+)
+def test_progress_never_ends_a_task(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr("sys.stderr", Closed(error))
+    with progress.track("counting", 3) as advance:
+        for _ in range(3):
+            advance(1)
+
+
 @pytest.mark.usefixtures("shown")
 def test_a_task_of_unknown_length_shows_its_count(capsys: pytest.CaptureFixture[str]) -> None:
     with progress.track("predicting", unit="rows") as advance:

@@ -15,7 +15,8 @@ import pytest
 
 from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.core.errors import DataError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.core.labels import LabelSet
+from slugline.data.dataset import TextDataset, load_dataset, load_rows
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.reading import sources
 from slugline.data.reading.raw_data import RawData
@@ -253,6 +254,13 @@ def test_a_subset_of_train(news_csv: Path) -> None:
     assert few.class_counts("train") == {"business": 3, "sport": 3, "tech": 3}
     assert set(few["train"]["id"][:]) < set(half["train"]["id"][:]) < set(full["train"]["id"][:])
     assert full["test"]["id"][:] == few["test"]["id"][:]
+
+
+def test_rows_of_a_split_that_does_not_exist_are_refused(news_csv: Path) -> None:
+    section, labels = DataSection(path=str(news_csv)), LabelSet(("business", "sport", "tech"))
+    assert len(load_rows(section, labels, split="test")) == len(load_rows(section, labels, split="train"))
+    with pytest.raises(DataError, match=r"no split 'tset'\. Did you mean 'test'"):
+        load_rows(section, labels, split="tset")
 
 
 def test_a_missing_split(news_csv: Path) -> None:

@@ -116,10 +116,11 @@ def test_labels_are_ordered_by_number_not_by_position_in_the_file(tiny_base: Pat
     config["id2label"] = {"1": "one", "0": "zero"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert load(tmp_path).labels.names == ("zero", "one")
-    config["problem_type"] = "multi_label_classification"
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="one label of several"):
-        load(tmp_path)
+    for task in ("multi_label_classification", "regression"):
+        config["problem_type"] = task
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        with pytest.raises(ModelError, match=rf"one label of several \({task}, 2 outputs\)"):
+            load(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match="damaged"):
         load(tmp_path)

@@ -16,9 +16,12 @@ from safetensors.torch import load_file
 from conftest import SHARED_DATA, articles, everything, interrupted_after, linear, with_changes, write_csv
 from slugline import load, train
 from slugline.core.errors import DataError, RecipeError, RunError, TrainingError
+from slugline.data.dataset import load_dataset
+from slugline.evaluation.metrics import summary
 from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe.recipe import validate
 from slugline.run.run import Run
+from slugline.training.linear import LINEAR_COSTS, fit_linear_models
 from slugline.training.loop.callbacks import HistoryWriter
 from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of
 
@@ -353,6 +356,20 @@ def test_loss_weights_and_smoothing_change_the_training(recipe_values: dict[str,
         for index, keys in enumerate(options)
     ]
     assert len(set(losses)) == len(options)
+
+
+def test_the_loss_breaks_ties_of_the_linear_kind(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    recipe = linear(recipe_values)
+    run, dataset = train(recipe, run_dir=tmp_path / "run"), load_dataset(recipe.data)
+    texts, targets = dataset["train"]["text"][:], np.array(dataset["train"]["label"][:])
+    found = {}
+    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS, seed=recipe.seed):
+        logits = np.concatenate(list(model.logits(dataset["validation"]["text"][:])))
+        scores = summary(dataset.predictions("validation", logits))
+        found[model.settings["C"]] = (scores[recipe.train.select_by], -scores["loss"])
+    best = max(value for value, _ in found.values())
+    assert sum(value == best for value, _ in found.values()) > 1  # there are ties
+    assert run.manifest["chosen"]["C"] == max(found, key=lambda cost: found[cost])
 
 
 def test_a_run_is_evaluated_on_other_data(recipe_values: dict[str, Any], tmp_path: Path) -> None:

@@ -102,9 +102,9 @@ def test_a_complete_run_is_refused_unless_forced(tmp_path: Path) -> None:
     for resume in (False, True):
         with pytest.raises(RunError, match="is complete"), open_run(tmp_path, recipe(), resume=resume):
             pass
-    (tmp_path / "old").touch()
+    (tmp_path / "errors.json").touch()
     with open_run(tmp_path, recipe(), force=True):
-        assert not (tmp_path / "old").exists()
+        assert not (tmp_path / "errors.json").exists()
 
 
 @pytest.mark.parametrize("error", [DataError("the file is missing"), KeyboardInterrupt(), ValueError()], ids=repr)
@@ -199,6 +199,19 @@ def test_other_folders_are_never_changed(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run"), open_run(tmp_path, recipe(), force=True):
         pass
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("foreign", ["notes.txt", "warm/warmup=0.1,seed=13/recipe.toml"])
+def test_files_that_no_run_writes_are_never_deleted(tmp_path: Path, foreign: str) -> None:
+    with open_run(tmp_path / "run", recipe()) as run:
+        run.layout.model.mkdir()
+    path = tmp_path / "run" / foreign
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("years of work")
+    with pytest.raises(RunError, match="which --force would delete"), open_run(run.path, recipe(), force=True):
+        pass
+    assert path.read_text() == "years of work"
+    assert run.state == "complete"
 
 
 def test_a_run_that_was_killed_at_its_start_is_started_again(tmp_path: Path) -> None:

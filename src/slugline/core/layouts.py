@@ -70,6 +70,12 @@ class RunLayout:
         """Return the path of the predictions of one split."""
         return self.root / "predictions" / f"{split}.parquet"
 
+    def foreign_files(self) -> list[str]:
+        """Names in the folder that no run writes, in order; empty if the folder does not exist."""
+        own = {path.name for path in vars(type(self)).values() if isinstance(path, Inside)} | {"folds", "predictions"}
+        names = (path.name for path in (self.root.iterdir() if self.root.is_dir() else ()))
+        return sorted(name for name in names if name not in own and ".partial" not in name)
+
     def is_run(self) -> bool:
         """Return True if the folder is a run, in any state."""
         return self.manifest.is_file() and self.recipe.is_file()

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 logger = logging.getLogger("slugline")
 
@@ -42,9 +42,19 @@ def track(task: str, total: int | None = None, *, unit: str = "") -> Iterator[Ca
         yield lambda _: None
     elif sys.stderr.isatty():
         with _bar(task, total, unit) as advance:
-            yield advance
+            yield _until_closed(advance)
     else:
-        yield _plain(task, total, unit)
+        yield _until_closed(_plain(task, total, unit))
+
+
+def _until_closed(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Ignore errors of stderr: its reader may exit before the task is done, as in ``slugline train 2>&1 | head``."""
+
+    def advance_if_open(count: int) -> None:
+        with suppress(OSError, ValueError):
+            advance(count)
+
+    return advance_if_open
 
 
 @contextmanager

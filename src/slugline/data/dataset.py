@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,8 +204,12 @@ def load_rows(
         Columns ``id``, ``text``, and ``label`` as indices into ``labels``.
 
     Raises:
-        DataError: the source cannot be read, lacks the split, or has labels that are not in the model's label set.
+        DataError: there is no split of this name, or the source cannot be read, lacks the split, or has labels that are
+            not in the model's label set.
     """
+    if split not in get_args(Split):
+        known = list(get_args(Split))
+        raise DataError(f"there is no split {split!r}.{nearest(split, known)}", hint=f"Splits: {', '.join(known)}.")
     joined = read_examples(section, text=text)
     splits = joined.splits
     chosen = split if len(splits) > 1 else "train"

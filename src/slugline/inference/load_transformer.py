@@ -101,9 +101,10 @@ def _architecture(source: str) -> str:
 
 def _labels(source: str, config: PretrainedConfig) -> LabelSet:
     names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
-    if config.problem_type == "multi_label_classification" or len(names) < 2:
+    if config.problem_type not in (None, "single_label_classification") or len(names) < 2:
+        task = f"{config.problem_type or 'one output'}, {len(names)} outputs"
         raise ModelError(
-            f"{source} does not predict one label of several; this version supports no other models.",
+            f"{source} does not predict one label of several ({task}); this version supports no other models.",
             hint="Give a single-label classifier.",
         )
     return LabelSet(names)

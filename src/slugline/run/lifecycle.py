@@ -100,6 +100,7 @@ def _check_can_open(run: Run, recipe: Recipe, *, resume: bool, force: bool, acce
             hint="Wait for it, stop it, or choose another folder with --run-dir.",
         )
     if force:
+        _check_can_replace(run)
         return
     if state == "complete":
         raise RunError(
@@ -112,6 +113,17 @@ def _check_can_open(run: Run, recipe: Recipe, *, resume: bool, force: bool, acce
                 f"{run.path} holds a run that was {state}.", hint="Use --resume, or start over with --force."
             )
         _check_recipe_changes(run, recipe, accept_changes=accept_changes)
+
+
+def _check_can_replace(run: Run) -> None:
+    """Refuse to delete files that no run writes: notes of the user, or the members of a study."""
+    foreign = run.layout.foreign_files()
+    if foreign:
+        raise RunError(
+            f"{run.path} also holds {', '.join(map(repr, foreign[:5]))}{', ...' if len(foreign) > 5 else ''}, which "
+            "--force would delete.",
+            hint="Move what is not part of the run, or choose another folder with --run-dir.",
+        )
 
 
 def _check_recipe_changes(run: Run, recipe: Recipe, *, accept_changes: bool) -> None:

@@ -20,6 +20,7 @@ from slugline.recipe.train_section import Tracker, TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import check_arguments
 from slugline.training.result import FitResult, PretrainResult
+from slugline.training.runtime import require_single_process
 from slugline.training.tracking.environment import check_trackers, tracking
 
 logger = logging.getLogger(__name__)
@@ -50,10 +51,11 @@ def check(recipe: Recipe) -> None:
         recipe: recipe to execute.
 
     Raises:
-        RecipeError: the recipe is a pre-training, ``train.select_by`` is not a metric, or ``[train.arguments]`` has an
-            argument that does not exist or that another key sets.
+        RecipeError: several processes were started, the recipe is a pre-training, ``train.select_by`` is not a metric,
+            or ``[train.arguments]`` has an argument that does not exist or that another key sets.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
+    require_single_process()
     if recipe.pretrain:
         raise RecipeError(
             f"{recipe.name}: a recipe with a [pretrain] section is for pre-training.",
@@ -71,11 +73,12 @@ def check_pretraining(recipe: Recipe) -> None:
         recipe: recipe to execute.
 
     Raises:
-        RecipeError: there is no [pretrain] section, a key has no meaning in pre-training, or ``[train.arguments]`` has
-            an argument that does not exist or that another key sets.
+        RecipeError: several processes were started, there is no [pretrain] section, a key has no meaning in
+            pre-training, or ``[train.arguments]`` has an argument that does not exist or that another key sets.
         ModelError: the base cannot be pre-trained with these settings.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
+    require_single_process()
     model, train = recipe.model, recipe.train
     if not recipe.pretrain:
         raise RecipeError(

@@ -45,7 +45,7 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     """
     selected_by = metric(recipe.train.select_by)
     validation = dataset["validation"]
-    best: tuple[float, LinearPredictor] | None = None
+    best: tuple[tuple[float, float], LinearPredictor] | None = None
     started = time.monotonic()
     predictors = fit_linear_models(
         dataset["train"]["text"][:],
@@ -56,10 +56,13 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     )
     for predictor in predictors:
         logits = np.concatenate(list(predictor.logits(validation["text"][:])))
-        value = selected_by.value(dataset.predictions("validation", logits))
+        predictions = dataset.predictions("validation", logits)
+        value = selected_by.value(predictions)
         logger.info("C = %g: validation %s %.4f", predictor.settings["C"], selected_by.name, value)
-        if best is None or selected_by.is_better(value, best[0]):
-            best = (value, predictor)
+        # The loss breaks ties, which are common on few validation rows.
+        rank = (value if selected_by.greater_is_better else -value, -metric("loss").value(predictions))
+        if best is None or rank > best[0]:
+            best = (rank, predictor)
     assert best is not None
     seconds = time.monotonic() - started
     with replacing_folder(run.layout.model) as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
+from slugline.core.errors import RecipeError
 from slugline.core.hardware import Hardware, PrecisionChoice, Profile, choose_precision, choose_profile, detect
 from slugline.recipe.train_section import TrainSection
 
@@ -46,6 +48,20 @@ def hardware_for(section: TrainSection) -> Hardware:
         RecipeError: the device is not available.
     """
     return detect("cpu" if section.device == "auto" and section.profile == "cpu" else section.device)
+
+
+def require_single_process() -> None:
+    """Refuse to start as one of several processes, which would write into one run folder.
+
+    Raises:
+        RecipeError: ``WORLD_SIZE``, which torchrun and batch systems set, is above 1.
+    """
+    world = os.environ.get("WORLD_SIZE", "1")
+    if world not in ("", "1"):
+        raise RecipeError(
+            f"this is one of {world} processes (WORLD_SIZE), but a training runs in one process.",
+            hint="Start slugline itself, without torchrun or accelerate launch; it uses one GPU.",
+        )
 
 
 def environment(section: TrainSection) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ def test_frequencies_are_converted_into_updates(frequency: int | str, updates: i
 
 
 def after_evaluations(
-    values: list[float], *, metric: str = "f1_macro", **options: float
+    values: list[float], *, metric: str = "f1_macro", losses: Sequence[float] = (), **options: float
 ) -> tuple[Progress, list[tuple[bool, bool]]]:
     """Return the progress after all evaluations, and whether each requested a checkpoint and the end of training."""
     progress = Progress(BatchLimits(1, 1))
@@ -28,7 +29,10 @@ def after_evaluations(
     requests = []
     for step, value in enumerate(values, start=1):
         control, state = TrainerControl(), TrainerState(global_step=step, max_steps=100)
-        schedule.on_evaluate(None, state, control, metrics={f"eval_{metric}": value})  # type: ignore[arg-type]
+        scores = {"eval_loss": 1.0, f"eval_{metric}": value}
+        if losses:
+            scores["eval_loss"] = losses[step - 1]
+        schedule.on_evaluate(None, state, control, metrics=scores)  # type: ignore[arg-type]
         requests.append((control.should_save, control.should_training_stop))
     return progress, requests
 
@@ -42,6 +46,16 @@ def test_an_improvement_is_saved_at_once_and_remembered() -> None:
 def test_the_direction_of_the_metric_is_respected() -> None:
     progress, _ = after_evaluations([0.5, 0.4, 0.6], metric="loss")
     assert (progress.best_value, progress.best_step) == (0.4, 2)
+
+
+def test_the_loss_breaks_ties_but_does_not_prolong_training() -> None:
+    progress, requests = after_evaluations([0.978, 0.978, 0.978], losses=[0.92, 0.33, 0.22], patience=3)
+    assert (progress.best_value, progress.best_loss, progress.best_step, progress.stale) == (0.978, 0.22, 3, 2)
+    assert [save for save, _ in requests] == [True, True, True]
+    progress, _ = after_evaluations([0.9, 0.9, 0.8], losses=[0.2, 0.3, 0.1])
+    assert progress.best_step == 1  # neither a larger loss nor a worse value
+    _, requests = after_evaluations([0.9] * 3, losses=[0.3, 0.2, 0.1], patience=2)
+    assert requests[-1] == (True, True)
 
 
 def test_patience_stops_training_and_saves_a_checkpoint() -> None:

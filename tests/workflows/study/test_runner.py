@@ -13,7 +13,7 @@ from conftest import articles, start_cli, wait_for, write_csv
 from slugline.cli.app import run
 from slugline.core.errors import RunError, TrainingError
 from slugline.pipeline import train
-from slugline.recipe.recipe import Recipe
+from slugline.recipe.recipe import Recipe, read
 from slugline.recipe.toml import to_toml
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
@@ -117,6 +117,14 @@ def test_the_same_command_trains_nothing_twice(
     monkeypatch.setattr("slugline.pipeline.evaluate_model.load", None)
     assert run_study(path).to_dict() == first
     assert len(trained) == 2
+
+
+def test_the_folder_of_a_run_is_refused(folder: Path) -> None:
+    run = train(read(folder / "linear.toml"), run_dir=Path("runs/s"))
+    before = sorted(run.path.rglob("*"))
+    with pytest.raises(RunError, match="runs/s is a run, not a study"):
+        run_study(study(folder, LINEAR))
+    assert sorted(run.path.rglob("*")) == before
 
 
 def test_more_seeds_and_values_keep_existing_members(folder: Path, trained: list[str]) -> None:

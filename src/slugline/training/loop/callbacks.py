@@ -103,10 +103,14 @@ class EvaluationSchedule(TrainerCallback):
         **_: Any,
     ) -> None:
         """After an evaluation on validation."""
-        value = metrics[f"eval_{self.metric.name}"]
-        if self._improves(value):
-            self.progress.best_value, self.progress.best_step, self.progress.stale = value, state.global_step, 0
+        value, loss = metrics[f"eval_{self.metric.name}"], metrics["eval_loss"]
+        improves = self._improves(value)
+        if improves or self._breaks_tie(value, loss):
+            self.progress.best_value, self.progress.best_loss = value, loss
+            self.progress.best_step = state.global_step
             control.should_save = True
+        if improves:
+            self.progress.stale = 0
             return
         self.progress.stale += 1
         if self.patience and self.progress.stale >= self.patience:
@@ -125,6 +129,11 @@ class EvaluationSchedule(TrainerCallback):
             return True
         gain = value - best if self.metric.greater_is_better else best - value
         return gain > self.min_delta
+
+    def _breaks_tie(self, value: float, loss: float) -> bool:
+        """True if the value equals the best one and the loss is lower; ties are common on few validation rows."""
+        best_loss = self.progress.best_loss
+        return value == self.progress.best_value and best_loss is not None and loss < best_loss
 
 
 def _is_finite(model: nn.Module) -> bool:

@@ -35,8 +35,9 @@ class Progress:
     Args:
         limits: limits of one forward pass; halved when memory runs out.
         best_value: best value on validation of the metric that selects; None before the first evaluation.
+        best_loss: loss on validation in the same evaluation, which breaks ties of the value.
         best_step: update after which the best value was measured.
-        stale: number of evaluations since then, all without improvement.
+        stale: number of evaluations since the best value improved.
         stopped: True after early stopping; a resumed run does not continue training.
         real_tokens: number of tokens processed, without padding.
         padded_tokens: number of tokens processed, with padding.
@@ -47,6 +48,7 @@ class Progress:
 
     limits: BatchLimits
     best_value: float | None = None
+    best_loss: float | None = None
     best_step: int = 0
     stale: int = 0
     stopped: bool = False

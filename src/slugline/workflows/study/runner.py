@@ -42,9 +42,14 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
 
     Raises:
         RecipeError: the study, its recipe, or the recipe of a member is invalid; nothing is trained.
-        RunError: a member is being trained right now, or was trained with another recipe, or the disk is full.
+        RunError: the folder of the study is a run, a member is being trained right now or was trained with another
+            recipe, or the disk is full.
     """
     study = read_study(path)
+    if RunLayout(study.layout.root).is_run():
+        raise RunError(
+            f"{study.layout.root} is a run, not a study.", hint="Choose another name for the study, or move the run."
+        )
     outdated = _outdated(study.members, force=force)
     results = {member.path: MemberResult.of(member) for member in study.members}
     trained: set[Path] = set()
