@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from slugline import train
 from slugline.cli.app import run
 from slugline.recipe.recipe import validate, write
 from slugline.run.run import Run
+from slugline.training.loop.checkpoints import checkpoints_in, is_sealed, step_of
 
 
 @pytest.fixture
@@ -193,6 +195,30 @@ def test_ctrl_c_keeps_the_run_and_names_the_option_to_resume(folder: Path, recip
     assert "--resume" in err
     assert "Traceback" not in err
     assert Run(folder / "runs" / "tiny").state == "interrupted"
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.05, 0.3])
+def test_sigterm_saves_a_checkpoint_and_leaves_a_run_that_resumes(
+    folder: Path, recipe_values: dict[str, Any], delay: float
+) -> None:
+    # Without SIGTERM, there is no checkpoint before the end.
+    rare = {"epochs": 400, "eval_every": "400 epochs", "save_every": "400 epochs"}
+    recipe = validate(recipe_values | {"train": recipe_values["train"] | rare})
+    (folder / "tiny.toml").write_text(write(recipe))
+    process = start_cli("train", "tiny.toml", stderr=folder / "stderr.txt")
+    run = Run(folder / "runs" / "tiny")
+    wait_for(lambda: run.history, process)
+    time.sleep(delay)
+    process.terminate()
+    process.join(timeout=60)
+    err = (folder / "stderr.txt").read_text()
+    assert process.exitcode == 143, err
+    assert "Traceback" not in err
+    assert (run.state, run.manifest["error"]) == ("interrupted", "stopped by SIGTERM")
+    assert "--resume" in err
+    (checkpoint,) = checkpoints_in(run.layout.checkpoints)
+    assert is_sealed(checkpoint)
+    assert run.history[-1]["step"] == step_of(checkpoint)
 
 
 def test_a_closed_stdout_is_no_error(linear_run: Path) -> None:

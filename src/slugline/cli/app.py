@@ -1,6 +1,6 @@
 """The application: commands, logging, errors. No other module catches `SluglineError`.
 
-Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C.
+Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import typer
 from slugline import __version__
 from slugline.cli import data, models, recipes, studies, system, train
 from slugline.core.errors import SluglineError
+from slugline.core.termination import EXIT_CODE, raising_sigterm, sigterm_was_received
 
 app = typer.Typer(
     name="slugline",
@@ -95,6 +96,13 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
+    with raising_sigterm():
+        code = _run(arguments)
+    # Typer turns every KeyboardInterrupt into exit code 130.
+    return EXIT_CODE if code == 130 and sigterm_was_received() else code
+
+
+def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="slugline", standalone_mode=False)
     except SluglineError as error:

@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @contextmanager
 def interruption_message(hint: str) -> Iterator[None]:
-    """Print a message if Ctrl-C ends the block.
+    """Print a message if Ctrl-C or SIGTERM ends the block.
 
     Args:
         hint: sentence that states how to resume.

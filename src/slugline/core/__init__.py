@@ -9,5 +9,6 @@ storage.py         atomic writes of files and folders; disk errors; the cache fo
 hardware.py        detects the hardware, chooses precision and profile
 parallel_jobs.py   run_jobs: jobs in several processes; jobs_at_once: their number
 progress.py        progress of long tasks
+termination.py     SIGTERM as an exception, deferred to the next checkpoint in a training
 ```
 """

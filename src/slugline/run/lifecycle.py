@@ -21,6 +21,7 @@ from slugline import __version__
 from slugline.core.errors import DataError, MissingExtra, ModelError, RecipeError, RunError
 from slugline.core.progress import logger as package_logger
 from slugline.core.storage import disk_errors
+from slugline.core.termination import Terminated
 from slugline.recipe.changes import changed_keys, fixed_keys
 from slugline.recipe.recipe import Recipe, write
 from slugline.run.process import this_process
@@ -169,8 +170,9 @@ def _running(run: Run, recipe: Recipe) -> Iterator[None]:
     with _log_to(run.layout.log):
         try:
             yield
-        except KeyboardInterrupt:
-            _finish(run, "interrupted", started, error="stopped by Ctrl-C")
+        except KeyboardInterrupt as error:
+            signal_name = "SIGTERM" if isinstance(error, Terminated) else "Ctrl-C"
+            _finish(run, "interrupted", started, error=f"stopped by {signal_name}")
             raise
         except INPUT_ERRORS as error:
             _finish(run, "failed", started, error=str(error))

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from slugline.core.termination import Terminated, sigterm_was_received
 from slugline.evaluation.metrics import Metric
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import Progress
@@ -134,6 +135,24 @@ class EvaluationSchedule(TrainerCallback):
         """True if the value equals the best one and the loss is lower; ties are common on few validation rows."""
         best_loss = self.progress.best_loss
         return value == self.progress.best_value and best_loss is not None and loss < best_loss
+
+
+class StopOnSigterm(TrainerCallback):
+    """Saves a checkpoint after the update in which SIGTERM arrives, then ends the training.
+
+    It has to be the last callback: the checkpoint must be sealed before the training ends.
+    """
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """After an update."""
+        if sigterm_was_received():
+            control.should_save = control.should_log = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """A checkpoint was written and sealed."""
+        if sigterm_was_received():
+            logger.warning("stopped by SIGTERM after update %d, which is saved.", state.global_step)
+            raise Terminated
 
 
 def _is_finite(model: nn.Module) -> bool:

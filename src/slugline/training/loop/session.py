@@ -20,6 +20,7 @@ from slugline.core.errors import ModelError, RunError
 from slugline.core.layouts import CheckpointLayout
 from slugline.core.progress import track
 from slugline.core.storage import disk_errors
+from slugline.core.termination import deferred_sigterm
 from slugline.data.batching.loaders import UpdateLoader
 from slugline.evaluation.metrics import metric
 from slugline.models.pretrained import quietly
@@ -27,7 +28,7 @@ from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
-from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, updates_between
+from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
 from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, step_of
 from slugline.training.loop.method import Method
 from slugline.training.loop.train_metrics import RunningConfusion
@@ -183,12 +184,18 @@ def run_training(
         callbacks: callbacks in addition to those of every training.
 
     Raises:
+        Terminated: SIGTERM was received; a checkpoint of the last update is saved.
         TrainingError: training cannot continue.
         RunError: the disk is full, or the checkpoint with the best weights is damaged.
     """
-    with track("training", session.updates, unit="updates") as advance, disk_errors(session.run.path), quietly():
+    with (
+        track("training", session.updates, unit="updates") as advance,
+        disk_errors(session.run.path),
+        quietly(),
+        deferred_sigterm(),
+    ):
         trainer = _trainer(session, method, loader, score, advance)
-        for callback in callbacks:
+        for callback in [*callbacks, StopOnSigterm()]:
             trainer.add_callback(callback)
         if not session.is_over:
             trainer.train(resume_from_checkpoint=str(session.start) if session.start else None)
