@@ -23,8 +23,8 @@ class Terminated(KeyboardInterrupt):
 
 
 def sigterm_was_received() -> bool:
-    """True if SIGTERM was received since one of the blocks below began."""
-    return bool(_received)
+    """True if SIGTERM was received since one of the blocks below began; False outside the main thread."""
+    return _is_main_thread() and bool(_received)
 
 
 @contextmanager
@@ -47,14 +47,14 @@ def deferred_sigterm() -> Iterator[None]:
     """
     with _handled_by(_record):
         yield
-    if _received:
+    if sigterm_was_received():
         raise Terminated
 
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Set the handler of SIGTERM; only the main thread receives signals and can set it."""
-    if threading.current_thread() is not threading.main_thread():
+    if not _is_main_thread():
         yield
         return
     _received.clear()
@@ -63,6 +63,10 @@ def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[No
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _record(number: int, frame: FrameType | None) -> None:
