@@ -16,7 +16,7 @@ from conftest import FILLER, ROOT, articles, write_csv
 from slugline import train
 from slugline.evaluation.diagnosis.diagnose import SUPPRESSED_BY, diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
-from slugline.evaluation.metrics import accuracy, f1, macro, precision, recall
+from slugline.evaluation.outcomes import accuracy, f1, macro, precision, recall
 from slugline.recipe.recipe import Recipe, validate
 
 NAMES = ("world", "sports", "business", "tech")

@@ -18,7 +18,8 @@ from slugline.core.predictions import Calibration, Predictions, probabilities
 from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.intervals import wilson_interval
-from slugline.evaluation.metrics import METRICS, expected_calibration_error, summary
+from slugline.evaluation.metrics import METRICS, summary
+from slugline.evaluation.outcomes import expected_calibration_error
 from slugline.evaluation.score import confidence_intervals, interval_note, score
 
 LABELS = LabelSet(("business", "sport", "tech"))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
-from slugline.evaluation.metrics import METRICS, Outcomes
+from slugline.evaluation.metrics import METRICS
+from slugline.evaluation.outcomes import Outcomes
 from slugline.evaluation.score import ROWS_PER_CLASS, confidence_intervals
 
 SHOWN = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted", "f1_weighted")

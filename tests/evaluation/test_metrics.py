@@ -18,8 +18,9 @@ from conftest import GOLDEN
 from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration, Predictions
-from slugline.evaluation import metrics
-from slugline.evaluation.metrics import METRICS, Outcomes, metric, summary
+from slugline.evaluation import outcomes
+from slugline.evaluation.metrics import METRICS, metric, summary
+from slugline.evaluation.outcomes import Outcomes
 
 
 def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:
@@ -83,7 +84,7 @@ def test_published_metrics_of_reuters_follow_from_its_matrix(reuters: Prediction
 
 def test_confusion_matrix_of_reuters(reuters: Predictions) -> None:
     predicted = reuters.logits.argmax(axis=1)
-    matrix = metrics.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
+    matrix = outcomes.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
     assert matrix.tolist() == GOLDEN["confusion_matrix"]
 
 
@@ -163,7 +164,7 @@ def test_calibration_error_of_four_rows() -> None:
 
 def test_bins_of_the_calibration_error_are_closed_on_the_right() -> None:
     # 0.2 belongs to (0, 0.2], so that the two errors of one bin cancel.
-    error = metrics.expected_calibration_error(np.array([0.2, 0.1, 1.0]), np.array([False, True, True]), bins=5)
+    error = outcomes.expected_calibration_error(np.array([0.2, 0.1, 1.0]), np.array([False, True, True]), bins=5)
     assert float(error) == pytest.approx(abs(0.2 + 0.1 - 1) / 3)
 
 

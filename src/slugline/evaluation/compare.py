@@ -18,8 +18,9 @@ import numpy as np
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
 from slugline.evaluation.intervals import Interval, bootstrap, percentile_interval
-from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes, summary
+from slugline.evaluation.metrics import METRICS, Metric, summary
 from slugline.evaluation.metrics import metric as find_metric
+from slugline.evaluation.outcomes import Floats, Ints, Outcomes
 from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test
 from slugline.evaluation.score import confidence_intervals, interval_note
 

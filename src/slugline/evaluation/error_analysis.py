@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
-from slugline.evaluation.metrics import Ints, Outcomes
+from slugline.evaluation.outcomes import Ints, Outcomes
 
 #: Largest number of entries of each list, and of characters of a text.
 MAX_ENTRIES, TEXT_CHARACTERS = 100, 500

@@ -21,7 +21,8 @@ from slugline.evaluation.intervals import (
     reflected_interval,
     wilson_interval,
 )
-from slugline.evaluation.metrics import METRICS, Floats, Ints, Metric, Outcomes, summary
+from slugline.evaluation.metrics import METRICS, Metric, summary
+from slugline.evaluation.outcomes import Floats, Ints, Outcomes
 
 #: Mean number of rows per class below which intervals of some averages are too narrow, see docs/intervals.md.
 ROWS_PER_CLASS = 25

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from slugline.evaluation.metrics import accuracy, confusion_matrix, f1, macro
+from slugline.evaluation.outcomes import accuracy, confusion_matrix, f1, macro
 
 
 class RunningConfusion:
