@@ -363,7 +363,7 @@ def test_the_loss_breaks_ties_of_the_linear_kind(recipe_values: dict[str, Any], 
     run, dataset = train(recipe, run_dir=tmp_path / "run"), load_dataset(recipe.data)
     texts, targets = dataset["train"]["text"][:], np.array(dataset["train"]["label"][:])
     found = {}
-    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS, seed=recipe.seed):
+    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS):
         logits = np.concatenate(list(model.logits(dataset["validation"]["text"][:])))
         scores = summary(dataset.predictions("validation", logits))
         found[model.settings["C"]] = (scores[recipe.train.select_by], -scores["loss"])
@@ -457,6 +457,75 @@ def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_p
     )
     with pytest.raises(DataError, match="rows"):
         compare_runs([one.path, other.path])
+
+
+def test_runs_that_differ_only_in_their_seed_are_compared_as_one(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    seeds = [
+        train(validate(recipe_values | {"seed": seed}), run_dir=tmp_path / f"base-{seed}").path for seed in (13, 14)
+    ]
+    other = train(linear(recipe_values), run_dir=tmp_path / "linear").path
+    comparison = compare_runs([seeds[0], other, seeds[1]], metric="f1_macro")
+    assert [(run.name, run.seeds) for run in comparison.runs] == [("base, 2 seeds", 2), ("linear", 1)]
+    assert len(comparison.pairs) == 1
+    assert comparison.metric == "f1_macro"
+    # With nothing else to compare, the seeds are compared with each other.
+    assert [run.name for run in compare_runs(seeds).runs] == ["base-13", "base-14"]
+    with pytest.raises(RecipeError, match=r"'f1_marco'.*Did you mean 'f1_macro'"):
+        compare_runs(seeds, metric="f1_marco")
+    with pytest.raises(RunError, match="not scored on 'train', but on 'validation' and 'test'"):
+        compare_runs(seeds, split="train")
+
+
+def test_the_linear_kind_reads_class_weights_and_sampling(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    rows = articles(300)
+    rows = [row for n, row in enumerate(rows) if row["label"] != "tech" or n % 10 == 2]
+    recipe_values["data"]["path"] = str(write_csv(tmp_path / "rare.csv", rows))
+    plain = linear(recipe_values)
+    changes = {
+        "weights": linear(recipe_values, class_weights="balanced"),
+        "table": linear(recipe_values, class_weights={"tech": 5.0}),
+        "sampling": plain.model_copy(update={"data": plain.data.model_copy(update={"sampling": "balanced"})}),
+    }
+    runs = {name: train(recipe, run_dir=tmp_path / name) for name, recipe in {"plain": plain, **changes}.items()}
+    weights = {name: (run.layout.model / "model.safetensors").read_bytes() for name, run in runs.items()}
+    assert weights["weights"] == weights["sampling"]  # one and the same correction
+    assert len(set(weights.values())) == 3
+    assert (
+        train(plain.model_copy(update={"seed": 1}), run_dir=tmp_path / "seed")
+        .layout.model.joinpath("model.safetensors")
+        .read_bytes()
+        == weights["plain"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("loss", "focal"), ("epochs", 7), ("label_smoothing", 0.1), ("precision", "bf16"), ("arguments", {"seed": 1})],
+)
+def test_keys_that_the_linear_kind_does_not_read_are_refused(
+    recipe_values: dict[str, Any], tmp_path: Path, key: str, value: object
+) -> None:
+    with pytest.raises(RecipeError, match=rf"train\.{key} would have no effect.*linear"):
+        train(linear(recipe_values, **{key: value}), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_override_of_the_kind_leaves_out_keys_of_the_other_kind(
+    recipe_values: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from slugline.recipe.recipe import read, write
+
+    path = tmp_path / "encoder.toml"
+    path.write_text(
+        write(with_changes(recipe_values, train={"epochs": 7, "loss": "focal", "class_weights": "balanced"}))
+    )
+    with caplog.at_level("INFO"):
+        recipe = read(path, ["model.kind=linear"])
+    assert recipe.train.class_weights == "balanced"
+    assert recipe.train.loss == "cross_entropy"
+    assert "train.epochs" in caplog.text
+    train(recipe, run_dir=tmp_path / "run")
+    assert read(path).train.epochs == 7
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="there is no ../shared/data")

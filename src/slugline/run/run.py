@@ -146,6 +146,11 @@ class Run:
             RunError: the split was not scored.
         """
         path = self.layout.predictions(split)
+        if self.layout.is_run() and not path.is_file() and (scored := self.scored_splits):
+            raise RunError(
+                f"{self.path} was not scored on {split!r}, but on {' and '.join(map(repr, scored))}.",
+                hint="Choose one of these splits, or train with evaluation.splits that names the split.",
+            )
         self._require(path)
         return read_predictions(path)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: several processes were started, the recipe is a pre-training, ``train.select_by`` is not a metric,
-            or ``[train.arguments]`` has an argument that does not exist or that another key sets.
+            the kind does not read a key of [train], or ``[train.arguments]`` has an argument that does not exist or
+            that another key sets.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
     require_single_process()
@@ -62,8 +64,26 @@ def check(recipe: Recipe) -> None:
             hint="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
         )
     metric(recipe.train.select_by)
+    _check_train_keys(recipe)
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))
+
+
+def _check_train_keys(recipe: Recipe) -> None:
+    """Refuse keys of [train] that the kind does not read."""
+    kind, train = recipe.model.capabilities, recipe.train
+    unread = [key for key in TrainSection.model_fields if not kind.reads(key) and _is_set(train, key)]
+    if unread:
+        names = ", ".join(f"train.{key}" for key in unread)
+        raise RecipeError(
+            f'{names} would have no effect: model.kind is "{recipe.model.kind}" ({kind.title}).',
+            hint=f"Leave it out. The keys of [train] for this kind: {', '.join(kind.train_keys)}.",
+        )
+
+
+def _is_set(train: TrainSection, key: str) -> bool:
+    """True if a key has another value than its default."""
+    return bool(getattr(train, key) != TrainSection.model_fields[key].default)
 
 
 def check_pretraining(recipe: Recipe) -> None:
@@ -100,9 +120,8 @@ def check_pretraining(recipe: Recipe) -> None:
             f"train.select_by is {train.select_by!r}, but pre-training has no classes to score.",
             hint='Leave it out: pre-training selects by "loss".',
         )
-    for key in CLASS_KEYS:
-        if getattr(train, key) != TrainSection.model_fields[key].default:
-            raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
+    for key in filter(partial(_is_set, train), CLASS_KEYS):
+        raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
     check_arguments(train.arguments)
     check_trackers(_trackers(recipe))
     import_module(PRETRAINING).check_base(recipe)
