@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -457,6 +458,34 @@ def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_p
     )
     with pytest.raises(DataError, match="rows"):
         compare_runs([one.path, other.path])
+
+
+@pytest.mark.parametrize("splits", [["validation", "test"], ["test", "validation"], ["test"], ["validation"]])
+def test_errors_plots_and_timing_name_their_split(
+    recipe_values: dict[str, Any], tmp_path: Path, splits: list[str]
+) -> None:
+    recipe = linear(recipe_values | {"evaluation": {"splits": splits, "bootstrap": 0}})
+    run = train(recipe, run_dir=tmp_path / "run")
+    expected = "test" if "test" in splits else "validation"
+
+    def named() -> tuple[str, str]:
+        title = re.search(r": (\w+), [0-9,]+ rows", (run.layout.plots / "confusion.svg").read_text())
+        assert title
+        return json.loads(run.layout.errors.read_text())["split"], title[1]
+
+    assert named() == (expected, expected)
+    assert run.metrics["timing"]["split"] == expected
+    assert "validation" in run.metrics  # models are selected on it, whatever is scored besides
+    score_split(run.path, "test")
+    assert named() == ("test", "test")
+
+
+def test_a_collapsed_model_is_diagnosed_although_only_test_is_scored(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    recipe = with_changes(recipe_values, train={"learning_rate": 1e-9}, evaluation={"splits": ["test"]})
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert run.diagnosis[0]["kind"] in ("not_learned", "learning_rate_too_low")
 
 
 def test_runs_that_differ_only_in_their_seed_are_compared_as_one(recipe_values: dict[str, Any], tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.score import Evaluation, score
 from slugline.inference.load import load, run_of
 from slugline.pipeline.run_data import dataset_of
+from slugline.pipeline.steps import report_split, reported_split
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.recipe import section_of
 from slugline.run.run import Run
@@ -63,6 +64,8 @@ def evaluate_on(
 def score_split(path: Path, split: str) -> dict[str, Any]:
     """Score one more split of a complete run, with the result that training would have given. Scored splits are kept.
 
+    Errors and plots are then about this split if it is the one to report.
+
     Args:
         path: the run's folder.
         split: name of a split of the run's own data: ``test``.
@@ -86,6 +89,8 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
     evaluation = score(replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap)
     run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
     run.write_json(run.layout.metrics, run.metrics | {split: evaluation.metrics})
+    if reported_split(run.scored_splits) == split:
+        report_split(run, dataset, evaluation)
     return evaluation.metrics
 
 

@@ -112,7 +112,9 @@ class EvaluationSection(Section):
     """The evaluation after training."""
 
     splits: list[Literal["train", "validation", "test"]] = Field(
-        ["validation", "test"], min_length=1, description="scored once, with the checkpoint selected on validation"
+        ["validation", "test"],
+        min_length=1,
+        description="scored once, with the checkpoint selected on validation; validation is always scored",
     )
     calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
     bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")

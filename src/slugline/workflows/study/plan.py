@@ -279,9 +279,4 @@ def _resolved(recipe_path: Path, overrides: Overrides) -> Recipe:
         # Test scores must not influence the choice of a setting.
         evaluation = evaluation.model_copy(update={"splits": ["validation"]})
         return recipe.model_copy(update={"evaluation": evaluation})
-    if "validation" not in evaluation.splits:
-        raise RecipeError(
-            f"{recipe_path}: evaluation.splits is {evaluation.splits!r}; a study chooses on validation.",
-            hint="Add 'validation' to evaluation.splits, or leave the key out.",
-        )
     return recipe

@@ -203,7 +203,8 @@ def _draw(result: StudyResult) -> None:
     curves = learning_curves(result.settings, metric)
     if curves:
         with replacing_folder(result.study.layout.plots) as folder:
-            plot_learning_curves(curves, metric, folder / "learning-curves")
+            title = f"{result.study.file.name}: {metric} on validation by number of training rows"
+            plot_learning_curves(curves, metric, folder / "learning-curves", title=title)
 
 
 def _write(result: StudyResult) -> None:
