@@ -35,6 +35,7 @@ from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import load_progress, resume_point
+from slugline.training.loop.schedules import SCHEDULES
 from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.methods.class_weights import class_weights, logit_adjustment
@@ -224,7 +225,7 @@ def _method(session: FinetuneSession) -> Method:
         forward=session.inputs.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
-        one_cycle=section.schedule == "one_cycle",
+        schedule=SCHEDULES[section.schedule],
         pass_overhead=session.runtime.profile.pass_overhead,
         token_dropout=section.token_dropout,
         mixing=_mixing(section, session.model),

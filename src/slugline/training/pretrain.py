@@ -47,6 +47,7 @@ from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import UNLIMITED, load_progress, resume_point
+from slugline.training.loop.schedules import SCHEDULES
 from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
 from slugline.training.loop.train_metrics import RunningAccuracy
 from slugline.training.methods.language_modeling import non_special_tokens, objective_of
@@ -214,7 +215,7 @@ def _method(session: PretrainSession) -> Method:
         forward=session.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
-        one_cycle=section.schedule == "one_cycle",
+        schedule=SCHEDULES[section.schedule],
         pass_overhead=session.runtime.profile.pass_overhead,
     )
 

@@ -109,8 +109,6 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
     """
     from transformers import TrainingArguments
 
-    from slugline.training.loop.trainer import SCHEDULES
-
     section = recipe.train
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -122,7 +120,6 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
         learning_rate=section.learning_rate,
         weight_decay=section.weight_decay,
         warmup_steps=section.warmup,
-        lr_scheduler_type=SCHEDULES[section.schedule],
         max_grad_norm=section.max_grad_norm,
         bf16=runtime.precision.precision == "bf16",
         fp16=runtime.precision.precision == "fp16",

@@ -30,6 +30,7 @@ from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
 from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, step_of
+from slugline.training.loop.loss_scaling import require_applied_updates
 from slugline.training.loop.method import Method
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.loop.trainer import ClassifierTrainer
@@ -94,9 +95,14 @@ class TrainingSession:
         return -(-self.examples // self.recipe.train.batch_size)
 
     @property
+    def resumed_after(self) -> int:
+        """Number of updates before the checkpoint to resume from; 0 for a new training."""
+        return step_of(self.start) if self.start else 0
+
+    @property
     def is_over(self) -> bool:
         """True if the checkpoint to resume from is the last one of the training."""
-        return self.progress.stopped or (self.start is not None and step_of(self.start) >= self.updates)
+        return self.progress.stopped or self.resumed_after >= self.updates
 
     @property
     def selected(self) -> dict[str, float | str | None]:
@@ -199,6 +205,7 @@ def run_training(
             trainer.add_callback(callback)
         if not session.is_over:
             trainer.train(resume_from_checkpoint=str(session.start) if session.start else None)
+    require_applied_updates(session.progress, max(trainer.state.global_step, session.resumed_after))
     _restore_best(session)
 
 
