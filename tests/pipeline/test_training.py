@@ -351,31 +351,6 @@ def test_a_diverging_run_stops_with_the_reason(recipe_values: dict[str, Any], tm
     assert Run(tmp_path / "run").state == "failed"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"learning_rate": 1e-3}, "learning_rate cannot be set"),
-        ({"gradient_accumulation_steps": 2}, "train.micro_batch_size"),
-        ({"adam_beta3": 0.9}, "Did you mean 'adam_beta2'"),
-        ({"optim": "foo"}, "foo"),
-    ],
-)
-def test_further_arguments_are_checked_before_any_data_is_read(
-    recipe_values: dict[str, Any], tmp_path: Path, arguments: dict[str, Any], message: str
-) -> None:
-    recipe = with_changes(recipe_values, data={"path": "nowhere.csv"}, train={"arguments": arguments})
-    with pytest.raises(RecipeError) as caught:
-        train(recipe, run_dir=tmp_path / "run")
-    assert message in str(caught.value)
-    assert not (tmp_path / "run").exists()
-
-
-def test_further_arguments_reach_the_trainer(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    plain = train(validate(recipe_values), run_dir=tmp_path / "plain")
-    other = train(with_changes(recipe_values, train={"arguments": {"adam_beta1": 0.5}}), run_dir=tmp_path / "other")
-    assert plain.history[-1] != other.history[-1]
-
-
 def test_an_unknown_metric_in_select_by_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="f1_macro"):
         train(with_changes(recipe_values, train={"select_by": "f1_marco"}), run_dir=tmp_path / "run")

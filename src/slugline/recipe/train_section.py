@@ -90,7 +90,11 @@ class TrainSection(Section):
     report_to: list[Tracker] = Field(
         [], description="experiment trackers, offline by default: tensorboard, wandb, mlflow, trackio"
     )
-    arguments: dict[str, Any] = Field({}, description="further arguments of transformers' TrainingArguments")
+    arguments: dict[str, Any] = Field(
+        {},
+        description="further arguments of transformers' TrainingArguments: optim, optim_args, adam_beta1, adam_beta2, "
+        "adam_epsilon, logging_first_step",
+    )
 
 
 class PretrainSection(Section):
