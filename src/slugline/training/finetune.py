@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import TrainingError
+from slugline.core.memory import free_memory
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import METRICS, summary
+from slugline.inference.classifier import Classifier
 from slugline.inference.load import load
 from slugline.models.adaptation.adapt import Adapted, adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
@@ -43,7 +46,7 @@ from slugline.training.methods.losses import Loss, build_loss
 from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
 from slugline.training.result import FitResult
-from slugline.training.runtime import Runtime
+from slugline.training.runtime import Runtime, hardware_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -80,6 +83,16 @@ class FinetuneSession(TrainingSession):
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
     """Train a transformer and keep the best weights on validation; see `slugline.training.fit.fit`."""
+    result_of = _train(recipe, dataset, run, checkpoint)
+    free_memory()  # that of the trained model and its optimizer, before the saved model is loaded
+    precision, device = run.manifest["precision"], hardware_for(recipe.train).device
+    return result_of(load(run.path, precision=precision, device=device))
+
+
+def _train(
+    recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None
+) -> Callable[[Classifier], FitResult]:
+    """Train and save; the function that is returned does not hold the model."""
     session = _session(recipe, dataset, run, checkpoint)
     size = size_of(session.model)
     _log_size(size)
@@ -91,9 +104,8 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
         callbacks=_callbacks(session),
     )
     _save(session)
-    runtime = session.runtime
-    return FitResult(
-        load(run.path, precision=runtime.precision.precision, device=runtime.hardware.device),
+    return partial(
+        FitResult,
         timing=session.timing,
         size=size,
         selected=session.selected,

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from slugline.core.errors import RecipeError
+from slugline.core.errors import RecipeError, TrainingError
+from slugline.core.memory import free_memory, memory_errors
 from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
@@ -121,14 +122,15 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
         The classifier, loaded from the saved model, and statistics of its training.
 
     Raises:
-        TrainingError: training cannot continue.
+        TrainingError: training cannot continue, for example because the memory is exhausted.
         RunError: the disk is full, or ``checkpoint`` is incomplete.
     """
     fit_kind: Fit = resolve(recipe.model.capabilities.fit)
     trackers = _trackers(recipe)
     if len(trackers) < len(recipe.train.report_to):
         logger.info("train.report_to is ignored: the %s kind has no updates to report.", recipe.model.kind)
-    with tracking(run, trackers):
+    free_memory()  # that of a model trained before, such as another fold
+    with tracking(run, trackers), memory_errors(TrainingError, "training"):
         return fit_kind(recipe, dataset, run, checkpoint)
 
 
@@ -148,7 +150,7 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
         TrainingError: training cannot continue.
         RunError: the disk is full.
     """
-    with tracking(run, _trackers(recipe)):
+    with tracking(run, _trackers(recipe)), memory_errors(TrainingError, "training"):
         result: PretrainResult = import_module(PRETRAINING).fit_backbone(recipe, corpus, run)
     return result
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
 
 from slugline.core.errors import TrainingError
+from slugline.core.memory import SMALLER_TEXTS, free_memory, is_out_of_memory
 from slugline.data.batching.loaders import UpdateLoader, split_update
 from slugline.data.batching.planning import BatchLimits
-from slugline.models.memory import is_out_of_memory
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.loss_scaling import SkippedUpdates, diverged, report_skipped_updates
 from slugline.training.loop.method import Method
@@ -132,8 +132,7 @@ class ClassifierTrainer(Trainer):
                 if self.progress.limits.max_pieces == 1:
                     raise TrainingError(
                         "a single example does not fit into memory.",
-                        hint="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
-                        "or model.gradient_checkpointing=true.",
+                        hint=f"{SMALLER_TEXTS}, or model.gradient_checkpointing=true.",
                     ) from error
             del self.train_metrics.cells[n_cells:]
             self._halve(model, inputs)  # after the except clause, because its traceback holds the tensors
@@ -159,8 +158,7 @@ class ClassifierTrainer(Trainer):
     def _halve(self, model: nn.Module, inputs: Any) -> None:
         """Discard the gradients of the update and halve the limits of forward passes."""
         model.zero_grad(set_to_none=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
         largest = max(len(batch["input_ids"]) for batch in self._forward_passes(inputs))
         limits = self.progress.limits
         self.progress.limits = BatchLimits(min(limits.max_pieces, largest), limits.max_tokens).halved()
