@@ -39,7 +39,8 @@ class TrainSection(Section):
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="gradients are clipped to it; 0 = never")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="auto: bf16 if the hardware has it natively, else fp16 on GPUs that are fast at it, else fp32",
+        description="auto: bf16 if the hardware has it natively, else fp16 on GPUs that are fast at it, else fp32; "
+        "and fp32 if the model fails in it",
     )
     loss: Literal["cross_entropy", "focal"] = Field(
         "cross_entropy", description="focal reduces the weight of easy examples"

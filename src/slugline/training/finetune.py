@@ -28,6 +28,7 @@ from slugline.inference.classifier import Classifier
 from slugline.inference.load import load
 from slugline.models.adaptation.adapt import Adapted, adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
+from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save, size_of
 from slugline.recipe.kinds import resolve
@@ -39,7 +40,13 @@ from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import load_progress, resume_point
 from slugline.training.loop.schedules import SCHEDULES
-from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
+from slugline.training.loop.session import (
+    TrainingSession,
+    enable_activation_checkpointing,
+    prepare,
+    run_training,
+    with_working_precision,
+)
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.methods.class_weights import class_weights, logit_adjustment
 from slugline.training.methods.losses import Loss, build_loss
@@ -119,6 +126,8 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
     runtime, tokenizer = prepare(recipe, run, lambda: dataset["train"]["text"][:])
     model = resolve(recipe.model.capabilities.build)(recipe.model, dataset.labels, runtime.hardware.device, tokenizer)
     adapted = adapt(model, recipe.model)
+    compute_head_in_float32(model)
+    runtime = with_working_precision(runtime, model, run)
     if recipe.model.gradient_checkpointing:
         enable_activation_checkpointing(model)
     truncation = _truncation(recipe, model, tokenizer)
@@ -175,7 +184,6 @@ def _inputs(
     """Tokens, or the features of a frozen base; the training time includes the time to compute the features."""
     if recipe.model.adapt != "frozen":
         return TokenInputs(tokens, pad_id)
-    model.to(runtime.hardware.device)  # type: ignore[arg-type]
     try:
         frozen_base = FrozenBase(model)
     except ValueError as error:

@@ -21,7 +21,7 @@ from slugline.recipe.train_section import Tracker, TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import check_arguments
 from slugline.training.result import FitResult, PretrainResult
-from slugline.training.runtime import require_single_process
+from slugline.training.runtime import hardware_for, require_single_process
 from slugline.training.tracking.environment import check_trackers, tracking
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: several processes were started, the recipe is a pre-training, ``train.select_by`` is not a metric,
-            or ``[train.arguments]`` has an argument that does not exist or that another key sets.
+            ``train.precision`` needs a GPU, or ``[train.arguments]`` has an argument that is not accepted.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
     require_single_process()
@@ -63,6 +63,7 @@ def check(recipe: Recipe) -> None:
             hint="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
         )
     metric(recipe.train.select_by)
+    _check_precision(recipe)
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))
 
@@ -75,7 +76,8 @@ def check_pretraining(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: several processes were started, there is no [pretrain] section, a key has no meaning in
-            pre-training, or ``[train.arguments]`` has an argument that does not exist or that another key sets.
+            pre-training, ``train.precision`` needs a GPU, or ``[train.arguments]`` has an argument that is not
+            accepted.
         ModelError: the base cannot be pre-trained with these settings.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
@@ -104,9 +106,20 @@ def check_pretraining(recipe: Recipe) -> None:
     for key in CLASS_KEYS:
         if getattr(train, key) != TrainSection.model_fields[key].default:
             raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
+    _check_precision(recipe)
     check_arguments(train.arguments)
     check_trackers(_trackers(recipe))
     import_module(PRETRAINING).check_base(recipe)
+
+
+def _check_precision(recipe: Recipe) -> None:
+    """Refuse float16 on a CPU, where a training would ignore it."""
+    train = recipe.train
+    if train.precision == "fp16" and recipe.model.capabilities.has_updates and hardware_for(train).device == "cpu":
+        raise RecipeError(
+            'train.precision is "fp16", but this training runs on a CPU, which does not train in float16.',
+            hint='Choose "auto", "bf16" or "fp32", or a GPU with train.device.',
+        )
 
 
 def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> FitResult:

@@ -48,7 +48,13 @@ from slugline.run.run import Run
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import UNLIMITED, load_progress, resume_point
 from slugline.training.loop.schedules import SCHEDULES
-from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
+from slugline.training.loop.session import (
+    TrainingSession,
+    enable_activation_checkpointing,
+    prepare,
+    run_training,
+    with_working_precision,
+)
 from slugline.training.loop.train_metrics import RunningAccuracy
 from slugline.training.methods.language_modeling import non_special_tokens, objective_of
 from slugline.training.result import PretrainResult
@@ -155,6 +161,7 @@ def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
     runtime, tokenizer = prepare(recipe, run, lambda: corpus.texts)
     objective = objective_of(recipe)
     model = build_language_model(recipe.model, objective.auto_class, runtime.hardware.device, tokenizer)
+    runtime = with_working_precision(runtime, model, run)
     if recipe.model.gradient_checkpointing:
         enable_activation_checkpointing(model)
     non_special = non_special_tokens(tokenizer, model.config.vocab_size)

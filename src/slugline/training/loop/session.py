@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from slugline.core.storage import disk_errors
 from slugline.core.termination import deferred_sigterm
 from slugline.data.batching.loaders import UpdateLoader
 from slugline.evaluation.metrics import metric
+from slugline.models.precision import working_precision
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
@@ -152,6 +153,29 @@ def prepare(recipe: Recipe, run: Run, texts: Callable[[], Sequence[str]]) -> tup
     tokenizer = resolve_tokenizer(recipe.model, texts, run)
     set_seed(recipe.seed)
     return runtime, tokenizer
+
+
+def with_working_precision(runtime: Runtime, model: PreTrainedModel, run: Run) -> Runtime:
+    """Move a model to its device, and try the precision that was chosen for the hardware.
+
+    Args:
+        runtime: hardware and its settings, from `prepare`.
+        model: model to train, already adapted.
+        run: run to write to; its manifest receives the precision.
+
+    Returns:
+        The hardware with the precision in which the model works.
+
+    Raises:
+        ModelError: the recipe sets a precision in which the model does not work.
+    """
+    model.to(runtime.hardware.device)  # type: ignore[arg-type]
+    precision = working_precision(model, runtime.precision, is_trained=True)
+    if precision != runtime.precision:
+        logger.warning("precision %s: %s", precision.precision, precision.reason)
+        runtime = replace(runtime, precision=precision)
+        run.update_manifest(runtime.to_manifest())
+    return runtime
 
 
 def enable_activation_checkpointing(model: PreTrainedModel) -> None:
