@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
+from slugline.core.memory import memory_errors
 from slugline.core.predictions import UNCALIBRATED, Calibration
 from slugline.data.preparing.cleaning import clean
 from slugline.inference.predictor import Predictor
@@ -51,8 +53,12 @@ class Classifier:
 
         Yields:
             (b, K) logits of the next b texts, in order.
+
+        Raises:
+            ModelError: the memory is exhausted.
         """
-        yield from self.predictor.logits(clean(text, self.cleaning) for text in texts)
+        with memory_errors(ModelError, "predicting"):
+            yield from self.predictor.logits(clean(text, self.cleaning) for text in texts)
 
     def probabilities(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
         """Calibrated probabilities, in chunks and in constant memory.
