@@ -6,8 +6,9 @@ applied here. This module needs neither torch nor transformers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from slugline.core.labels import LabelSet
 from slugline.core.predictions import UNCALIBRATED, Calibration
 from slugline.data.preparing.cleaning import clean
 from slugline.inference.predictor import Predictor
+from slugline.inference.text_inputs import texts_of
 
 
 @dataclass(frozen=True)
@@ -43,22 +45,23 @@ class Classifier:
         """(K,) class names, in the order of the columns of `predict_proba`."""
         return np.array(self.labels.names)
 
-    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+    def logits(self, texts: Any) -> Iterator[NDArray[np.float32]]:
         """Logits without calibration.
 
         Args:
-            texts: any number of texts, read as they are needed; cleaned here as in training.
+            texts: any number of texts, as in `predict_proba`, read as they are needed; cleaned here as in training.
 
         Yields:
             (b, K) logits of the next b texts, in order.
         """
-        yield from self.predictor.logits(clean(text, self.cleaning) for text in texts)
+        checked = texts_of(texts, self.text_columns)
+        yield from self.predictor.logits(clean(text, self.cleaning) for text in checked)
 
-    def probabilities(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
+    def probabilities(self, texts: Any) -> Iterator[NDArray[np.float64]]:
         """Calibrated probabilities, in chunks and in constant memory.
 
         Args:
-            texts: any number of texts, read as they are needed.
+            texts: any number of texts, as in `predict_proba`, read as they are needed.
 
         Yields:
             (b, K) probabilities of the next b texts, in order.
@@ -67,32 +70,33 @@ class Classifier:
         for logits in self.logits(texts):
             yield calibration.probabilities(logits, kind=self.labels.kind)
 
-    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def predict_proba(self, texts: Any) -> NDArray[np.float64]:
         """Calibrated probability of each class.
 
         Args:
-            texts: N texts.
+            texts: N texts in any form that `texts_of` reads: a list, an array, a series, a generator, a table with the
+                text columns of the training.
 
         Returns:
             (N, K) probabilities, columns as in `classes_`.
+
+        Raises:
+            DataError: a value is not a text, the table has other columns, or a single string is given.
         """
-        chunks = list(self.probabilities(_texts(texts)))
+        chunks = list(self.probabilities(texts))
         return np.concatenate(chunks) if chunks else np.zeros((0, len(self.labels)))
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
+    def predict(self, texts: Any) -> NDArray[np.str_]:
         """Name of the most probable class of each text.
 
         Args:
-            texts: N texts.
+            texts: N texts, as in `predict_proba`.
 
         Returns:
-            N class names.
+            (N,) class names.
+
+        Raises:
+            DataError: as in `predict_proba`.
         """
-        return self.labels.decode(self.predict_proba(texts).argmax(axis=1).tolist())
-
-
-def _texts(texts: Sequence[str]) -> Sequence[str]:
-    """Refuse a single string, which would be read as a list of characters."""
-    if isinstance(texts, str):
-        raise TypeError("give a list of texts, not a single string: predict([text])")
-    return texts
+        names: NDArray[np.str_] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        return names

@@ -40,7 +40,7 @@ def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str
         For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name.
     """
     names = classifier.labels.names
-    texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8
+    texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8; shown below
     return [
         {
             "text": text,
