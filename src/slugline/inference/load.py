@@ -42,12 +42,12 @@ LOADERS = {kind.saved_as: kind.load for kind in KINDS.values()}
 HUB_FORMAT = "config.json"
 
 
-def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> Classifier:
+def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto") -> Classifier:
     """Load a classifier.
 
     Args:
-        path: a run (the models of its folds form an ensemble), its ``model`` folder, one of its checkpoints, a folder
-            that ``AutoModelForSequenceClassification`` loads, or the Hub name of such a model.
+        path: a run or its folder (the models of its folds form an ensemble), its ``model`` folder, one of its
+            checkpoints, a folder that ``AutoModelForSequenceClassification`` loads, or the Hub name of such a model.
         precision: ``fp32``, ``bf16`` or ``fp16`` for matrix products; ``auto`` = the fastest with native support.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest one that is available.
 
@@ -59,6 +59,7 @@ def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> 
         ModelError: the path cannot be loaded, or the model has no tokenizer or no classification head.
         RunError: the run has no model yet.
     """
+    path = path.path if isinstance(path, Run) else path
     folder = Path(path)
     is_run = RunLayout(folder).is_run()
     run = Run(folder) if is_run else run_of(folder)

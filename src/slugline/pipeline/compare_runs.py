@@ -3,37 +3,73 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from slugline.core.predictions import Predictions
 from slugline.evaluation.compare import Comparison, compare
 from slugline.run.run import Run
 
 logger = logging.getLogger(__name__)
 
+#: What can be compared: a run, the folder of a run, or predictions.
+Compared = Run | Predictions | str | Path
+
 #: A model from scratch is clearly smaller with at most this share of the parameters of a pre-trained model.
 CLEARLY_SMALLER = 0.5
 
 
-def compare_runs(paths: Sequence[Path], *, split: str = "test") -> Comparison:
+def compare_runs(
+    *runs: Compared | Sequence[Compared] | Mapping[str, Compared],
+    split: str = "test",
+    metric: str = "accuracy",
+    resamples: int = 1000,
+    seed: int = 13,
+) -> Comparison:
     """Compare runs by the predictions in their folders.
 
     Args:
-        paths: folders of two or more runs that were scored on the same rows.
+        *runs: two or more runs, folders of runs, or predictions on the same rows: one by one, as a list, or by name.
         split: split of the predictions to compare.
+        metric: name of the metric to compare by.
+        resamples: number of bootstrap resamples; also the minimum number of permutations.
+        seed: seed of the resamples and permutations.
 
     Returns:
         Intervals and paired tests.
 
     Raises:
         RunError: a folder is not a run, or was not scored on the split.
-        DataError: the runs were not scored on the same rows.
+        DataError: there are fewer than two runs, or they were not scored on the same rows.
+        RecipeError: the metric is unknown.
     """
-    names = [path.name for path in paths]
-    unique = len(set(names)) == len(names)
-    runs = {path.name if unique else str(path): Run(path) for path in paths}
-    warn_of_sizes(runs)
-    return compare({name: run.predictions(split) for name, run in runs.items()})
+    named = _named(runs)
+    warn_of_sizes({name: each for name, each in named.items() if isinstance(each, Run)})
+    predictions = {name: each.predictions(split) if isinstance(each, Run) else each for name, each in named.items()}
+    return compare(predictions, metric=metric, resamples=resamples, seed=seed)
+
+
+def _named(given: Sequence[Compared | Sequence[Compared] | Mapping[str, Compared]]) -> dict[str, Run | Predictions]:
+    """Runs and predictions by name; runs are named by their folders, or by their paths if folders have equal names."""
+    first = given[0] if len(given) == 1 else given
+    if isinstance(first, Mapping):
+        return {name: _opened(each) for name, each in first.items()}
+    listed = [first] if isinstance(first, (str, Path, Run, Predictions)) else first
+    opened = [_opened(each) for each in listed]
+    folders = Counter(each.path.name for each in opened if isinstance(each, Run))
+    named: dict[str, Run | Predictions] = {}
+    for number, each in enumerate(opened, start=1):
+        name = f"run {number}"
+        if isinstance(each, Run):
+            name = each.path.name if folders[each.path.name] == 1 else str(each.path)
+        named[name if name not in named else f"{name} ({number})"] = each
+    return named
+
+
+def _opened(each: Any) -> Run | Predictions:
+    return each if isinstance(each, (Run, Predictions)) else Run(Path(each))
 
 
 def warn_of_sizes(runs: Mapping[str, Run]) -> None:

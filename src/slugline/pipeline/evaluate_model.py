@@ -20,7 +20,7 @@ from slugline.training.runtime import hardware_for
 
 
 def evaluate_on(
-    model: str, *, data: str = "", split: str = "test", text: Sequence[str] = (), label: str = ""
+    model: str | Path | Run, *, data: str | Path = "", split: str = "test", text: Sequence[str] = (), label: str = ""
 ) -> Evaluation:
     """Score any model that `load` takes on any data with the same labels; nothing is written.
 
@@ -28,7 +28,7 @@ def evaluate_on(
     labels of other data are looked up in the label maps of the recipe.
 
     Args:
-        model: a run, a model folder, a checkpoint, or a Hub name.
+        model: a run or its folder, a model folder, a checkpoint, or a Hub name.
         data: a known set or a path; empty = the data of the run's own recipe.
         split: name of a split of the data; all rows are scored if the data has no given splits.
         text: text columns of the data; by default those of the run, or a guess.
@@ -41,10 +41,11 @@ def evaluate_on(
         DataError: the data cannot be read, has changed since the run, or has labels that are not in the label set.
         RunError: no data is given, and the model does not belong to a run.
     """
+    model = model.path if isinstance(model, Run) else model
     run = run_of(Path(model)) or Run(Path(model))
     classifier = load(model, **(_training_hardware(run) if run.layout.is_run() else {}))
     if data:
-        section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
+        section = section_of(str(data), clean=list(classifier.cleaning), text=list(text), label=label)
         trained = run.recipe.data if run.layout.is_run() else section
         rows = load_rows(
             _with_training_keys(section, trained),
@@ -60,11 +61,11 @@ def evaluate_on(
     return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
 
 
-def score_split(path: Path, split: str) -> dict[str, Any]:
+def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
     """Score one more split of a complete run, with the result that training would have given. Scored splits are kept.
 
     Args:
-        path: the run's folder.
+        path: the run, or its folder.
         split: name of a split of the run's own data: ``test``.
 
     Returns:
@@ -74,14 +75,14 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
         RunError: the run is not complete, or the disk is full.
         DataError: the data has changed since the run, or lacks the split.
     """
-    run = Run(path)
+    run = path if isinstance(path, Run) else Run(Path(path))
     if run.state != "complete":
-        raise RunError(f"{path} is {run.state}; only a complete run can be scored.", hint="Finish it first.")
+        raise RunError(f"{run.path} is {run.state}; only a complete run can be scored.", hint="Finish it first.")
     if split in run.metrics:
         known: dict[str, Any] = run.metrics[split]
         return known
     dataset, recipe = _own_data(run), run.recipe
-    classifier = load(path, **_training_hardware(run))
+    classifier = load(run, **_training_hardware(run))
     predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
     evaluation = score(replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap)
     run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)

@@ -12,7 +12,7 @@ from slugline.evaluation.diagnosis.evidence import Diagnosis
 from slugline.pipeline.cross_validation import train_folds
 from slugline.pipeline.run_data import check_data, dataset_of
 from slugline.pipeline.steps import fit_and_evaluate
-from slugline.recipe.recipe import Recipe
+from slugline.recipe.recipe import Recipe, read
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.fit import check
@@ -22,17 +22,17 @@ logger = logging.getLogger(__name__)
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     *,
-    run_dir: Path | None = None,
-    resume: bool | Path = False,
+    run_dir: str | Path | None = None,
+    resume: bool | str | Path = False,
     force: bool = False,
     accept_changes: bool = False,
 ) -> Run:
     """Execute a recipe and write the results into a run folder.
 
     Args:
-        recipe: recipe with all defaults.
+        recipe: recipe, or its file.
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: continue an interrupted run, from its last complete checkpoint or from the given one.
         force: start over and replace the contents of the folder.
@@ -44,9 +44,10 @@ def train(
     Raises:
         SluglineError: recipe, data, base model, folder or disk cannot be used.
     """
+    recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
     check(recipe)
-    path, splits = run_dir or Path("runs") / recipe.name, recipe.evaluation.splits
-    checkpoint = resume if isinstance(resume, Path) else None
+    path, splits = Path(run_dir or Path("runs") / recipe.name), recipe.evaluation.splits
+    checkpoint = None if isinstance(resume, bool) else Path(resume)
     if recipe.train.folds and checkpoint is not None:
         raise RunError(
             "a cross-validation has one run per fold.", hint="Leave --checkpoint out: --resume resumes all folds."

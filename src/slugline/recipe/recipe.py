@@ -12,8 +12,10 @@ from typing import Annotated, Any
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_serializer,
@@ -38,6 +40,8 @@ def _validate_unless_absent(value: Any, validate: ValidatorFunctionWrapHandler) 
 class Recipe(Section):
     """Everything about one training; two equal recipes on one machine give equal runs.
 
+    Invalid keys and values raise a `RecipeError`, however the recipe is made.
+
     >>> Recipe.model_validate({"name": "agnews", "data": {"name": "ag_news"}}).train.epochs
     3.0
     """
@@ -49,6 +53,24 @@ class Recipe(Section):
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
     pretrain: PretrainSection | None = Field(None, description="for `slugline pretrain` only")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, values: Any, validate: ModelWrapValidatorHandler[Recipe], info: ValidationInfo) -> Recipe:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            place = {"where": "recipe", "text": "", "overrides": ()} | (info.context or {})
+            messages = [explain_recipe(item, Recipe, **place) for item in error.errors()]
+            raise RecipeError(
+                "\n".join(dict.fromkeys(messages)),
+                hint="All keys are described in docs/recipe.md, or slugline recipe schema",
+            ) from error
+
+    @classmethod
+    def read(cls, path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+        """Read a recipe; see the function `read`."""
+        return read(path, overrides)
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Recipe:
@@ -90,7 +112,7 @@ def sections() -> dict[str, type[Section]]:
     return {name: section for name in Recipe.model_fields if (section := section_in(Recipe, name))}
 
 
-def read(path: Path, overrides: Sequence[str] = (), *, is_saved: bool = False) -> Recipe:
+def read(path: str | Path, overrides: Sequence[str] = (), *, is_saved: bool = False) -> Recipe:
     """Read, override and validate a recipe.
 
     Args:
@@ -104,6 +126,7 @@ def read(path: Path, overrides: Sequence[str] = (), *, is_saved: bool = False) -
     Raises:
         RecipeError: the file is missing or not TOML, or has unknown keys or invalid values; names all of them at once.
     """
+    path = Path(path)
     if not path.is_file():
         raise RecipeError(
             f"{path}: there is no such recipe.",
@@ -152,16 +175,7 @@ def validate(
     Raises:
         RecipeError: names every invalid key with its line, the found value and the allowed values.
     """
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        messages = [
-            explain_recipe(item, Recipe, where=where, text=text, overrides=overrides) for item in error.errors()
-        ]
-        raise RecipeError(
-            "\n".join(dict.fromkeys(messages)),
-            hint="All keys are described in docs/recipe.md, or slugline recipe schema",
-        ) from error
+    return Recipe.model_validate(values, context={"where": where, "text": text, "overrides": overrides})
 
 
 def write(recipe: Recipe) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from slugline import __version__
-from slugline.core.errors import RunError
+from slugline.core.errors import RunError, nearest
 from slugline.core.layouts import RunLayout
 from slugline.core.predictions import Calibration, Predictions
 from slugline.core.storage import disk_errors, replacing
@@ -35,13 +35,16 @@ class Run:
     """One executed recipe.
 
     Args:
-        path: the run's own folder.
+        path: the run's own folder; may be given as a string.
 
     Raises:
         RunError: on reading, if the folder is not a run, lacks the file, or has a newer format.
     """
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
 
     @property
     def layout(self) -> RunLayout:
@@ -146,6 +149,12 @@ class Run:
             RunError: the split was not scored.
         """
         path = self.layout.predictions(split)
+        scored = sorted(file.stem for file in path.parent.glob("*.parquet"))
+        if scored and split not in scored:
+            raise RunError(
+                f"{self.path} has no predictions of a split {split!r}.{nearest(split, scored)}",
+                hint=f"It was scored on {', '.join(scored)}.",
+            )
         self._require(path)
         return read_predictions(path)
 
@@ -212,7 +221,11 @@ class Run:
         if path.exists():
             return
         if not self.layout.is_run():
-            raise RunError(f"{self.path} is not a run folder.", hint="Train one with: slugline train RECIPE")
+            others = [path.name for path in self.path.parent.glob("*") if RunLayout(path).is_run()]
+            raise RunError(
+                f"{self.path} is not a run folder.{nearest(self.path.name, others)}",
+                hint="Train one with: slugline train RECIPE",
+            )
         raise RunError(
             f"{self.path} has no {path.relative_to(self.path).as_posix()}: the run is {self.state}.",
             hint="Finish it with the same command and --resume." if self.state != "complete" else "",

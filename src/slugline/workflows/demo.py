@@ -102,7 +102,7 @@ class DemoResult:
         }
 
 
-def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
+def run_demo(folder: str | Path, *, seeds: int = 1) -> DemoResult:
     """Train all recipes on every seed, compare them, and predict with the best run.
 
     Args:
@@ -118,7 +118,7 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
     runs: dict[str, list[Run]] = {}
     for seed in range(SEED, SEED + seeds):
         for recipe in recipes(budget, seed=seed):
-            path = folder / recipe.name / f"seed-{seed}"
+            path = Path(folder) / recipe.name / f"seed-{seed}"
             logger.info("%s, seed %d", recipe.name, seed)
             is_unfinished = Run(path).state in ("interrupted", "failed") and Run(path).recipe == recipe
             runs.setdefault(recipe.name, []).append(

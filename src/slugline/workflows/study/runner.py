@@ -30,7 +30,7 @@ from slugline.workflows.study.results import MemberResult, SettingResult, StudyR
 logger = logging.getLogger(__name__)
 
 
-def run_study(path: Path, *, force: bool = False) -> StudyResult:
+def run_study(path: str | Path, *, force: bool = False) -> StudyResult:
     """Train the members of a study that are not complete, choose a setting, and score it on test.
 
     Args:
@@ -45,7 +45,7 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
         RunError: the folder of the study is a run, a member is being trained right now or was trained with another
             recipe, or the disk is full.
     """
-    study = read_study(path)
+    study = read_study(Path(path))
     if RunLayout(study.layout.root).is_run():
         raise RunError(
             f"{study.layout.root} is a run, not a study.", hint="Choose another name for the study, or move the run."
