@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from conftest import articles, write_csv
 from slugline import Recipe, Run, compare, load, train
 from slugline.core.errors import DataError, RecipeError, RunError
 from slugline.pipeline import evaluate_on, score_split
+from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.recipe import validate, write
 
 TEXTS = ["market shares profit bank", "match goal team coach", "software phone internet"]
@@ -83,3 +87,71 @@ def test_every_public_name_exists() -> None:
     assert set(slugline.__all__) <= set(dir(slugline))
     for name in slugline.__all__:
         assert callable(getattr(slugline, name))
+
+
+def script(folder: Path, *lines: str) -> str:
+    """Run a program in the folder; return its stderr."""
+    environment = os.environ | {"SLUGLINE_CACHE": str(folder / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stdout
+    return done.stderr
+
+
+TRAINING = ("from slugline import Recipe, train", "train(Recipe.read('my.toml'), run_dir='run', force=True)")
+
+
+@pytest.fixture
+def conflicting(tmp_path: Path) -> Path:
+    """A folder with my.toml, whose data gives a warning: a text has two labels."""
+    rows = articles(90)
+    write_csv(tmp_path / "my.csv", [*rows, rows[0] | {"label": "sport"}])
+    (tmp_path / "my.toml").write_text(write(linear_recipe(tmp_path, "my")))
+    return tmp_path
+
+
+def test_warnings_and_progress_are_visible_in_scripts(conflicting: Path) -> None:
+    fast = ("from slugline.core import progress", "progress.INTERVAL_SECONDS = 0")
+    err = script(conflicting, *fast, *TRAINING)
+    assert "warning: my: texts with several labels" in err
+    assert "text column: 'text'" in err
+    assert "cleaning: 91 of 91 texts" in err
+    assert "texts with several labels" in (conflicting / "run" / "log.txt").read_text()
+    hidden = ("import logging", "logging.getLogger('slugline').setLevel(logging.WARNING)", "progress.hide()")
+    err = script(conflicting, *fast, *hidden, *TRAINING)
+    assert err.startswith("warning:")
+    assert "text column" not in err
+    assert "cleaning" not in err
+
+
+def test_a_program_that_configures_logging_gets_each_message_once(conflicting: Path) -> None:
+    own = ("import logging, sys", "logging.basicConfig(format='own %(message)s', level=logging.WARNING)")
+    err = script(conflicting, *own, *TRAINING)
+    assert err.count("texts with several labels") == 1
+    assert "own my: texts with several labels" in err
+    assert "warning:" not in err
+    after = ("import slugline.core.messages as m", "assert not m.logger.handlers and m.logger.level == 0")
+    script(conflicting, *TRAINING, *after)
+
+
+def test_representations_are_short_and_have_figures(tmp_path: Path) -> None:
+    run = train(linear_recipe(tmp_path, "my"), run_dir=tmp_path / "run")
+    accuracy, f1 = (run.metrics["test"][name] for name in ("accuracy", "f1_macro"))
+    assert f"{run.path}: complete" in repr(run)
+    assert f"test accuracy {accuracy:.4f} and f1_macro {f1:.4f}" in repr(run)
+    classifier = repr(load(run))
+    assert "my: 3 classes (business, sport, tech)" in classifier
+    assert f"temperature {run.calibration.temperature:.3g}" in classifier  # type: ignore[union-attr]
+    dataset = dataset_of(run.recipe)
+    assert f"train {len(dataset['train'])}, validation" in repr(dataset)
+    for shown in (repr(run), classifier):
+        assert len(shown) < 250 + len(str(tmp_path))
+    run.layout.metrics.write_text("{")
+    assert repr(run).endswith("complete>")
+    assert repr(Run(tmp_path / "nothing")).endswith("nothing: new>")

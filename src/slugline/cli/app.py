@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from slugline import __version__
 from slugline.cli import data, models, recipes, studies, system, train
+from slugline.core import messages, progress
 from slugline.core.errors import SluglineError
 from slugline.core.termination import EXIT_CODE, raising_sigterm, sigterm_was_received
 
@@ -51,35 +52,11 @@ def _set_up(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    from slugline.core import progress
-
-    handler = _StderrHandler()
-    handler.setFormatter(_Formatter("%(message)s"))
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    progress.logger.handlers = [handler]
-    progress.logger.setLevel(logging.INFO)
-    progress.logger.propagate = False
-    if not quiet:
+    messages.show(logging.WARNING if quiet else logging.INFO)
+    if quiet:
+        progress.hide()
+    else:
         progress.show()
-
-
-class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to the present `sys.stderr`: a progress bar replaces it while the bar is drawn."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
-
-
-class _Formatter(logging.Formatter):
-    """Marks warnings; other messages stay as they are."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        mark = "warning: " if record.levelno >= logging.WARNING else ""
-        return mark + super().format(record)
 
 
 def main() -> None:

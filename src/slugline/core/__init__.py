@@ -8,6 +8,7 @@ layouts.py         names of all files in the folders of runs, studies and models
 storage.py         atomic writes of files and folders; disk errors; the cache folder
 hardware.py        detects the hardware, chooses precision and profile
 parallel_jobs.py   run_jobs: jobs in several processes; jobs_at_once: their number
+messages.py        messages on stderr, unless the program configures logging
 progress.py        progress of long tasks
 termination.py     SIGTERM as an exception, deferred to the next checkpoint in a training
 ```

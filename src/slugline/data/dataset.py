@@ -65,6 +65,10 @@ class TextDataset:
     clusters: tuple[tuple[str, ...], ...] = ()
     classes_before: Mapping[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{split} {len(rows):,}" for split, rows in self.splits.items())
+        return f"<TextDataset {self.source.name}: {rows} rows, {len(self.labels)} classes>"
+
     def __getitem__(self, split: str) -> datasets.Dataset:
         if split not in self.splits:
             known = list(self.splits)

@@ -19,6 +19,9 @@ from slugline.data.preparing.cleaning import clean
 from slugline.inference.predictor import Predictor
 from slugline.inference.text_inputs import texts_of
 
+#: Class names in the representation of a classifier.
+SHOWN_CLASSES = 5
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -39,6 +42,12 @@ class Classifier:
     cleaning: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
     name: str = ""
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.labels.names[:SHOWN_CLASSES]) + (", ..." if len(self.labels) > SHOWN_CLASSES else "")
+        calibrated = f"temperature {self.calibration.temperature:.3g}" if self.calibration else "not calibrated"
+        kind = type(self.predictor).__name__
+        return f"<Classifier {self.name or kind}: {len(self.labels)} classes ({names}), {kind}, {calibrated}>"
 
     @property
     def classes_(self) -> NDArray[np.str_]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slugline.core.errors import DataError, RecipeError, RunError
+from slugline.core.messages import visible_messages
 from slugline.data.dataset import TextDataset, load_rows
 from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.score import Evaluation, score
@@ -19,6 +20,7 @@ from slugline.run.run import Run
 from slugline.training.runtime import hardware_for
 
 
+@visible_messages()
 def evaluate_on(
     model: str | Path | Run, *, data: str | Path = "", split: str = "test", text: Sequence[str] = (), label: str = ""
 ) -> Evaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slugline.core.messages import visible_messages
 from slugline.core.storage import bytes_in, replacing_folder
 from slugline.data.corpus import load_corpus
 from slugline.evaluation.plots import plot_curves
@@ -15,6 +16,7 @@ from slugline.training.fit import check_pretraining, fit_backbone
 from slugline.training.runtime import environment
 
 
+@visible_messages()
 def pretrain(
     recipe: Recipe | str | Path,
     *,

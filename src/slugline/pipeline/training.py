@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from slugline.core.errors import RunError
+from slugline.core.messages import visible_messages
 from slugline.evaluation.diagnosis.diagnose import diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
 from slugline.pipeline.cross_validation import train_folds
@@ -21,6 +22,7 @@ from slugline.training.runtime import environment
 logger = logging.getLogger(__name__)
 
 
+@visible_messages()
 def train(
     recipe: Recipe | str | Path,
     *,

@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from slugline import __version__
-from slugline.core.errors import RunError, nearest
+from slugline.core.errors import RunError, SluglineError, nearest
 from slugline.core.layouts import RunLayout
 from slugline.core.predictions import Calibration, Predictions
 from slugline.core.storage import disk_errors, replacing
@@ -45,6 +46,18 @@ class Run:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {', '.join(self._described())}>"
+
+    def _described(self) -> Iterator[str]:
+        """The state, and the selecting metric and accuracy of the scored splits; never raises an error."""
+        with suppress(SluglineError, OSError, ValueError):
+            yield self.state
+            for split in self.scored_splits if self.layout.metrics.is_file() else ():
+                scores = self.metrics[split]
+                names = [name for name in dict.fromkeys(["accuracy", self.recipe.train.select_by]) if name in scores]
+                yield f"{split} " + " and ".join(f"{name} {scores[name]:.4f}" for name in names)
 
     @property
     def layout(self) -> RunLayout:

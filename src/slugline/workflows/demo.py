@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from slugline.core.hardware import choose_precision, choose_profile, detect
+from slugline.core.messages import visible_messages
 from slugline.evaluation.compare import Comparison, compare
 from slugline.inference.load import load
 from slugline.pipeline import train
@@ -102,6 +103,7 @@ class DemoResult:
         }
 
 
+@visible_messages()
 def run_demo(folder: str | Path, *, seeds: int = 1) -> DemoResult:
     """Train all recipes on every seed, compare them, and predict with the best run.
 

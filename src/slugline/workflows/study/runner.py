@@ -16,6 +16,7 @@ from typing import Any
 
 from slugline.core.errors import DataError, RunError, SluglineError
 from slugline.core.layouts import RunLayout
+from slugline.core.messages import visible_messages
 from slugline.core.storage import disk_errors, replacing, replacing_folder
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.plots import plot_learning_curves
@@ -30,6 +31,7 @@ from slugline.workflows.study.results import MemberResult, SettingResult, StudyR
 logger = logging.getLogger(__name__)
 
 
+@visible_messages()
 def run_study(path: str | Path, *, force: bool = False) -> StudyResult:
     """Train the members of a study that are not complete, choose a setting, and score it on test.
 
