@@ -74,6 +74,7 @@ class DataSection(SourceSection):
     )
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
+    unlabelled: Literal["refuse", "drop"] = Field("refuse", description="rows without a label, in every split")
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
     )

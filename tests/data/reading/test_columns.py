@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -92,8 +93,11 @@ def test_text_columns_are_joined_by_a_blank(row: Row, text: str) -> None:
     assert join_text(row, ["a", "b"]) == text
 
 
-def named(labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (), task: str = "") -> object:
-    names, order = name_labels(raw([{"l": x} for x in labels], classes=classes, task=task), "l", offset=offset)
+def named(
+    labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (), task: str = "", unlabelled: Any = "refuse"
+) -> object:
+    rows = raw([{"l": x} for x in labels], classes=classes, task=task)
+    names, order = name_labels(rows, "l", offset=offset, unlabelled=unlabelled)
     return names["train"], order
 
 
@@ -130,6 +134,8 @@ def test_labels_become_class_names(
         (["a", "", None], {}, r"no label in column 'l' of 2 rows: news\.csv, row 2; news\.csv, row 3\.\n"),
         (["", "", "", ""], {}, r"of 4 rows: news\.csv, row 1; .*, row 3; \.\.\."),
         (["a", "b"], {"offset": 1}, "holds names, not integers"),
+        (["", None], {"unlabelled": "drop"}, r"news\.csv: no row has a label in column 'l'"),
+        (["a", -1], {"classes": ("a", "b")}, r"news\.csv, row 2: no label in column 'l'"),
         ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
         ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),
         (["wrld"], {"classes": ("world", "sport")}, "Did you mean 'world'"),
