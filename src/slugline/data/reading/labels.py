@@ -47,10 +47,12 @@ def name_labels(
     labels = {split: _read_labels(raw, split, column, offset) for split in raw.rows}
     _check_unlabelled(raw, column, labels, unlabelled)
     counts = Counter(label for split_labels in labels.values() for label in split_labels if label != UNLABELLED)
-    if raw.classes:
-        names = {label: _class_name(label, raw.classes, offset) for label in counts}
-        _check_labels_are_known(raw, column, counts, names)
-        return _rename(labels, {label: str(name) for label, name in names.items()}), raw.classes
+    classes = raw.classes_of(column)
+    if classes:
+        names = {label: _class_name(label, classes, offset) for label in counts}
+        _check_labels_are_known(raw, column, counts, names, classes)
+        _check_column_is_named(raw, column, names, classes)
+        return _rename(labels, {label: str(name) for label, name in names.items()}), classes
     numbers = {label: _integer(label) for label in counts}
     if all(number is not None for number in numbers.values()):
         shifted = {label: str(int(number or 0) + offset) for label, number in numbers.items()}
@@ -107,7 +109,7 @@ def _read_labels(raw: RawData, split: Split, column: str, offset: int) -> list[s
         if isinstance(value, (list, tuple, dict)):
             raise _several_labels(f"{raw.locate(split, index)}: column {column!r} holds several labels")
         is_missing = value is None or (isinstance(value, float) and math.isnan(value))
-        is_missing |= value == HIDDEN and bool(raw.classes) and not offset
+        is_missing |= value == HIDDEN and bool(raw.classes_of(column)) and not offset
         labels.append(UNLABELLED if is_missing else _as_text(value))
     return labels
 
@@ -173,16 +175,30 @@ def _several_labels(problem: str) -> DataError:
     )
 
 
-def _check_labels_are_known(raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None]) -> None:
+def _check_labels_are_known(
+    raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None], classes: Sequence[str]
+) -> None:
     unknown = [label for label, _ in counts.most_common() if names[label] is None]
     if unknown:
         label = unknown[0]
         more = f" ({len(unknown)} unknown labels in total)" if len(unknown) > 1 else ""
         raise DataError(
             f"{raw.file_names('train')}: label {label!r} in column {column!r} ({counts[label]:,} rows) is none of the "
-            f"{len(raw.classes)} classes{more}.{nearest(label, list(raw.classes))}",
-            hint=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
+            f"{len(classes)} classes{more}.{nearest(label, list(classes))}",
+            hint=f"Integers index the classes from 0 to {len(classes) - 1}; data.label_offset shifts them.",
         )
+
+
+def _check_column_is_named(raw: RawData, column: str, names: Mapping[str, str | None], classes: Sequence[str]) -> None:
+    """Refuse integers that use few of the names, if the source does not state which column the names belong to."""
+    is_stated = column in raw.class_columns or column == raw.label_column
+    if is_stated or len(names) == len(classes) or any(_integer(label) is None for label in names):
+        return
+    raise DataError(
+        f"{raw.file_names('train')}: column {column!r} holds {len(names)} different integers, but {raw.source.name} "
+        f"names {len(classes)} classes, which may be those of another column.",
+        hint=f'State the column of the classes in metadata.json: "columns": {{"label": "{column}"}}.',
+    )
 
 
 def _check_entries_are_classes(label_map: Mapping[str, str], order: Sequence[str], where: str) -> None:

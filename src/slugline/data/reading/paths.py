@@ -66,7 +66,14 @@ def read_folder(folder: Path) -> RawData:
         task=str(metadata.get("task", "")),
         columns=metadata.get("columns", {}),
         findings=raw.findings,
+        class_columns=_level_names(metadata),
     )
+
+
+def _level_names(metadata: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Class names of the levels of a hierarchy by column: ``classes_level1`` names the classes of ``label_level1``."""
+    levels = {key.removeprefix("classes_"): names for key, names in metadata.items() if key.startswith("classes_")}
+    return {f"label_{level}": tuple(map(str, names)) for level, names in levels.items() if isinstance(names, list)}
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
