@@ -175,6 +175,38 @@ def test_errors_in_the_input_are_named_without_a_traceback(
     assert not (folder / "runs" / "my").exists()
 
 
+@pytest.mark.parametrize("command_name", [["train"], ["pretrain"], ["recipe", "show"], ["study"]])
+@pytest.mark.parametrize("data", ["my.csv", "MY.JSONL", "my.parquet", "my folder", "*.csv", "bbc_news"])
+def test_data_in_place_of_a_recipe_gets_the_commands_to_type(
+    folder: Path, capsys: pytest.CaptureFixture[str], command_name: list[str], data: str
+) -> None:
+    for name in ("MY.JSONL", "my.parquet"):
+        (folder / name).write_bytes(b"{")
+    (folder / "my folder").mkdir()
+    code, out, err = command(capsys, *command_name, data)
+    assert (code, out) == (1, "")
+    assert f"error: {data} is data, not a recipe." in err
+    quoted = f"'{data}'" if data in ("my folder", "*.csv") else data
+    recipe = {"my folder": "my-folder", "*.csv": "my-data", "bbc_news": "bbc_news"}.get(data, "my")
+    assert f"  slugline recipe new {quoted} > {recipe}.toml\n" in err
+    last = "train" if command_name == ["study"] else " ".join(command_name)
+    assert err.endswith(f"  slugline {last} {recipe}.toml\n")
+
+
+def test_a_run_in_place_of_a_recipe_is_named(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = command(capsys, "train", str(linear_run))
+    assert (code, f"{linear_run} is a run, not a recipe" in err) == (1, True)
+
+
+def test_overrides_are_part_of_the_command_to_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = command(capsys, "train", "my.csv", "train.epochs=1")
+    assert "slugline train my.toml train.epochs=1" in err
+    lines = [line for line in err.splitlines() if line.startswith("  slugline ")]
+    code, out, _ = command(capsys, *lines[0].split(" > ")[0].split()[1:])
+    assert code == 0
+    assert 'path = "my.csv"' in out
+
+
 def test_a_complete_run_is_replaced_only_with_force(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (Path.cwd() / "my.toml").write_text(write(Run(linear_run).recipe))
     code, _, err = command(capsys, "train", "my.toml")

@@ -127,7 +127,9 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
     id_column = data.id or str(raw.columns.get("id", ""))
     others = [column for column in (id_column, data.split) if column]
     default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
-    columns, label = choose_columns(raw, text=source.text or default, label=source.label, others=others)
+    columns, label = choose_columns(
+        raw, text=source.text or default, label=source.label, others=others, address=source.path or source.name
+    )
     labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
     labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
     address = " ".join((source.name, source.path, source.hub))
