@@ -37,6 +37,7 @@ name = "ag_news"
 - `slugline recipe new my.csv` writes a commented recipe for your own file.
 - `slugline recipe show my.toml` shows all keys with their values.
 - `slugline train my.toml train.epochs=1` overrides a key; any key can be overridden.
+- Relative paths of data start from the folder of the recipe, in overrides from the current folder.
 - `slugline recipe schema` prints the JSON schema for editors.
 
 Unknown keys are errors; the message suggests the nearest known key.

@@ -15,6 +15,7 @@ from slugline.evaluation.score import Evaluation, score
 from slugline.inference.load import load, run_of
 from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.data_section import DataSection
+from slugline.recipe.locations import located_path
 from slugline.recipe.recipe import section_of
 from slugline.run.run import Run
 from slugline.training.runtime import hardware_for
@@ -48,6 +49,7 @@ def evaluate_on(
     classifier = load(model, **(_training_hardware(run) if run.layout.is_run() else {}))
     if data:
         section = section_of(str(data), clean=list(classifier.cleaning), text=list(text), label=label)
+        section = section.model_copy(update={"path": located_path(section.path, Path.cwd())})
         trained = run.recipe.data if run.layout.is_run() else section
         rows = load_rows(
             _with_training_keys(section, trained),

@@ -9,7 +9,7 @@ from slugline.core.storage import bytes_in, replacing_folder
 from slugline.data.corpus import load_corpus
 from slugline.evaluation.plots import plot_curves
 from slugline.pipeline.run_data import check_unchanged
-from slugline.recipe.recipe import Recipe, read
+from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.fit import check_pretraining, fit_backbone
@@ -40,7 +40,7 @@ def pretrain(
     Raises:
         SluglineError: recipe, texts, base model, folder or disk cannot be used.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
+    recipe = with_absolute_paths(recipe if isinstance(recipe, Recipe) else read(recipe))
     check_pretraining(recipe)
     assert recipe.pretrain is not None
     path = Path(run_dir or Path("runs") / recipe.name)

@@ -13,7 +13,7 @@ from slugline.evaluation.diagnosis.evidence import Diagnosis
 from slugline.pipeline.cross_validation import train_folds
 from slugline.pipeline.run_data import check_data, dataset_of
 from slugline.pipeline.steps import fit_and_evaluate
-from slugline.recipe.recipe import Recipe, read
+from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.fit import check
@@ -46,7 +46,7 @@ def train(
     Raises:
         SluglineError: recipe, data, base model, folder or disk cannot be used.
     """
-    recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
+    recipe = with_absolute_paths(recipe if isinstance(recipe, Recipe) else read(recipe))
     check(recipe)
     path, splits = Path(run_dir or Path("runs") / recipe.name), recipe.evaluation.splits
     checkpoint = None if isinstance(resume, bool) else Path(resume)

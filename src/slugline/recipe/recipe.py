@@ -26,6 +26,7 @@ from slugline.core.errors import RecipeError
 from slugline.recipe.changes import with_present_keys
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.defaults import NO_DATA, with_defaults
+from slugline.recipe.locations import located
 from slugline.recipe.messages import explain_recipe
 from slugline.recipe.model_section import ModelSection
 from slugline.recipe.section import Section, section_in
@@ -112,16 +113,20 @@ def sections() -> dict[str, type[Section]]:
     return {name: section for name in Recipe.model_fields if (section := section_in(Recipe, name))}
 
 
-def read(path: str | Path, overrides: Sequence[str] = (), *, is_saved: bool = False) -> Recipe:
+def read(
+    path: str | Path, overrides: Sequence[str] = (), *, is_saved: bool = False, overrides_folder: Path | None = None
+) -> Recipe:
     """Read, override and validate a recipe.
 
     Args:
         path: TOML file.
         overrides: ``key.sub=value`` each; the value as in TOML, quotes may be left out.
-        is_saved: True for the recipe of a run, which may have been written with former names of keys.
+        is_saved: True for the recipe of a run, which may have been written with former names of keys, and with paths
+            relative to the current folder.
+        overrides_folder: folder that relative paths of data in overrides start from; by default the current folder.
 
     Returns:
-        The complete recipe with all defaults.
+        The complete recipe with all defaults. Paths of data are absolute; in the file, they are relative to its folder.
 
     Raises:
         RecipeError: the file is missing or not TOML, or has unknown keys or invalid values; names all of them at once.
@@ -133,11 +138,25 @@ def read(path: str | Path, overrides: Sequence[str] = (), *, is_saved: bool = Fa
             hint="Write one with: slugline recipe new FILE_OR_SET > my.toml",
         )
     values, text = read_toml(path)
-    if is_saved:
-        values = with_present_keys(values)
+    values = with_present_keys(values) if is_saved else located(values, path.parent)
     for given in overrides:
         override(values, given)
+    values = located(values, overrides_folder or Path.cwd())
     return validate(values, where=str(path), text=text, overrides=overrides)
+
+
+def with_absolute_paths(recipe: Recipe) -> Recipe:
+    """Return a recipe whose paths of data do not depend on the current folder.
+
+    Args:
+        recipe: recipe with paths relative to the current folder, or absolute ones.
+
+    Returns:
+        An equal recipe with absolute paths.
+    """
+    values = recipe.model_dump(exclude_unset=True)
+    absolute = located(values, Path.cwd())
+    return recipe if absolute == values else Recipe.model_validate(absolute)
 
 
 def section_of(source: str, **keys: Any) -> DataSection:

@@ -20,6 +20,7 @@ from slugline.data.reading.columns import choose_columns, join_text
 from slugline.data.reading.labels import join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
+from slugline.recipe.locations import short_path
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,11 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
     others = [column for column in (id_column, data.split) if column]
     default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
     columns, label = choose_columns(
-        raw, text=source.text or default, label=source.label, others=others, address=source.path or source.name
+        raw,
+        text=source.text or default,
+        label=source.label,
+        others=others,
+        address=short_path(source.path) or source.name,
     )
     labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
     labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
