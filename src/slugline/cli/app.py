@@ -126,6 +126,11 @@ def _run(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:
+        if (error.name or "").startswith("slugline"):
+            raise
+        sys.stderr.write(f"error: a package cannot be imported ({error}).\nSee what is broken with: slugline doctor\n")
+        return 1
     except Exception as error:
         return _usage_error(error)
     return code if isinstance(code, int) else 0
