@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from slugline.evaluation.evaluate import evaluate
     from slugline.inference.load import load
     from slugline.pipeline import train
     from slugline.pipeline.compare_runs import compare_runs as compare
+    from slugline.pipeline.evaluate_model import evaluate_on as evaluate
     from slugline.recipe.recipe import Recipe
     from slugline.run.run import Run
 
@@ -42,7 +42,7 @@ _PUBLIC = {
     "Recipe": "slugline.recipe.recipe:Recipe",
     "Run": "slugline.run.run:Run",
     "compare": "slugline.pipeline:compare_runs",
-    "evaluate": "slugline.evaluation.evaluate:evaluate",
+    "evaluate": "slugline.pipeline:evaluate_on",
     "load": "slugline.inference.load:load",
     "train": "slugline.pipeline:train",
 }

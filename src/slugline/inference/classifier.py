@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Classifier:
         cleaning: cleaning steps of the recipe.
         text_columns: columns that the recipe joins into one text; empty = unknown.
         name: name of the run, or of the folder.
+        run_path: folder of the run that the model belongs to; None for other models.
     """
 
     labels: LabelSet
@@ -42,6 +44,7 @@ class Classifier:
     cleaning: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
     name: str = ""
+    run_path: Path | None = None
 
     def __repr__(self) -> str:
         names = ", ".join(self.labels.names[:SHOWN_CLASSES]) + (", ..." if len(self.labels) > SHOWN_CLASSES else "")

@@ -126,4 +126,5 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) ->
         cleaning=tuple(recipe.data.clean),
         text_columns=tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
         name=recipe.name,
+        run_path=run.path,
     )

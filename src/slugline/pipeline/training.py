@@ -11,6 +11,7 @@ from slugline.core.messages import visible_messages
 from slugline.evaluation.diagnosis.diagnose import diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
 from slugline.pipeline.cross_validation import train_folds
+from slugline.pipeline.learned_rows import learned_table
 from slugline.pipeline.run_data import check_data, dataset_of
 from slugline.pipeline.steps import fit_and_evaluate
 from slugline.recipe.recipe import Recipe, read, with_absolute_paths
@@ -61,6 +62,7 @@ def train(
         check_data(run, dataset, needed, accept_changes=accept_changes)
         run.update_manifest({"data": dataset.to_manifest()} | environment(recipe.train))
         run.write_json(run.layout.data, dataset.describe())
+        run.write_table(run.layout.learned, learned_table(dataset))
         if recipe.train.folds:
             train_folds(recipe, dataset, run, accept_changes=accept_changes)
         else:
