@@ -37,6 +37,7 @@ name = "ag_news"
 - `slugline recipe new my.csv` writes a commented recipe for your own file.
 - `slugline recipe show my.toml` shows all keys with their values.
 - `slugline train my.toml train.epochs=1` overrides a key; any key can be overridden.
+- Relative paths of data start from the folder of the recipe, in overrides from the current folder.
 - `slugline recipe schema` prints the JSON schema for editors.
 
 Unknown keys are errors; the message suggests the nearest known key.
@@ -51,8 +52,9 @@ If several of these conditions are true, the first one that sets a key applies. 
 
 COMMANDS_HEAD = """# Commands
 
-Results go to stdout, progress and messages to stderr. `--json` prints results as JSON. `slugline --quiet COMMAND` shows
-only warnings and errors. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped
+Results go to stdout, progress and messages to stderr. `--json` prints results as JSON. `--quiet` (`-q`), before or after
+the name of the command, shows only warnings and errors. If the reader of stdout exits (`| head`), the command still ends
+normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped
 by SIGTERM.
 
 MODEL is a run, its `model` folder, one of its checkpoints, any folder that transformers'

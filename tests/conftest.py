@@ -33,7 +33,7 @@ from typing import Any
 
 import pytest
 
-from slugline.core import progress
+from slugline.core import messages, progress
 from slugline.recipe.recipe import Recipe, validate
 
 ROOT = Path(__file__).parents[1]
@@ -75,12 +75,12 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A separate cache, no data of the user, and the logging and progress of a program without the command line."""
+    """A separate cache, no data of the user, the logging of a program without the command line, hidden progress."""
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("SLUGLINE_DATA", raising=False)
     monkeypatch.setattr(progress, "_shown", False)
     for name, value in (("handlers", []), ("propagate", True), ("level", logging.NOTSET)):
-        monkeypatch.setattr(progress.logger, name, value)
+        monkeypatch.setattr(messages.logger, name, value)
 
 
 def articles(count: int, *, seed: int = 0, topics: dict[str, list[str]] | None = None) -> list[dict[str, str]]:

@@ -15,10 +15,11 @@ core/          types and files that every package uses
 __main__.py    python -m slugline
 ```
 
->>> from slugline import Recipe, train, load
+>>> from slugline import Recipe, train, load, compare
 >>> run = train(Recipe.model_validate({"name": "bbc", "data": {"name": "bbc_news"}}))  # doctest: +SKIP
->>> load(run.path).predict(["Oil prices dropped as the stock market crashed."])  # doctest: +SKIP
-['business']
+>>> load(run).predict(["Oil prices dropped as the stock market crashed."])  # doctest: +SKIP
+array(['business'], dtype='<U13')
+>>> compare(run, train(Recipe.read("baseline.toml")))  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -29,28 +30,33 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from slugline.evaluation.compare import compare
-    from slugline.evaluation.evaluate import evaluate
     from slugline.inference.load import load
     from slugline.pipeline import train
+    from slugline.pipeline.compare_runs import compare_runs as compare
+    from slugline.pipeline.evaluate_model import evaluate_on as evaluate
     from slugline.recipe.recipe import Recipe
+    from slugline.run.run import Run
 
-#: Public name -> module. Modules are imported on first use, so that `import slugline` is fast.
+#: Public name -> module, and name in it. Modules are imported on first use, so that `import slugline` is fast.
 _PUBLIC = {
-    "Recipe": "slugline.recipe.recipe",
-    "compare": "slugline.evaluation.compare",
-    "evaluate": "slugline.evaluation.evaluate",
-    "load": "slugline.inference.load",
-    "train": "slugline.pipeline",
+    "Recipe": "slugline.recipe.recipe:Recipe",
+    "Run": "slugline.run.run:Run",
+    "compare": "slugline.pipeline:compare_runs",
+    "evaluate": "slugline.pipeline:evaluate_on",
+    "load": "slugline.inference.load:load",
+    "train": "slugline.pipeline:train",
 }
 
-__all__ = ["Recipe", "compare", "evaluate", "load", "train"]
+__all__ = ["Recipe", "Run", "compare", "evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module 'slugline' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+        from slugline.core.errors import nearest
+
+        raise AttributeError(f"module 'slugline' has no attribute {name!r}.{nearest(name, list(_PUBLIC))}")
+    module, _, attribute = _PUBLIC[name].partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def __dir__() -> list[str]:

@@ -175,6 +175,38 @@ def test_errors_in_the_input_are_named_without_a_traceback(
     assert not (folder / "runs" / "my").exists()
 
 
+@pytest.mark.parametrize("command_name", [["train"], ["pretrain"], ["recipe", "show"], ["study"]])
+@pytest.mark.parametrize("data", ["my.csv", "MY.JSONL", "my.parquet", "my folder", "*.csv", "bbc_news"])
+def test_data_in_place_of_a_recipe_gets_the_commands_to_type(
+    folder: Path, capsys: pytest.CaptureFixture[str], command_name: list[str], data: str
+) -> None:
+    for name in ("MY.JSONL", "my.parquet"):
+        (folder / name).write_bytes(b"{")
+    (folder / "my folder").mkdir()
+    code, out, err = command(capsys, *command_name, data)
+    assert (code, out) == (1, "")
+    assert f"error: {data} is data, not a recipe." in err
+    quoted = f"'{data}'" if data in ("my folder", "*.csv") else data
+    recipe = {"my folder": "my-folder", "*.csv": "my-data", "bbc_news": "bbc_news"}.get(data, "my")
+    assert f"  slugline recipe new {quoted} > {recipe}.toml\n" in err
+    last = "train" if command_name == ["study"] else " ".join(command_name)
+    assert err.endswith(f"  slugline {last} {recipe}.toml\n")
+
+
+def test_a_run_in_place_of_a_recipe_is_named(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = command(capsys, "train", str(linear_run))
+    assert (code, f"{linear_run} is a run, not a recipe" in err) == (1, True)
+
+
+def test_overrides_are_part_of_the_command_to_type(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = command(capsys, "train", "my.csv", "train.epochs=1")
+    assert "slugline train my.toml train.epochs=1" in err
+    lines = [line for line in err.splitlines() if line.startswith("  slugline ")]
+    code, out, _ = command(capsys, *lines[0].split(" > ")[0].split()[1:])
+    assert code == 0
+    assert 'path = "my.csv"' in out
+
+
 def test_a_complete_run_is_replaced_only_with_force(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (Path.cwd() / "my.toml").write_text(write(Run(linear_run).recipe))
     code, _, err = command(capsys, "train", "my.toml")
@@ -221,11 +253,104 @@ def test_sigterm_saves_a_checkpoint_and_leaves_a_run_that_resumes(
     assert run.history[-1]["step"] == step_of(checkpoint)
 
 
-def test_a_closed_stdout_is_no_error(linear_run: Path) -> None:
-    command = f"{sys.executable} -m slugline recipe show my.toml | true"
+SHELL_COMMANDS = [
+    "recipe show my.toml",
+    "recipe schema",
+    "data inspect my.csv",
+    "data list --json",
+    "train my.toml --run-dir runs/piped",
+    "train my.toml --run-dir runs/piped --force --json",
+    "evaluate runs/my",
+    "predict runs/my bank match",
+    "compare runs/my runs/my",
+    "doctor",
+    "--help",
+    "train --help",
+    "--version",
+]
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_of_stdout_that_exits_is_no_error(linear_run: Path, unbuffered: str) -> None:
     (Path.cwd() / "my.toml").write_text(write(Run(linear_run).recipe))
+    # In one process, because each start takes seconds. The reader of the pipe has exited before anything is printed.
+    script = (
+        "import os, sys\n"
+        "from slugline.cli.app import run\n"
+        "reader, writer = os.pipe()\n"
+        "os.close(reader)\n"
+        f"for command in {SHELL_COMMANDS!r}:\n"
+        "    os.dup2(writer, 1)\n"
+        "    code = run(command.split())\n"
+        "    print(f'{command}: {code}', file=sys.stderr)\n"
+    )
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr, "Exception ignored" in done.stderr) == (0, False, False)
+    codes = [line for line in done.stderr.splitlines() if line in [f"{command}: 0" for command in SHELL_COMMANDS]]
+    assert codes == [f"{command}: 0" for command in SHELL_COMMANDS], done.stderr
+    assert Run(Path("runs/piped")).state == "complete"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "expected"),
+    [("| true", 0), ("2>&1 | true", 0), (">&-", 0), ("2>&-", 0), ("> /dev/full", 1), ("wrong 2> >(true)", 2)],
+)
+def test_closed_and_full_outputs(folder: Path, redirection: str, expected: int) -> None:
+    command = f"sleep 0.1; {sys.executable} -m slugline recipe schema {redirection}"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == expected, done.stderr
     assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_errors_keep_their_exit_code_if_nothing_reads_them(folder: Path) -> None:
+    command = f"{sys.executable} -m slugline train none.toml 2>&1 | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def commands() -> list[str]:
+    from slugline.cli.app import app
+
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    names = [str(command.name) for command in app.registered_commands]
+    return names + [f"{name} {each.name}" for name, group in groups.items() for each in group.registered_commands]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_has_the_option_quiet(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = command(capsys, *name.split(), "--help")
+    assert (code, "-q, --quiet" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-q", "data", "inspect", "my.csv"],
+        ["data", "-q", "inspect", "my.csv"],
+        ["data", "inspect", "my.csv", "-q"],
+        ["data", "inspect", "--quiet", "my.csv", "text=text"],
+        ["train", "my.toml", "-q", "--run-dir", "runs/q"],
+        ["train", "my.toml", "train.threads=1", "--force", "--run-dir", "runs/q", "--quiet", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_quiet_is_accepted_before_and_after_the_command(
+    linear_run: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    from slugline.core import progress
+
+    (Path.cwd() / "my.toml").write_text(write(Run(linear_run).recipe))
+    code, out, err = command(capsys, *arguments)
+    assert (code, "text column" in err, "loaded" in err, progress._shown) == (0, False, False, False)
+    assert out
+    assert not [line for line in err.splitlines() if not line.startswith("warning: ")]
+    loud = [each for each in arguments if each not in ("-q", "--quiet")]
+    loud += ["--force"] if loud[0] == "train" and "--force" not in loud else []
+    _, _, err = command(capsys, *loud)
+    assert [line for line in err.splitlines() if not line.startswith("warning: ")]
+    assert progress._shown
 
 
 def test_output_is_plain_without_a_terminal(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Progress: bars at a terminal, plain lines elsewhere, nothing for programs."""
+"""Progress: bars at a terminal, plain lines elsewhere, hidden on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "INTERVAL_SECONDS", 0.0)
 
 
-def test_programs_see_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("shown")
+def test_hidden_progress_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    progress.hide()
     with progress.track("tokenising", 10, unit="texts") as advance:
         advance(5)
     assert capsys.readouterr() == ("", "")

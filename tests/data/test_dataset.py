@@ -203,6 +203,42 @@ def test_labels_are_mapped_before_classes_are_counted_and_filtered(tmp_path: Pat
         load(path, label_map={"sport": "Sports", "business": "b"})
 
 
+@pytest.mark.parametrize("keys", [{}, {"label_map": {name: name.upper() for name in TOPICS}}])
+def test_rows_without_a_label_are_refused_or_dropped(
+    tmp_path: Path, keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    labelled = articles(60)
+    blank = [row | {"label": label} for row, label in zip(articles(4, seed=5), ["", " ", "", ""], strict=True)]
+    path = write_csv(tmp_path / "n{ews}.csv", [*labelled[:10], *blank, *labelled[10:]])
+    with pytest.raises(DataError, match=r"of 4 rows: .*row 11; .*row 12") as caught:
+        load(path, **keys)
+    assert 'data.unlabelled="drop"' in caught.value.hint
+    with caplog.at_level(logging.INFO):
+        dataset = load(path, unlabelled="drop", **keys)
+    expected = load(write_csv(tmp_path / "labelled.csv", labelled), **keys)
+    assert dataset.fingerprint == expected.fingerprint
+    (finding,) = (finding for finding in dataset.describe()["findings"] if finding["kind"] == "unlabelled")
+    assert (finding["count"], len(finding["examples"])) == (4, 4)
+    assert "rows of train without a label: 4 (dropped, as requested)" in caplog.text
+    assert "n{ews}.csv, row 11" in finding["message"]
+
+
+def test_rows_without_a_label_are_dropped_from_every_split_and_source(tmp_path: Path) -> None:
+    blank = {"text": "nothing is known about this", "label": ""}
+    folder = given(tmp_path, train=[*articles(30), blank], test=[blank, *articles(9, seed=3)])
+    dataset = load(folder, unlabelled="drop")
+    assert n_rows(dataset)["test"] == 9
+    assert [finding.count for finding in dataset.findings if finding.kind == "unlabelled"] == [1, 1]
+    (tmp_path / "other").mkdir()
+    other = write_csv(
+        tmp_path / "other" / "more.csv", [*articles(12, seed=8), blank, blank | {"text": "nor about that"}]
+    )
+    section = DataSection.model_validate(
+        {"sources": [{"path": str(folder)}, {"path": str(other)}], "unlabelled": "drop"}
+    )
+    assert [finding.count for finding in load_dataset(section).findings if finding.kind == "unlabelled"] == [1, 1, 2]
+
+
 def test_numbers_are_mapped_after_the_offset(tmp_path: Path) -> None:
     numbers = {"business": "1", "sport": "2", "tech": "3"}
     path = write_csv(tmp_path / "a.csv", [{**row, "label": numbers[row["label"]]} for row in articles(60)])

@@ -97,4 +97,4 @@ def test_a_model_trained_with_windows_predicts_with_windows(recipe_values: dict[
     predictions = found.predict(
         [late + "goal match team coach league cup " * 3, late + "profit shares bank stocks " * 3]
     )
-    assert predictions == ["sport", "business"]
+    assert predictions.tolist() == ["sport", "business"]

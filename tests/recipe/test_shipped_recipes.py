@@ -94,7 +94,7 @@ def test_title_and_description(family_base: Callable[[str], Path], tmp_path: Pat
     assert run.manifest["data"]["labels"] == ["World", "Sports", "Business", "Sci/Tech"]
     assert run.manifest["data"]["text"] == ["title", "description"]
     text = "Oil prices dropped significantly today as the stock market crashed."
-    assert load(run.path).predict([text]) == ["Business"]
+    assert load(run.path).predict([text]).tolist() == ["Business"]
 
     model = AutoModelForSequenceClassification.from_pretrained(run.layout.model).eval()
     tokenizer = AutoTokenizer.from_pretrained(run.layout.model)

@@ -11,6 +11,7 @@ recipes.py   recipe new, show, schema
 data.py      data list, inspect, prepare
 system.py    demo, doctor
 output.py    tables and JSON on stdout
+streams.py   stdout and stderr, whose readers may exit
 ```
 """
 

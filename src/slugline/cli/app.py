@@ -5,15 +5,19 @@ Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-
 
 from __future__ import annotations
 
+import inspect
 import logging
-import os
 import sys
-from typing import Annotated, TextIO
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from slugline import __version__
 from slugline.cli import data, models, recipes, studies, system, train
+from slugline.cli.streams import forgiving_streams
+from slugline.core import messages, progress
 from slugline.core.errors import SluglineError
 from slugline.core.termination import EXIT_CODE, raising_sigterm, sigterm_was_received
 
@@ -38,6 +42,9 @@ app.command("compare")(models.compare)
 app.command("doctor")(system.doctor)
 
 
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors on stderr.")]
+
+
 def _version(requested: bool) -> None:
     if requested:
         typer.echo(f"slugline {__version__}")
@@ -46,40 +53,45 @@ def _version(requested: bool) -> None:
 
 @app.callback()
 def _set_up(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings and errors on stderr.")] = False,
+    quiet: Quiet = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    from slugline.core import progress
-
-    handler = _StderrHandler()
-    handler.setFormatter(_Formatter("%(message)s"))
-    handler.setLevel(logging.WARNING if quiet else logging.INFO)
-    progress.logger.handlers = [handler]
-    progress.logger.setLevel(logging.INFO)
-    progress.logger.propagate = False
-    if not quiet:
-        progress.show()
+    messages.show()
+    progress.show()
+    _silence(quiet)
 
 
-class _StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to the present `sys.stderr`: a progress bar replaces it while the bar is drawn."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
+def _silence(quiet: Quiet = False) -> None:
+    if quiet:
+        messages.show(logging.WARNING)
+        progress.hide()
 
 
-class _Formatter(logging.Formatter):
-    """Marks warnings; other messages stay as they are."""
+def _silenceable(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command with the option --quiet, so that the option is also accepted after the command's name."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        mark = "warning: " if record.levelno >= logging.WARNING else ""
-        return mark + super().format(record)
+    @wraps(command)
+    def wrapped(*, quiet: bool, **options: Any) -> Any:
+        _silence(quiet)
+        return command(**options)
+
+    hints = {**get_type_hints(command, include_extras=True), "quiet": Quiet}
+    option = inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False)
+    parameters = [*inspect.signature(command).parameters.values(), option]
+    typed = [each.replace(annotation=hints[each.name]) for each in parameters]
+    wrapped.__signature__ = inspect.Signature(typed)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = hints
+    return wrapped
+
+
+for _group in (app, data.app, recipes.app):
+    for _command in _group.registered_commands:
+        assert _command.callback is not None
+        _command.callback = _silenceable(_command.callback)
+for _group in (data.app, recipes.app):
+    _group.callback()(_silence)
 
 
 def main() -> None:
@@ -96,8 +108,12 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit code.
     """
-    with raising_sigterm():
+    with raising_sigterm(), forgiving_streams() as stdout:
         code = _run(arguments)
+        stdout.flush()
+        if code == 0 and stdout.failure:
+            sys.stderr.write(f"error: the output cannot be written ({stdout.failure.strerror}).\n")
+            code = 1
     # Typer turns every KeyboardInterrupt into exit code 130.
     return EXIT_CODE if code == 130 and sigterm_was_received() else code
 
@@ -110,10 +126,11 @@ def _run(arguments: list[str]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # The reader of stdout has exited: `slugline predict ... | head`. Python would report that again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except ImportError as error:
+        if (error.name or "").startswith("slugline"):
+            raise
+        sys.stderr.write(f"error: a package cannot be imported ({error}).\nSee what is broken with: slugline doctor\n")
+        return 1
     except Exception as error:
         return _usage_error(error)
     return code if isinstance(code, int) else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,13 @@ Model = Annotated[
 ]
 
 
+class Unlabelled(StrEnum):
+    """Treatment of rows without a label."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
 def evaluate(
     model: Model,
     data: Annotated[str, typer.Option(help="A known data set or a path; by default the data of the run.")] = "",
@@ -23,12 +31,26 @@ def evaluate(
     ] = "test",
     text: Annotated[list[str] | None, typer.Option(help="With --data: its text column. May be repeated.")] = None,
     label: Annotated[str, typer.Option(help="With --data: its label column.")] = "",
+    unlabelled: Annotated[
+        Unlabelled, typer.Option(help="With --data: refuse or drop rows without a label.")
+    ] = Unlabelled.REFUSE,
+    keep_learned: Annotated[
+        bool, typer.Option("--keep-learned", help="With --data: also score rows that the run has learned from.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Score a model on the data of its run, or on other data."""
     from slugline.pipeline import evaluate_on
 
-    evaluation = evaluate_on(model, data=data, split=split, text=text or [], label=label)
+    evaluation = evaluate_on(
+        model,
+        data,
+        split=split,
+        text=text or [],
+        label=label,
+        unlabelled=unlabelled.value,
+        learned="keep" if keep_learned else "drop",
+    )
     if as_json:
         print_json({evaluation.predictions.split: evaluation.metrics, "timing": evaluation.timing})
         return

@@ -16,8 +16,10 @@ def study(
     as_json: Json = False,
 ) -> None:
     """Train all settings with all seeds, choose the best on validation, score it on test. Run again to resume."""
+    from slugline.workflows.first_recipe import refuse_data
     from slugline.workflows.study import run_study
 
+    refuse_data(str(file), command="study")
     with interruption_message("Resume the study with the same command."):
         result = run_study(file, force=force)
     print_json(result.to_dict()) if as_json else print_study(result)

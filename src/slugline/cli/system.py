@@ -26,13 +26,15 @@ def demo(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Show the hardware, the installed versions, and how to install what is missing."""
-    from slugline.workflows.doctor import examine
+    """Show the hardware, the installed versions, and how to install what is missing or broken."""
+    from slugline.workflows.doctor import PROBLEMS, examine
 
     report = examine()
     if as_json:
         print_json(report)
-        return
-    for title, values in report.items():
-        typer.echo(title)
-        print_values(values)
+    else:
+        for title, values in report.items():
+            typer.echo(title)
+            print_values(values)
+    if PROBLEMS in report:
+        raise typer.Exit(1)

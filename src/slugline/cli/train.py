@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from slugline.cli.output import Json, interruption_message, print_json, print_metrics, print_table
-from slugline.cli.recipes import Overrides, RecipeFile
+from slugline.cli.recipes import Overrides, RecipeFile, read_recipe
 
 RunDir = Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/<name>.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Resume an interrupted or failed run.")]
@@ -31,10 +31,10 @@ def train(
 ) -> None:
     """Train and evaluate a classifier, and write its run folder."""
     from slugline import pipeline
-    from slugline.recipe.recipe import read
 
     _refuse_resume_with_force(resume=bool(resume or checkpoint), force=force)
-    resolved = read(recipe, [*(overrides or []), *([f"train.folds={folds}"] if folds else [])])
+    given = [*(overrides or []), *([f"train.folds={folds}"] if folds else [])]
+    resolved = read_recipe(recipe, given, command="train")
     run_dir = run_dir or Path("runs") / resolved.name
     with interruption_message(f"Resume {run_dir} with the same command and --resume."):
         run = pipeline.train(
@@ -58,10 +58,9 @@ def pretrain(
 ) -> None:
     """Pre-train a base, or a small decoder from scratch, on texts without labels. Requires a [pretrain] section."""
     from slugline import pipeline
-    from slugline.recipe.recipe import read
 
     _refuse_resume_with_force(resume=resume, force=force)
-    resolved = read(recipe, overrides or [])
+    resolved = read_recipe(recipe, overrides or [], command="pretrain")
     run_dir = run_dir or Path("runs") / resolved.name
     with interruption_message(f"Resume {run_dir} with the same command and --resume."):
         run = pipeline.pretrain(resolved, run_dir=run_dir, resume=resume, force=force, accept_changes=accept_changes)

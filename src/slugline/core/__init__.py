@@ -9,6 +9,7 @@ storage.py         atomic writes of files and folders; disk errors; the cache fo
 memory.py          exhausted memory: recognised and reported
 hardware.py        detects the hardware, chooses precision and profile
 parallel_jobs.py   run_jobs: jobs in several processes; jobs_at_once: their number
+messages.py        messages on stderr, unless the program configures logging
 progress.py        progress of long tasks
 termination.py     SIGTERM as an exception, deferred to the next checkpoint in a training
 ```

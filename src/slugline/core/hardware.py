@@ -137,7 +137,12 @@ def _detect() -> Hardware:
         )
     if torch.backends.mps.is_available():
         return Hardware("mps", platform.processor(), cores=cores, memory_bytes=memory, devices=1)
-    return Hardware("cpu", _cpu_name(), cores=cores, memory_bytes=memory, cpu_flags=flags)
+    return processor()
+
+
+def processor() -> Hardware:
+    """Return the processor and the memory of this machine, without its GPU; does not import torch."""
+    return Hardware("cpu", _cpu_name(), cores=_cores(), memory_bytes=_memory(), cpu_flags=_cpu_flags())
 
 
 def choose_precision(hardware: Hardware, requested: str = "auto", *, autocast: bool = True) -> PrecisionChoice:

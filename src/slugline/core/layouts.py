@@ -39,6 +39,7 @@ class RunLayout:
     history = Inside("history.jsonl", "Training history: one line per logged update and per evaluation.")
     metrics = Inside("metrics.json", "Metrics of every scored split, with confidence intervals.")
     data = Inside("data.json", "Description of the data: counts, lengths, findings.")
+    learned = Inside("learned.parquet", "Ids and hashes of the texts that the run has learned from.")
     calibration = Inside("calibration.json", "Temperature, and the split that it was fitted on.")
     errors = Inside("errors.json", "Most confused pairs of classes, and most confident errors.")
     diagnosis = Inside("diagnosis.json", "Problems that the run shows, each with the setting to change.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, as_
 from threading import Thread
 from typing import Any
 
+from slugline.core import messages, progress
 from slugline.core.hardware import Hardware
 
 #: Cores that one training uses well; with fewer cores per job, jobs are faster one after the other.
@@ -64,6 +66,9 @@ def run_jobs(work: Callable[..., None], jobs: Sequence[tuple[Any, ...]], *, proc
 def _take_share(slots: Any, count: int) -> None:
     """Restrict this process to its GPU, or to its share of the cores; before torch is imported."""
     Thread(target=_exit_with_parent, daemon=True).start()
+    # Bars and lines of several processes would mix; warnings must be seen.
+    messages.show(logging.WARNING)
+    progress.hide()
     slot = slots.get()
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))

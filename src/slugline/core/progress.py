@@ -1,29 +1,32 @@
-"""Progress of long tasks: bars at a terminal, plain lines elsewhere, nothing for programs that import Slugline.
+"""Progress of long tasks on stderr: bars at a terminal, plain lines elsewhere, for example in notebooks.
 
-The command line calls `show`; functions that take long call `track`. Messages go through the logger ``slugline``.
-Progress does not, so that it stays out of the log of a run.
+Functions that take long call `track`. Progress does not go through the logger ``slugline``, so that it stays out of the
+log of a run.
 """
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-logger = logging.getLogger("slugline")
-
 #: Seconds between two plain lines of one task.
 INTERVAL_SECONDS = 10.0
 
-_shown = False
+_shown = True
 
 
 def show() -> None:
-    """Make `track` write to stderr from now on; before this call it writes nothing."""
+    """Make `track` write to stderr from now on, which is the default."""
     global _shown  # noqa: PLW0603  # a process has one terminal
     _shown = True
+
+
+def hide() -> None:
+    """Make `track` write nothing from now on."""
+    global _shown  # noqa: PLW0603  # a process has one terminal
+    _shown = False
 
 
 @contextmanager

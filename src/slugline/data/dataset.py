@@ -65,6 +65,10 @@ class TextDataset:
     clusters: tuple[tuple[str, ...], ...] = ()
     classes_before: Mapping[str, int] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{split} {len(rows):,}" for split, rows in self.splits.items())
+        return f"<TextDataset {self.source.name}: {rows} rows, {len(self.labels)} classes>"
+
     def __getitem__(self, split: str) -> datasets.Dataset:
         if split not in self.splits:
             known = list(self.splits)
@@ -145,7 +149,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     """
     joined = read_examples(section)
     missing, seed = _missing_splits(joined, section), section.split_seed
-    findings: list[Finding] = []
+    findings: list[Finding] = list(joined.unlabelled)
 
     def record(result: tuple[SplitExamples, list[Finding]]) -> SplitExamples:
         """Record the findings of a step and return its examples."""
@@ -211,6 +215,7 @@ def load_rows(
         known = list(get_args(Split))
         raise DataError(f"there is no split {split!r}.{nearest(split, known)}", hint=f"Splits: {', '.join(known)}.")
     joined = read_examples(section, text=text)
+    _log(joined.unlabelled, joined.source.name)
     splits = joined.splits
     chosen = split if len(splits) > 1 else "train"
     if chosen not in splits:

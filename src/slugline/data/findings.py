@@ -31,4 +31,5 @@ class Finding:
     def of(cls, kind: str, affected: Sequence[str], message: str, *, is_warning: bool = False) -> Finding:
         """Build a finding from all affected items; ``{count}`` in the message becomes their number."""
         count = len(affected)
-        return cls(kind, count, message.format(count=f"{count:,}"), tuple(affected[:MAX_EXAMPLES]), is_warning)
+        # Not `format`: a message may have braces, from a label or the name of a file.
+        return cls(kind, count, message.replace("{count}", f"{count:,}"), tuple(affected[:MAX_EXAMPLES]), is_warning)

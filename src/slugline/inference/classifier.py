@@ -6,8 +6,10 @@ applied here. This module needs neither torch nor transformers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,10 @@ from slugline.core.memory import memory_errors
 from slugline.core.predictions import UNCALIBRATED, Calibration
 from slugline.data.preparing.cleaning import clean
 from slugline.inference.predictor import Predictor
+from slugline.inference.text_inputs import texts_of
+
+#: Class names in the representation of a classifier.
+SHOWN_CLASSES = 5
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Classifier:
         cleaning: cleaning steps of the recipe.
         text_columns: columns that the recipe joins into one text; empty = unknown.
         name: name of the run, or of the folder.
+        run_path: folder of the run that the model belongs to; None for other models.
     """
 
     labels: LabelSet
@@ -39,17 +46,24 @@ class Classifier:
     cleaning: tuple[str, ...] = ()
     text_columns: tuple[str, ...] = ()
     name: str = ""
+    run_path: Path | None = None
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.labels.names[:SHOWN_CLASSES]) + (", ..." if len(self.labels) > SHOWN_CLASSES else "")
+        calibrated = f"temperature {self.calibration.temperature:.3g}" if self.calibration else "not calibrated"
+        kind = type(self.predictor).__name__
+        return f"<Classifier {self.name or kind}: {len(self.labels)} classes ({names}), {kind}, {calibrated}>"
 
     @property
     def classes_(self) -> NDArray[np.str_]:
         """(K,) class names, in the order of the columns of `predict_proba`."""
         return np.array(self.labels.names)
 
-    def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
+    def logits(self, texts: Any) -> Iterator[NDArray[np.float32]]:
         """Logits without calibration.
 
         Args:
-            texts: any number of texts, read as they are needed; cleaned here as in training.
+            texts: any number of texts, as in `predict_proba`, read as they are needed; cleaned here as in training.
 
         Yields:
             (b, K) logits of the next b texts, in order.
@@ -57,14 +71,15 @@ class Classifier:
         Raises:
             ModelError: the memory is exhausted.
         """
+        checked = texts_of(texts, self.text_columns)
         with memory_errors(ModelError, "predicting"):
-            yield from self.predictor.logits(clean(text, self.cleaning) for text in texts)
+            yield from self.predictor.logits(clean(text, self.cleaning) for text in checked)
 
-    def probabilities(self, texts: Iterable[str]) -> Iterator[NDArray[np.float64]]:
+    def probabilities(self, texts: Any) -> Iterator[NDArray[np.float64]]:
         """Calibrated probabilities, in chunks and in constant memory.
 
         Args:
-            texts: any number of texts, read as they are needed.
+            texts: any number of texts, as in `predict_proba`, read as they are needed.
 
         Yields:
             (b, K) probabilities of the next b texts, in order.
@@ -73,32 +88,33 @@ class Classifier:
         for logits in self.logits(texts):
             yield calibration.probabilities(logits, kind=self.labels.kind)
 
-    def predict_proba(self, texts: Sequence[str]) -> NDArray[np.float64]:
+    def predict_proba(self, texts: Any) -> NDArray[np.float64]:
         """Calibrated probability of each class.
 
         Args:
-            texts: N texts.
+            texts: N texts in any form that `texts_of` reads: a list, an array, a series, a generator, a table with the
+                text columns of the training.
 
         Returns:
             (N, K) probabilities, columns as in `classes_`.
+
+        Raises:
+            DataError: a value is not a text, the table has other columns, or a single string is given.
         """
-        chunks = list(self.probabilities(_texts(texts)))
+        chunks = list(self.probabilities(texts))
         return np.concatenate(chunks) if chunks else np.zeros((0, len(self.labels)))
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
+    def predict(self, texts: Any) -> NDArray[np.str_]:
         """Name of the most probable class of each text.
 
         Args:
-            texts: N texts.
+            texts: N texts, as in `predict_proba`.
 
         Returns:
-            N class names.
+            (N,) class names.
+
+        Raises:
+            DataError: as in `predict_proba`.
         """
-        return self.labels.decode(self.predict_proba(texts).argmax(axis=1).tolist())
-
-
-def _texts(texts: Sequence[str]) -> Sequence[str]:
-    """Refuse a single string, which would be read as a list of characters."""
-    if isinstance(texts, str):
-        raise TypeError("give a list of texts, not a single string: predict([text])")
-    return texts
+        names: NDArray[np.str_] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        return names

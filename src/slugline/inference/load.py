@@ -44,12 +44,12 @@ HUB_FORMAT = "config.json"
 
 
 @memory_errors(ModelError, "loading a model")
-def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> Classifier:
+def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto") -> Classifier:
     """Load a classifier.
 
     Args:
-        path: a run (the models of its folds form an ensemble), its ``model`` folder, one of its checkpoints, a folder
-            that ``AutoModelForSequenceClassification`` loads, or the Hub name of such a model.
+        path: a run or its folder (the models of its folds form an ensemble), its ``model`` folder, one of its
+            checkpoints, a folder that ``AutoModelForSequenceClassification`` loads, or the Hub name of such a model.
         precision: ``fp32``, ``bf16`` or ``fp16`` for matrix products; ``auto`` = the fastest with native support.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto``, the fastest one that is available.
 
@@ -62,6 +62,7 @@ def load(path: str | Path, *, precision: str = "auto", device: str = "auto") -> 
             exhausted.
         RunError: the run has no model yet.
     """
+    path = path.path if isinstance(path, Run) else path
     folder = Path(path)
     is_run = RunLayout(folder).is_run()
     run = Run(folder) if is_run else run_of(folder)
@@ -128,4 +129,5 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) ->
         cleaning=tuple(recipe.data.clean),
         text_columns=tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
         name=recipe.name,
+        run_path=run.path,
     )

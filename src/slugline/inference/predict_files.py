@@ -40,7 +40,7 @@ def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str
         For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name.
     """
     names = classifier.labels.names
-    texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8
+    texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8; shown below
     return [
         {
             "text": text,
@@ -52,7 +52,7 @@ def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str
     ]
 
 
-def predict_file(classifier: Classifier, source: Path, target: Path, *, columns: Sequence[str] = ()) -> int:
+def predict_file(classifier: Classifier, source: str | Path, target: str | Path, *, columns: Sequence[str] = ()) -> int:
     """Classify every row of a file, in constant memory. After an error there is no target file.
 
     Args:
@@ -68,6 +68,7 @@ def predict_file(classifier: Classifier, source: Path, target: Path, *, columns:
         DataError: the source cannot be read, a text column is missing, a column of the source is in `ADDED`, a column
             first occurs too late for a table, or the format of the target is unknown.
     """
+    source, target = Path(source), Path(target)
     suffix = target.suffix.lower()
     if suffix not in WRITERS:
         raise DataError(

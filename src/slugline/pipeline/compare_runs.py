@@ -4,60 +4,99 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from slugline.core.predictions import Predictions
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.metrics import metric as find_metric
 from slugline.run.run import Run
 
 logger = logging.getLogger(__name__)
 
+#: What can be compared: a run, the folder of a run, or predictions.
+Compared = Run | Predictions | str | Path
+
 #: A model from scratch is clearly smaller with at most this share of the parameters of a pre-trained model.
 CLEARLY_SMALLER = 0.5
 
 
-def compare_runs(paths: Sequence[Path], *, split: str = "test", metric: str = "accuracy") -> Comparison:
+def compare_runs(
+    *runs: Compared | Sequence[Compared] | Mapping[str, Compared],
+    split: str = "test",
+    metric: str = "accuracy",
+    resamples: int = 1000,
+    seed: int = 13,
+) -> Comparison:
     """Compare runs by the predictions in their folders. Runs that differ only in their seed are compared as one.
 
     Args:
-        paths: folders of two or more runs that were scored on the same rows.
+        *runs: two or more runs, folders of runs, or predictions on the same rows: one by one, as a list, or by name.
         split: split of the predictions to compare.
         metric: name of the metric to compare by.
+        resamples: number of bootstrap resamples; also the minimum number of permutations.
+        seed: seed of the resamples and permutations.
 
     Returns:
         Intervals and paired tests.
 
     Raises:
-        RecipeError: the metric is unknown.
         RunError: a folder is not a run, or was not scored on the split.
-        DataError: the runs were not scored on the same rows.
+        DataError: there are fewer than two runs, or they were not scored on the same rows.
+        RecipeError: the metric is unknown.
     """
     find_metric(metric)
-    names = [path.name for path in paths]
-    unique = len(set(names)) == len(names)
-    runs = {path.name if unique else str(path): Run(path) for path in paths}
-    warn_of_sizes(runs)
-    settings = _by_setting(runs)
-    return compare({name: [run.predictions(split) for run in group] for name, group in settings.items()}, metric=metric)
+    named = _named(runs)
+    warn_of_sizes({name: each for name, each in named.items() if isinstance(each, Run)})
+    predictions = {
+        name: [each.predictions(split) if isinstance(each, Run) else each for each in group]
+        for name, group in _by_setting(named).items()
+    }
+    return compare(predictions, metric=metric, resamples=resamples, seed=seed)
 
 
-def _by_setting(runs: Mapping[str, Run]) -> dict[str, list[Run]]:
-    """Runs that differ only in their seed, together; each run for itself if all belong to one setting."""
-    settings: dict[str, dict[str, Run]] = {}
-    for name, run in runs.items():
-        setting = run.recipe.model_copy(update={"name": "", "seed": 0}).model_dump_json()
-        settings.setdefault(setting, {})[name] = run
+def _named(given: Sequence[Compared | Sequence[Compared] | Mapping[str, Compared]]) -> dict[str, Run | Predictions]:
+    """Runs and predictions by name; runs are named by their folders, or by their paths if folders have equal names."""
+    first = given[0] if len(given) == 1 else given
+    if isinstance(first, Mapping):
+        return {name: _opened(each) for name, each in first.items()}
+    listed = [first] if isinstance(first, (str, Path, Run, Predictions)) else first
+    opened = [_opened(each) for each in listed]
+    folders = Counter(each.path.name for each in opened if isinstance(each, Run))
+    named: dict[str, Run | Predictions] = {}
+    for number, each in enumerate(opened, start=1):
+        name = f"run {number}"
+        if isinstance(each, Run):
+            name = each.path.name if folders[each.path.name] == 1 else str(each.path)
+        named[name if name not in named else f"{name} ({number})"] = each
+    return named
+
+
+def _opened(each: Any) -> Run | Predictions:
+    return each if isinstance(each, (Run, Predictions)) else Run(Path(each))
+
+
+def _by_setting(named: Mapping[str, Run | Predictions]) -> dict[str, list[Run | Predictions]]:
+    """Runs that differ only in their seed, together; each for itself if all belong to one setting."""
+    settings: dict[str, dict[str, Run | Predictions]] = {}
+    for name, each in named.items():
+        setting = name
+        if isinstance(each, Run):
+            setting = each.recipe.model_copy(update={"name": "", "seed": 0}).model_dump_json()
+        settings.setdefault(setting, {})[name] = each
     if len(settings) == 1:
-        return {name: [run] for name, run in runs.items()}
+        return {name: [each] for name, each in named.items()}
     return {_setting_name(group): list(group.values()) for group in settings.values()}
 
 
-def _setting_name(group: Mapping[str, Run]) -> str:
+def _setting_name(group: Mapping[str, Run | Predictions]) -> str:
     """The common name without the seed: ``base, 3 seeds`` for ``base-13``, ``base-14`` and ``base-15``."""
     if len(group) == 1:
         return next(iter(group))
-    bare = {re.sub(rf"[^A-Za-z0-9]*(seed)?[-_=]?{run.recipe.seed}$", "", name) for name, run in group.items()}
+    seeds = {name: each.recipe.seed for name, each in group.items() if isinstance(each, Run)}
+    bare = {re.sub(rf"[^A-Za-z0-9]*(seed)?[-_=]?{seed}$", "", name) for name, seed in seeds.items()}
     return f"{bare.pop() or 'seeds' if len(bare) == 1 else ' + '.join(group)}, {len(group)} seeds"
 
 

@@ -20,6 +20,7 @@ from slugline.data.folds import folds_of
 from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.score import score
 from slugline.inference.load import load
+from slugline.pipeline.learned_rows import learned_table
 from slugline.pipeline.steps import evaluate_splits, fit_and_evaluate, record_evaluations
 from slugline.recipe.changes import changed_keys
 from slugline.recipe.recipe import Recipe
@@ -82,6 +83,7 @@ def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes:
     with open_run(path, recipe, resume=fold.state != "new", force=has_other_rows, accept_changes=accept_changes) as run:
         run.update_manifest({"data": dataset.to_manifest(), "fold": number})
         run.write_json(run.layout.data, dataset.describe())
+        run.write_table(run.layout.learned, learned_table(dataset))
         fit_and_evaluate(recipe, dataset, run, splits=["validation"])
 
 

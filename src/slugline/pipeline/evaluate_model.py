@@ -5,23 +5,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from slugline.core.errors import DataError, RecipeError, RunError
-from slugline.data.dataset import TextDataset, load_rows
+from slugline.core.errors import RecipeError, RunError
+from slugline.core.messages import visible_messages
+from slugline.data.dataset import load_rows
 from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.score import Evaluation, score
+from slugline.inference.classifier import Classifier
 from slugline.inference.load import load, run_of
-from slugline.pipeline.run_data import dataset_of
+from slugline.pipeline.learned_rows import leave_out_learned
+from slugline.pipeline.run_data import own_data
 from slugline.pipeline.steps import report_split, reported_split
 from slugline.recipe.data_section import DataSection
+from slugline.recipe.locations import located_path, short_path
 from slugline.recipe.recipe import section_of
 from slugline.run.run import Run
 from slugline.training.runtime import hardware_for
 
+if TYPE_CHECKING:
+    import datasets
 
+
+@visible_messages()
 def evaluate_on(
-    model: str, *, data: str = "", split: str = "test", text: Sequence[str] = (), label: str = ""
+    model: Classifier | Run | str | Path,
+    data: datasets.Dataset | str | Path = "",
+    *,
+    split: str = "test",
+    text: Sequence[str] = (),
+    label: str = "",
+    unlabelled: Literal["refuse", "drop"] = "refuse",
+    learned: Literal["drop", "keep"] = "drop",
+    dataset: str = "",
+    bootstrap: int = 1000,
+    seed: int = 13,
 ) -> Evaluation:
     """Score any model that `load` takes on any data with the same labels; nothing is written.
 
@@ -29,45 +47,102 @@ def evaluate_on(
     labels of other data are looked up in the label maps of the recipe.
 
     Args:
-        model: a run, a model folder, a checkpoint, or a Hub name.
-        data: a known set or a path; empty = the data of the run's own recipe.
+        model: a classifier from `load`, a run or its folder, a model folder, a checkpoint, or a Hub name.
+        data: a known set, a path, or rows with columns ``id``, ``text`` and ``label``; empty = the data of the run's
+            own recipe.
         split: name of a split of the data; all rows are scored if the data has no given splits.
         text: text columns of the data; by default those of the run, or a guess.
         label: label column of the data; guessed when empty.
+        unlabelled: ``drop`` leaves out rows without a label.
+        learned: ``drop`` leaves out rows of the given data that the run has learned from, except those of its split of
+            the requested name; ``keep`` scores them too.
+        dataset: name of the data; by default that of its source.
+        bootstrap: number of bootstrap resamples for the confidence intervals; 0 = no intervals.
+        seed: seed of the bootstrap.
 
     Returns:
-        Predictions, metrics, timing.
+        Predictions, metrics, timing. If rows were left out, the metrics have ``left_out``: their number and first ids.
 
     Raises:
-        DataError: the data cannot be read, has changed since the run, or has labels that are not in the label set.
+        DataError: the data cannot be read, has changed since the run, or has labels that are not in the label set; or
+            the run has learned from all its rows.
         RunError: no data is given, and the model does not belong to a run.
     """
-    run = run_of(Path(model)) or Run(Path(model))
-    classifier = load(model, **(_training_hardware(run) if run.layout.is_run() else {}))
-    if data:
-        section = section_of(data, clean=list(classifier.cleaning), text=list(text), label=label)
-        trained = run.recipe.data if run.layout.is_run() else section
-        rows = load_rows(
-            _with_training_keys(section, trained),
-            classifier.labels,
-            split=split,
-            text=classifier.text_columns,
-            label_map=_joined_label_map(trained),
-        )
-    else:
-        section = run.recipe.data
-        rows = _own_data(run)[split]
-    name = " + ".join(source.name or source.path or source.hub for source in section.all_sources())
-    return evaluate(classifier, rows, split=split, dataset=name, calibration=classifier.calibration)
+    run = _run_of(model)
+    classifier = model if isinstance(model, Classifier) else load(model, **(_training_hardware(run) if run else {}))
+    read, left_out = _read_rows(data, run, classifier, split=split, text=text, label=label, unlabelled=unlabelled), None
+    rows = read.rows
+    if run and learned == "drop" and not read.is_run_data:
+        rows, left_out = leave_out_learned(rows, run, split=split, is_own_source=read.is_own_source)
+    evaluation = evaluate(
+        classifier,
+        rows,
+        split=split,
+        dataset=dataset or read.name,
+        calibration=classifier.calibration,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    if left_out is None:
+        return evaluation
+    return replace(evaluation, metrics=evaluation.metrics | {"left_out": left_out.to_dict()})
 
 
-def score_split(path: Path, split: str) -> dict[str, Any]:
+class _Rows(NamedTuple):
+    """Rows to score, the name of their data, and whether they are the run's own split, or from one of its sources."""
+
+    rows: datasets.Dataset
+    name: str = ""
+    is_run_data: bool = False
+    is_own_source: bool = False
+
+
+def _read_rows(
+    data: datasets.Dataset | str | Path, run: Run | None, classifier: Classifier, *, split: str, **keys: Any
+) -> _Rows:
+    if not isinstance(data, (str, Path)):
+        return _Rows(data)
+    if not str(data):
+        if run is None:
+            raise RunError("the model belongs to no run, which would name its data.", hint="Give data to score.")
+        return _Rows(own_data(run)[split], _name_of(run.recipe.data), is_run_data=True)
+    section = section_of(str(data), clean=list(classifier.cleaning), **keys | {"text": list(keys["text"])})
+    section = section.model_copy(update={"path": located_path(section.path, Path.cwd())})
+    trained = run.recipe.data if run else section
+    rows = load_rows(
+        _with_training_keys(section, trained),
+        classifier.labels,
+        split=split,
+        text=classifier.text_columns,
+        label_map=_joined_label_map(trained),
+    )
+    return _Rows(rows, _name_of(section), is_own_source=run is not None and _is_source_of(section, trained))
+
+
+def _run_of(model: Classifier | Run | str | Path) -> Run | None:
+    """The run that a model belongs to, or None."""
+    if isinstance(model, Classifier):
+        return Run(model.run_path) if model.run_path else None
+    run = model if isinstance(model, Run) else run_of(Path(model)) or Run(Path(model))
+    return run if run.layout.is_run() else None
+
+
+def _name_of(section: DataSection) -> str:
+    return " + ".join(source.name or short_path(source.path) or source.hub for source in section.all_sources())
+
+
+def _is_source_of(section: DataSection, trained: DataSection) -> bool:
+    addresses = [(source.name, source.path, source.hub) for source in trained.all_sources()]
+    return (section.name, section.path, section.hub) in addresses
+
+
+def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
     """Score one more split of a complete run, with the result that training would have given. Scored splits are kept.
 
     Errors and plots are then about this split if it is the one to report.
 
     Args:
-        path: the run's folder.
+        path: the run, or its folder.
         split: name of a split of the run's own data: ``test``.
 
     Returns:
@@ -77,14 +152,14 @@ def score_split(path: Path, split: str) -> dict[str, Any]:
         RunError: the run is not complete, or the disk is full.
         DataError: the data has changed since the run, or lacks the split.
     """
-    run = Run(path)
+    run = path if isinstance(path, Run) else Run(Path(path))
     if run.state != "complete":
-        raise RunError(f"{path} is {run.state}; only a complete run can be scored.", hint="Finish it first.")
+        raise RunError(f"{run.path} is {run.state}; only a complete run can be scored.", hint="Finish it first.")
     if split in run.metrics:
         known: dict[str, Any] = run.metrics[split]
         return known
-    dataset, recipe = _own_data(run), run.recipe
-    classifier = load(path, **_training_hardware(run))
+    dataset, recipe = own_data(run), run.recipe
+    classifier = load(run, **_training_hardware(run))
     predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
     evaluation = score(replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap)
     run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
@@ -105,23 +180,12 @@ def _training_hardware(run: Run) -> dict[str, str]:
     return {"device": device, "precision": manifest.get("precision", section.precision) if is_same else "auto"}
 
 
-def _own_data(run: Run) -> TextDataset:
-    """The data that a run was trained on, if it has not changed."""
-    dataset = dataset_of(run.recipe, fold=run.manifest.get("fold", 0))
-    if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
-        raise DataError(
-            f"the data of {run.path} has changed since its training: its test rows can no longer be identified.",
-            hint="Give the data with --data to score all of it.",
-        )
-    return dataset
-
-
 def _with_training_keys(section: DataSection, trained: DataSection) -> DataSection:
     """The section with columns, offset and label map of the training, if the run was trained on the same source."""
     for source in trained.all_sources():
         if (source.name, source.path, source.hub) == (section.name, section.path, section.hub):
-            keys = {"label_offset": source.label_offset, "label_map": source.label_map}
-            keys |= {"text": section.text or source.text, "label": section.label or source.label}
+            keys: dict[str, Any] = {"label_offset": source.label_offset, "label_map": source.label_map}
+            keys |= {"text": section.text or source.text, "label": section.label or source.label, "id": trained.id}
             return section.model_copy(update=keys)
     return section
 

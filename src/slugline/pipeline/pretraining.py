@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from slugline.core.messages import visible_messages
 from slugline.core.storage import bytes_in, replacing_folder
 from slugline.data.corpus import load_corpus
 from slugline.evaluation.plots import plot_curves
 from slugline.pipeline.run_data import check_unchanged
-from slugline.recipe.recipe import Recipe
+from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.fit import check_pretraining, fit_backbone
 from slugline.training.runtime import environment
 
 
+@visible_messages()
 def pretrain(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     *,
-    run_dir: Path | None = None,
+    run_dir: str | Path | None = None,
     resume: bool = False,
     force: bool = False,
     accept_changes: bool = False,
@@ -26,7 +28,7 @@ def pretrain(
     """Pre-train the base of a recipe; the run's ``model`` folder can then be the ``model.base`` of another recipe.
 
     Args:
-        recipe: recipe with all defaults and [pretrain].
+        recipe: recipe with [pretrain], or its file.
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: continue an interrupted run, from its last complete checkpoint.
         force: start over and replace the contents of the folder.
@@ -38,11 +40,11 @@ def pretrain(
     Raises:
         SluglineError: recipe, texts, base model, folder or disk cannot be used.
     """
+    recipe = with_absolute_paths(recipe if isinstance(recipe, Recipe) else read(recipe))
     check_pretraining(recipe)
     assert recipe.pretrain is not None
-    with open_run(
-        run_dir or Path("runs") / recipe.name, recipe, resume=resume, force=force, accept_changes=accept_changes
-    ) as run:
+    path = Path(run_dir or Path("runs") / recipe.name)
+    with open_run(path, recipe, resume=resume, force=force, accept_changes=accept_changes) as run:
         corpus = load_corpus(recipe.pretrain.texts, recipe.data if recipe.has_data else None)
         check_unchanged(run, corpus.fingerprint, accept_changes=accept_changes)
         run.update_manifest({"data": corpus.to_manifest()} | environment(recipe.train))

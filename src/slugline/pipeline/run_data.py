@@ -67,3 +67,24 @@ def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None
             f"the data has changed since {run.path} was started: its training rows may be test rows now.",
             hint="Start over with --force, or resume with --accept-changes.",
         )
+
+
+def own_data(run: Run) -> TextDataset:
+    """Load the data that a run was trained on, if it has not changed.
+
+    Args:
+        run: run whose data was loaded.
+
+    Returns:
+        The data set.
+
+    Raises:
+        DataError: the data cannot be read, or has changed.
+    """
+    dataset = dataset_of(run.recipe, fold=run.manifest.get("fold", 0))
+    if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
+        raise DataError(
+            f"the data of {run.path} has changed since its training: its test rows can no longer be identified.",
+            hint="Give the data with --data to score all of it.",
+        )
+    return dataset

@@ -7,12 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from slugline.core.errors import RunError
+from slugline.core.messages import visible_messages
 from slugline.evaluation.diagnosis.diagnose import diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
 from slugline.pipeline.cross_validation import train_folds
+from slugline.pipeline.learned_rows import learned_table
 from slugline.pipeline.run_data import check_data, dataset_of
 from slugline.pipeline.steps import fit_and_evaluate
-from slugline.recipe.recipe import Recipe
+from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
 from slugline.training.fit import check
@@ -21,18 +23,19 @@ from slugline.training.runtime import environment
 logger = logging.getLogger(__name__)
 
 
+@visible_messages()
 def train(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     *,
-    run_dir: Path | None = None,
-    resume: bool | Path = False,
+    run_dir: str | Path | None = None,
+    resume: bool | str | Path = False,
     force: bool = False,
     accept_changes: bool = False,
 ) -> Run:
     """Execute a recipe and write the results into a run folder.
 
     Args:
-        recipe: recipe with all defaults.
+        recipe: recipe, or its file.
         run_dir: the run's own folder; by default ``runs/<name>``.
         resume: continue an interrupted run, from its last complete checkpoint or from the given one.
         force: start over and replace the contents of the folder.
@@ -44,9 +47,10 @@ def train(
     Raises:
         SluglineError: recipe, data, base model, folder or disk cannot be used.
     """
+    recipe = with_absolute_paths(recipe if isinstance(recipe, Recipe) else read(recipe))
     check(recipe)
-    path, splits = run_dir or Path("runs") / recipe.name, recipe.evaluation.splits
-    checkpoint = resume if isinstance(resume, Path) else None
+    path, splits = Path(run_dir or Path("runs") / recipe.name), recipe.evaluation.splits
+    checkpoint = None if isinstance(resume, bool) else Path(resume)
     if recipe.train.folds and checkpoint is not None:
         raise RunError(
             "a cross-validation has one run per fold.", hint="Leave --checkpoint out: --resume resumes all folds."
@@ -58,6 +62,7 @@ def train(
         check_data(run, dataset, needed, accept_changes=accept_changes)
         run.update_manifest({"data": dataset.to_manifest()} | environment(recipe.train))
         run.write_json(run.layout.data, dataset.describe())
+        run.write_table(run.layout.learned, learned_table(dataset))
         if recipe.train.folds:
             train_folds(recipe, dataset, run, accept_changes=accept_changes)
         else:

@@ -8,6 +8,7 @@ model_section.py   [model]: kind, base, head
 train_section.py   [train], [pretrain], [evaluation]
 kinds.py           KINDS: the kinds of models and their capabilities
 defaults.py        defaults that depend on other keys
+locations.py       relative paths of data
 toml.py            TOML files: read, override, find lines
 messages.py        error messages of invalid recipes and studies
 changes.py         differences between two recipes; renamed keys

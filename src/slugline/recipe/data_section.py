@@ -18,7 +18,8 @@ class SourceSection(Section):
     name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
     path: str = Field(
         "",
-        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files",
+        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files; "
+        "relative to the folder of the recipe",
     )
     hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
     text: list[str] = Field([], description="text column, or several, joined by a space; guessed when empty")
@@ -74,6 +75,7 @@ class DataSection(SourceSection):
     )
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
+    unlabelled: Literal["refuse", "drop"] = Field("refuse", description="rows without a label, in every split")
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
     )

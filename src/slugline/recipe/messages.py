@@ -1,9 +1,14 @@
-"""Error messages of invalid recipes and studies: place, dotted key, found value, allowed values, nearest known name."""
+"""Error messages of invalid recipes and studies: place, dotted key, found value, allowed values, nearest known name.
+
+Also the command that writes a recipe for data, for the hints of errors.
+"""
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from slugline.core.errors import nearest
@@ -69,3 +74,24 @@ def _place(path: Sequence[str], where: str, text: str, overrides: Sequence[str])
             return f"override {given!r}: "
     line = line_of(path, text)
     return f"{where}, line {line}: " if line else f"{where}: "
+
+
+def new_recipe_command(source: str, overrides: Sequence[str] = ()) -> str:
+    """Return the command that writes a recipe for data into the current folder.
+
+    >>> new_recipe_command("data/My News.csv", ["data.label=topic"])
+    "slugline recipe new 'data/My News.csv' data.label=topic > my-news.toml"
+
+    Args:
+        source: a file, a glob, a folder, or the name of a known set.
+        overrides: overrides of the recipe.
+
+    Returns:
+        A line for the shell.
+    """
+    return f"slugline recipe new {shlex.join([source, *overrides])} > {recipe_name(source)}.toml"
+
+
+def recipe_name(source: str) -> str:
+    """Return the name of a recipe for data: ``my-news`` for ``data/My News.csv``."""
+    return re.sub(r"[^a-z0-9._-]+", "-", Path(source).stem.lower()).strip("-._") or "my-data"

@@ -13,8 +13,10 @@ from typing import Annotated, Any
 
 from pydantic import (
     Field,
+    ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_serializer,
@@ -26,6 +28,7 @@ from slugline.recipe.changes import with_present_keys
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.defaults import NO_DATA, with_defaults
 from slugline.recipe.kinds import KINDS
+from slugline.recipe.locations import located
 from slugline.recipe.messages import explain_recipe
 from slugline.recipe.model_section import ModelSection
 from slugline.recipe.section import Section, section_in
@@ -42,6 +45,8 @@ def _validate_unless_absent(value: Any, validate: ValidatorFunctionWrapHandler) 
 class Recipe(Section):
     """Everything about one training; two equal recipes on one machine give equal runs.
 
+    Invalid keys and values raise a `RecipeError`, however the recipe is made.
+
     >>> Recipe.model_validate({"name": "agnews", "data": {"name": "ag_news"}}).train.epochs
     3.0
     """
@@ -53,6 +58,24 @@ class Recipe(Section):
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
     pretrain: PretrainSection | None = Field(None, description="for `slugline pretrain` only")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, values: Any, validate: ModelWrapValidatorHandler[Recipe], info: ValidationInfo) -> Recipe:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            place = {"where": "recipe", "text": "", "overrides": ()} | (info.context or {})
+            messages = [explain_recipe(item, Recipe, **place) for item in error.errors()]
+            raise RecipeError(
+                "\n".join(dict.fromkeys(messages)),
+                hint="All keys are described in docs/recipe.md, or slugline recipe schema",
+            ) from error
+
+    @classmethod
+    def read(cls, path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+        """Read a recipe; see the function `read`."""
+        return read(path, overrides)
 
     @model_validator(mode="after")
     def _keys_agree(self) -> Recipe:
@@ -94,7 +117,9 @@ def sections() -> dict[str, type[Section]]:
     return {name: section for name in Recipe.model_fields if (section := section_in(Recipe, name))}
 
 
-def read(path: Path, overrides: Sequence[str] = (), *, is_saved: bool = False) -> Recipe:
+def read(
+    path: str | Path, overrides: Sequence[str] = (), *, is_saved: bool = False, overrides_folder: Path | None = None
+) -> Recipe:
     """Read, override and validate a recipe.
 
     An override of ``model.kind`` leaves out the keys of [train] that the new kind does not read: they are for another.
@@ -102,26 +127,29 @@ def read(path: Path, overrides: Sequence[str] = (), *, is_saved: bool = False) -
     Args:
         path: TOML file.
         overrides: ``key.sub=value`` each; the value as in TOML, quotes may be left out.
-        is_saved: True for the recipe of a run, which may have been written with former names of keys.
+        is_saved: True for the recipe of a run, which may have been written with former names of keys, and with paths
+            relative to the current folder.
+        overrides_folder: folder that relative paths of data in overrides start from; by default the current folder.
 
     Returns:
-        The complete recipe with all defaults.
+        The complete recipe with all defaults. Paths of data are absolute; in the file, they are relative to its folder.
 
     Raises:
         RecipeError: the file is missing or not TOML, or has unknown keys or invalid values; names all of them at once.
     """
+    path = Path(path)
     if not path.is_file():
         raise RecipeError(
             f"{path}: there is no such recipe.",
             hint="Write one with: slugline recipe new FILE_OR_SET > my.toml",
         )
     values, text = read_toml(path)
-    if is_saved:
-        values = with_present_keys(values)
+    values = with_present_keys(values) if is_saved else located(values, path.parent)
     for given in overrides:
         override(values, given)
     if any(given.partition("=")[0].strip() == "model.kind" for given in overrides):
         _leave_out_unread(values)
+    values = located(values, overrides_folder or Path.cwd())
     return validate(values, where=str(path), text=text, overrides=overrides)
 
 
@@ -137,6 +165,20 @@ def _leave_out_unread(values: dict[str, Any]) -> None:
             ", train.".join(unread),
             values["model"]["kind"],
         )
+
+
+def with_absolute_paths(recipe: Recipe) -> Recipe:
+    """Return a recipe whose paths of data do not depend on the current folder.
+
+    Args:
+        recipe: recipe with paths relative to the current folder, or absolute ones.
+
+    Returns:
+        An equal recipe with absolute paths.
+    """
+    values = recipe.model_dump(exclude_unset=True)
+    absolute = located(values, Path.cwd())
+    return recipe if absolute == values else Recipe.model_validate(absolute)
 
 
 def section_of(source: str, **keys: Any) -> DataSection:
@@ -174,16 +216,7 @@ def validate(
     Raises:
         RecipeError: names every invalid key with its line, the found value and the allowed values.
     """
-    try:
-        return Recipe.model_validate(values)
-    except ValidationError as error:
-        messages = [
-            explain_recipe(item, Recipe, where=where, text=text, overrides=overrides) for item in error.errors()
-        ]
-        raise RecipeError(
-            "\n".join(dict.fromkeys(messages)),
-            hint="All keys are described in docs/recipe.md, or slugline recipe schema",
-        ) from error
+    return Recipe.model_validate(values, context={"where": where, "text": text, "overrides": overrides})
 
 
 def write(recipe: Recipe) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from slugline import __version__
 from slugline.core.errors import DataError, MissingExtra, ModelError, RecipeError, RunError
-from slugline.core.progress import logger as package_logger
+from slugline.core.messages import logger as package_logger
 from slugline.core.storage import disk_errors
 from slugline.core.termination import Terminated
 from slugline.recipe.changes import changed_keys, fixed_keys

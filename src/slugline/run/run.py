@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from slugline import __version__
-from slugline.core.errors import RunError
+from slugline.core.errors import RunError, SluglineError, nearest
 from slugline.core.layouts import RunLayout
 from slugline.core.predictions import Calibration, Predictions
 from slugline.core.storage import disk_errors, replacing
@@ -35,13 +36,28 @@ class Run:
     """One executed recipe.
 
     Args:
-        path: the run's own folder.
+        path: the run's own folder; may be given as a string.
 
     Raises:
         RunError: on reading, if the folder is not a run, lacks the file, or has a newer format.
     """
 
     path: Path
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", Path(self.path))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path}: {', '.join(self._described())}>"
+
+    def _described(self) -> Iterator[str]:
+        """The state, and the selecting metric and accuracy of the scored splits; never raises an error."""
+        with suppress(SluglineError, OSError, ValueError):
+            yield self.state
+            for split in self.scored_splits if self.layout.metrics.is_file() else ():
+                scores = self.metrics[split]
+                names = [name for name in dict.fromkeys(["accuracy", self.recipe.train.select_by]) if name in scores]
+                yield f"{split} " + " and ".join(f"{name} {scores[name]:.4f}" for name in names)
 
     @property
     def layout(self) -> RunLayout:
@@ -146,10 +162,11 @@ class Run:
             RunError: the split was not scored.
         """
         path = self.layout.predictions(split)
-        if self.layout.is_run() and not path.is_file() and (scored := self.scored_splits):
+        scored = sorted(file.stem for file in path.parent.glob("*.parquet"))
+        if scored and split not in scored:
             raise RunError(
-                f"{self.path} was not scored on {split!r}, but on {' and '.join(map(repr, scored))}.",
-                hint="Choose one of these splits, or train with evaluation.splits that names the split.",
+                f"{self.path} has no predictions of a split {split!r}.{nearest(split, scored)}",
+                hint=f"It was scored on {', '.join(scored)}.",
             )
         self._require(path)
         return read_predictions(path)
@@ -217,7 +234,11 @@ class Run:
         if path.exists():
             return
         if not self.layout.is_run():
-            raise RunError(f"{self.path} is not a run folder.", hint="Train one with: slugline train RECIPE")
+            others = [path.name for path in self.path.parent.glob("*") if RunLayout(path).is_run()]
+            raise RunError(
+                f"{self.path} is not a run folder.{nearest(self.path.name, others)}",
+                hint="Train one with: slugline train RECIPE",
+            )
         raise RunError(
             f"{self.path} has no {path.relative_to(self.path).as_posix()}: the run is {self.state}.",
             hint="Finish it with the same command and --resume." if self.state != "complete" else "",

@@ -3,7 +3,7 @@
 ```text
 demo.py           run_demo: trains three classifiers, compares them, predicts with the best
 doctor.py         examine: hardware, versions and missing packages
-first_recipe.py   first_recipe: a recipe for a data set; inspect_data: its description
+first_recipe.py   first_recipe: a recipe for a data set; inspect_data: its description; refuse_data
 study/            many runs from one recipe
 ```
 """

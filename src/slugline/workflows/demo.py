@@ -13,6 +13,7 @@ from statistics import median
 from typing import Any
 
 from slugline.core.hardware import choose_precision, choose_profile, detect
+from slugline.core.messages import visible_messages
 from slugline.evaluation.compare import Comparison, compare
 from slugline.inference.load import load
 from slugline.pipeline import train
@@ -102,7 +103,8 @@ class DemoResult:
         }
 
 
-def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
+@visible_messages()
+def run_demo(folder: str | Path, *, seeds: int = 1) -> DemoResult:
     """Train all recipes on every seed, compare them, and predict with the best run.
 
     Args:
@@ -118,7 +120,7 @@ def run_demo(folder: Path, *, seeds: int = 1) -> DemoResult:
     runs: dict[str, list[Run]] = {}
     for seed in range(SEED, SEED + seeds):
         for recipe in recipes(budget, seed=seed):
-            path = folder / recipe.name / f"seed-{seed}"
+            path = Path(folder) / recipe.name / f"seed-{seed}"
             logger.info("%s, seed %d", recipe.name, seed)
             is_unfinished = Run(path).state in ("interrupted", "failed") and Run(path).recipe == recipe
             runs.setdefault(recipe.name, []).append(

@@ -1,39 +1,72 @@
-"""`examine`: hardware, versions, missing packages and data sets of this machine, and the settings chosen for it."""
+"""`examine`: hardware, versions, missing packages and data sets of this machine, and the settings chosen for it.
+
+It reports packages that cannot be imported instead of failing with them: all imports are inside `_attempted`.
+"""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
+from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution, version
 
-from slugline.core.hardware import choose_precision, choose_profile, detect
+from slugline.core.hardware import choose_precision, choose_profile, detect, processor
 from slugline.core.storage import cache_dir
-from slugline.data.reading.sources import known_sets
 
-PACKAGES = ("torch", "transformers", "accelerate", "datasets", "tokenizers", "scikit-learn", "numpy", "pyarrow")
+#: Packages whose module has another name, and modules that load the compiled parts of a package.
+MODULES = {"scikit-learn": "sklearn", "transformers": "transformers.modeling_utils", "pyarrow": "pyarrow.parquet"}
+
+#: Characters of an error that the report shows.
+SHOWN_CHARACTERS = 200
+
+#: Title of the packages that do not work, which is in the report only if there are some.
+PROBLEMS = "problems"
 
 
 def examine() -> dict[str, dict[str, str]]:
     """Examine this machine.
 
     Returns:
-        Names and their values in words, by title.
+        Names and their values in words, by title. `PROBLEMS` has the required packages that are not installed or cannot
+        be imported.
     """
-    return {"hardware": _hardware(), "versions": _versions(), "extras": _extras(), "data": _data()}
+    versions, problems = _versions()
+    report = {"hardware": _hardware(), "versions": versions, "extras": _extras(), "data": _data()}
+    return report | ({PROBLEMS: problems} if problems else {})
+
+
+def _attempted(action: Callable[[], object]) -> str:
+    """The error of an action in one line; empty if it succeeds."""
+    try:
+        action()
+    except (Exception, SystemExit) as error:  # a damaged package can raise anything when it is imported
+        lines = [line for line in str(error).strip().splitlines() if line.strip()] or [""]
+        return f"{type(error).__name__}: {lines[0].strip()}"[:SHOWN_CHARACTERS].rstrip(": ")
+    return ""
 
 
 def _hardware() -> dict[str, str]:
+    values = {"device": "", "cores": str(os.cpu_count())}
+    _attempted(lambda: values.update(_processor()))
+    error = _attempted(lambda: values.update(_settings()))
+    return values | ({"device": f"unknown, because torch cannot be used ({error})"} if error else {})
+
+
+def _processor() -> dict[str, str]:
+    found = processor()
+    return {"cores": str(found.cores), "memory": f"{found.memory_bytes / 2**30:.1f} GiB"}
+
+
+def _settings() -> dict[str, str]:
+    """The device that torch finds, and the settings chosen for it."""
     import torch
 
     hardware = detect()
     profile = choose_profile(hardware)
     precision = choose_precision(hardware, autocast=profile.autocast)
-    values = {
-        "device": f"{hardware.device} ({hardware.device_name})",
-        "cores": str(hardware.cores),
-        "memory": f"{hardware.memory_bytes / 2**30:.1f} GiB",
-    }
+    values = {"device": f"{hardware.device} ({hardware.device_name})"}
     if hardware.device == "cuda":
         values["GPU memory"] = f"{hardware.device_memory_bytes / 2**30:.1f} GiB, {hardware.devices} GPU(s)"
     return values | {
@@ -48,9 +81,30 @@ def _hardware() -> dict[str, str]:
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "slugline": version("slugline")}
-    return found | {name: version(name) for name in PACKAGES}
+def _versions() -> tuple[dict[str, str], dict[str, str]]:
+    """Versions of the required packages; and those packages that do not work, with the reason and the fix."""
+    versions = {"python": platform.python_version(), "slugline": version("slugline")}
+    problems: dict[str, str] = {}
+    for package in _required_packages():
+        if not _is_installed(package):
+            versions[package] = "not installed"
+            problems[package] = f"not installed. Install it: pip install {package}"
+            continue
+        versions[package] = version(package)
+        module = MODULES.get(package, package.replace("-", "_"))
+        error = _attempted(lambda module=module: import_module(module))  # type: ignore[misc]
+        if error:
+            versions[package] += ", but it cannot be imported"
+            problems[package] = (
+                f"cannot be imported ({error}). Install it again: pip install --force-reinstall {package}"
+            )
+    return versions, problems
+
+
+def _required_packages() -> list[str]:
+    """Packages that this package requires without any extra."""
+    requirements = [each for each in distribution("slugline").requires or [] if "extra ==" not in each]
+    return sorted(match[0] for each in requirements if (match := re.match(r"[A-Za-z0-9._-]+", each)))
 
 
 def _extras() -> dict[str, str]:
@@ -77,12 +131,18 @@ def _is_installed(package: str) -> bool:
 
 
 def _data() -> dict[str, str]:
-    sets = known_sets()
-    local = [known.name for known in sets if known.available]
-    remote = [known.name for known in sets if not known.available]
-    return {
-        "here": ", ".join(local) or "none",
-        "with a hub": ", ".join(remote) or "none",
+    values: dict[str, str] = {}
+    error = _attempted(lambda: values.update(_sets()))
+    return (values or {"here": f"unknown ({error})"}) | {
         "SLUGLINE_DATA": os.environ.get("SLUGLINE_DATA") or "not set; may name a folder of prepared data sets",
         "cache": str(cache_dir()),
     }
+
+
+def _sets() -> dict[str, str]:
+    from slugline.data.reading.sources import known_sets
+
+    sets = known_sets()
+    local = [known.name for known in sets if known.available]
+    remote = [known.name for known in sets if not known.available]
+    return {"here": ", ".join(local) or "none", "with a hub": ", ".join(remote) or "none"}

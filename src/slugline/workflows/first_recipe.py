@@ -1,18 +1,26 @@
-"""First steps with a data set: `inspect_data` describes it, `first_recipe` creates a recipe for it."""
+"""First steps with a data set: `inspect_data` describes it, `first_recipe` creates a recipe for it.
+
+`refuse_data` names these steps if data is given in place of a recipe.
+"""
 
 from __future__ import annotations
 
-import re
+import glob
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from slugline.core.errors import MissingExtra
+from slugline.core.errors import MissingExtra, RecipeError
+from slugline.core.layouts import RunLayout
 from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.reading.formats import READERS
+from slugline.data.reading.sources import known_sets
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.data_section import DataSection
+from slugline.recipe.messages import new_recipe_command, recipe_name
 from slugline.recipe.recipe import Recipe, section_of, validate
 from slugline.recipe.toml import override
 
@@ -79,7 +87,7 @@ def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         RecipeError: an override is unknown or malformed.
     """
     section = section_of(source)
-    values: dict[str, Any] = {"name": _slug(source), "data": section.model_dump(exclude_defaults=True)}
+    values: dict[str, Any] = {"name": recipe_name(source), "data": section.model_dump(exclude_defaults=True)}
     for each in overrides:
         override(values, each)
     recipe = validate(values, overrides=overrides)
@@ -89,6 +97,36 @@ def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     return validate(values, overrides=overrides)
 
 
-def _slug(source: str) -> str:
-    """The name of the run: ``my-news`` for ``data/My News.csv``."""
-    return re.sub(r"[^a-z0-9._-]+", "-", Path(source).stem.lower()).strip("-._") or "my-data"
+def refuse_data(source: str, *, command: str, overrides: Sequence[str] = ()) -> None:
+    """Refuse data that is given in place of a recipe or a study, and name the commands to type.
+
+    Args:
+        source: argument of a command that reads a recipe or a study.
+        command: name of the command: ``train``.
+        overrides: overrides of the command.
+
+    Raises:
+        RecipeError: the source is a file, a glob or a folder of data, a known set, or a run.
+    """
+    path = Path(source)
+    if RunLayout(path).is_run():
+        raise RecipeError(
+            f"{source} is a run, not a recipe.",
+            hint=f"Its recipe is {RunLayout(path).recipe}. Print its results with: slugline show {source}",
+        )
+    if not _is_data(path):
+        return
+    recipe = f"{recipe_name(source)}.toml"
+    lines = [new_recipe_command(source), f"slugline {command} {shlex.join([recipe, *overrides])}"]
+    if command == "study":
+        lines = [lines[0], f"slugline train {recipe}"]
+    raise RecipeError(
+        f"{source} is data, not a recipe.",
+        hint="\n".join(["Write a recipe for it first:", *(f"  {line}" for line in lines)]),
+    )
+
+
+def _is_data(path: Path) -> bool:
+    if path.exists():
+        return path.is_dir() or path.suffix.lower() in READERS
+    return glob.has_magic(str(path)) or str(path) in (known.name for known in known_sets())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -66,8 +67,45 @@ def test_every_split_must_have_the_columns() -> None:
 
 
 def test_the_error_lists_several_candidates_for_the_label() -> None:
-    with pytest.raises(DataError, match=r"\(candidates: 'my_label', 'your_label'\)"):
-        choose_columns(raw(rows_with("text", "my_label", "your_label")), text=[], label="", others=[])
+    data = raw(rows_with("text", "my_label", "your_label"))
+    with pytest.raises(DataError) as caught:
+        choose_columns(data, text=[], label="", others=[], address="data/My News.csv")
+    assert caught.value.message.splitlines()[1:] == ["  my_label    2 values: a, b", "  your_label  2 values: a, b"]
+    assert "slugline recipe new 'data/My News.csv' data.label=my_label > my-news.toml" in caught.value.hint
+    data = raw([{"text": f"text {n}", "id": str(n), "when": f"2024-01-0{n % 3 + 1}"} for n in range(20)])
+    with pytest.raises(DataError, match=r"none has 2 to 10 .* not dates: id \(20 values\), when \(3 values\)"):
+        choose_columns(data, text=[], label="", others=[])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("2024-01-{d:02}", "2024-01-{d:02}T10:30:00Z", "2024-01-{d:02} 10:30:00.123+02:00", "202401{d:02}"),
+        *(
+            "{d}/1/2024",
+            "01-{d:02}-24",
+            "{d}.1.2024 8:05",
+            "{d} Jan 2024",
+            "{d}. March",
+            "Tue, {d} Jan 2024 10:30:00 GMT",
+        ),
+        *("January {d}, 2024", "Sept. {d}", "2024-{d:02}", "May 200{d}", "{d}:30", "10:0{d}:59 pm"),
+    ],
+)
+def test_dates_are_no_candidates_for_the_label(form: str) -> None:
+    rows: list[Row] = [
+        {"text": f"text {n}", "group": "ab"[n % 2], "published": form.format(d=n % 5 + 1)} for n in range(20)
+    ]
+    rows[3]["published"] = None
+    assert choose_columns(raw(rows), text=[], label="", others=[])[1] == "group"
+
+
+@pytest.mark.parametrize(
+    "names", [("sport", "tech"), ("1", "2"), ("2023", "2024"), ("decision 12", "mayor 5"), ("4/5", "1/5")]
+)
+def test_names_and_numbers_are_not_taken_for_dates(names: tuple[str, str]) -> None:
+    rows: list[Row] = [{"text": f"text {n}", "group": names[n % 2]} for n in range(20)]
+    assert choose_columns(raw(rows), text=[], label="", others=[])[1] == "group"
 
 
 def test_the_text_column_is_not_guessed_by_length_if_the_trained_column_is_missing() -> None:
@@ -92,8 +130,11 @@ def test_text_columns_are_joined_by_a_blank(row: Row, text: str) -> None:
     assert join_text(row, ["a", "b"]) == text
 
 
-def named(labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (), task: str = "") -> object:
-    names, order = name_labels(raw([{"l": x} for x in labels], classes=classes, task=task), "l", offset=offset)
+def named(
+    labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (), task: str = "", unlabelled: Any = "refuse"
+) -> object:
+    rows = raw([{"l": x} for x in labels], classes=classes, task=task)
+    names, order = name_labels(rows, "l", offset=offset, unlabelled=unlabelled)
     return names["train"], order
 
 
@@ -130,6 +171,8 @@ def test_labels_become_class_names(
         (["a", "", None], {}, r"no label in column 'l' of 2 rows: news\.csv, row 2; news\.csv, row 3\.\n"),
         (["", "", "", ""], {}, r"of 4 rows: news\.csv, row 1; .*, row 3; \.\.\."),
         (["a", "b"], {"offset": 1}, "holds names, not integers"),
+        (["", None], {"unlabelled": "drop"}, r"news\.csv: no row has a label in column 'l'"),
+        (["a", -1], {"classes": ("a", "b")}, r"news\.csv, row 2: no label in column 'l'"),
         ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
         ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),
         (["wrld"], {"classes": ("world", "sport")}, "Did you mean 'world'"),

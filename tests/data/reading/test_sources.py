@@ -15,6 +15,7 @@ import pytest
 
 from slugline.core.errors import DataError, MissingExtra
 from slugline.data.reading import hub, sources
+from slugline.data.reading.labels import name_labels
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection
 
@@ -213,6 +214,54 @@ def test_class_labels_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = hub_set(text=["a", "b"], label=[1, 0]).cast_column("label", datasets.ClassLabel(names=["no", "yes"]))
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
     assert hub.read_hub("o/s").classes == ("no", "yes")
+
+
+def test_every_class_label_column_of_the_hub_has_its_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = hub_set(text=["a", "b", "c"], coarse=[1, 0, 1], fine=[2, 0, 1])
+    for column, names in (("coarse", ["place", "person"]), ("fine", ["city", "man", "woman"])):
+        loaded = loaded.cast_column(column, datasets.ClassLabel(names=names))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
+    raw = hub.read_hub("o/s")
+    assert name_labels(raw, "coarse", offset=0)[0]["train"] == ["person", "place", "person"]
+    assert name_labels(raw, "fine", offset=0)[0]["train"] == ["woman", "city", "man"]
+
+
+LEVELS = {"classes": ["l:city", "p:man", "p:woman"], "classes_level1": ["l", "p"], "classes_level2": ["C", "M", "W"]}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "column", "expected"),
+    [
+        (LEVELS, "label", ["p:woman", "l:city", "p:man"]),
+        (LEVELS, "label_level1", ["p", "l", "p"]),
+        (LEVELS, "label_level2", ["W", "C", "M"]),
+        (LEVELS, "year", ["2", "1", "2"]),
+        ({"classes": LEVELS["classes"]}, "label_level1", ["1", "0", "1"]),
+        ({"classes": ["x", "y"], "columns": {"label": "label_level1"}}, "label_level1", ["y", "x", "y"]),
+    ],
+)
+def test_levels_of_a_prepared_set_have_names_of_their_own(
+    tmp_path: Path, metadata: dict[str, Any], column: str, expected: list[str]
+) -> None:
+    table = "text,label,label_level1,label_level2,year\na,2,1,2,2\nb,0,0,0,1\nc,1,1,1,2\n"
+    fill(tmp_path, {"train.csv": table, "metadata.json": json.dumps(metadata)})
+    assert name_labels(read(tmp_path), column, offset=0)[0]["train"] == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "message"),
+    [
+        ((0, 1, 1), ["a", "b", "c"], "column 'coarse' holds 2 different integers, but .* names 3 classes"),
+        ((0, 1, 2), ["a", "b"], "label '2' in column 'coarse' .* none of the 2 classes"),
+    ],
+)
+def test_integers_that_do_not_fit_the_names_are_refused(
+    tmp_path: Path, values: tuple[int, ...], classes: list[str], message: str
+) -> None:
+    table = "text,coarse\n" + "".join(f"t{n},{value}\n" for n, value in enumerate(values))
+    fill(tmp_path, {"train.csv": table, "metadata.json": json.dumps({"classes": classes})})
+    with pytest.raises(DataError, match=message):
+        name_labels(read(tmp_path), "coarse", offset=0)
 
 
 def test_sets_defined_by_scripts_are_read_from_their_parquet_copies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,10 @@ from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExample
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns, join_text
-from slugline.data.reading.labels import join_orders, map_labels, name_labels
+from slugline.data.reading.labels import join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
+from slugline.recipe.locations import short_path
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class JoinedSources:
         splits: examples by split, source after source.
         classes: all class names, in label order.
         raw_data: rows as read from each source.
+        unlabelled: findings about rows that were dropped because they have no label.
         text: text columns of all sources.
         label: label column; several, separated by commas, if the sources differ.
     """
@@ -37,6 +39,7 @@ class JoinedSources:
     splits: dict[Split, Examples]
     classes: tuple[str, ...]
     raw_data: tuple[RawData, ...]
+    unlabelled: tuple[Finding, ...]
     text: tuple[str, ...]
     label: str
 
@@ -91,14 +94,17 @@ def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSo
     """
     read = [_read_source(source, section, text) for source in section.all_sources()]
     ids = joint_row_ids([(source.address, source.raw.rows, source.id_column) for source in read])
-    by_source = [
-        _examples(source, ids[origin], origin=origin, clean=section.clean) for origin, source in enumerate(read)
+    prepared = [
+        _drop_unlabelled(source, _examples(source, ids[origin], origin=origin, clean=section.clean))
+        for origin, source in enumerate(read)
     ]
+    by_source = [splits for splits, _ in prepared]
     names = [split for split in SPLIT_ORDER if any(split in splits for splits in by_source)]
     return JoinedSources(
         {split: join_examples([splits[split] for splits in by_source if split in splits]) for split in names},
         join_orders(source.classes for source in read),
         tuple(source.raw for source in read),
+        tuple(finding for _, findings in prepared for finding in findings),
         join_orders(source.text for source in read),
         ", ".join(join_orders([source.label] for source in read)),
     )
@@ -122,8 +128,14 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
     id_column = data.id or str(raw.columns.get("id", ""))
     others = [column for column in (id_column, data.split) if column]
     default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
-    columns, label = choose_columns(raw, text=source.text or default, label=source.label, others=others)
-    labels, classes = name_labels(raw, label, offset=source.label_offset)
+    columns, label = choose_columns(
+        raw,
+        text=source.text or default,
+        label=source.label,
+        others=others,
+        address=short_path(source.path) or source.name,
+    )
+    labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
     labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
     address = " ".join((source.name, source.path, source.hub))
     return _Source(address, raw, tuple(columns), label, id_column, labels, classes)
@@ -143,3 +155,16 @@ def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, c
             origins = [origin] * len(originals)
             splits[split] = Examples(ids[split], originals, cleaned, source.labels[split], origins)
     return splits
+
+
+def _drop_unlabelled(source: _Source, splits: SplitExamples) -> tuple[SplitExamples, list[Finding]]:
+    """Drop the rows without a label; return the others, and a finding for each split that had such rows."""
+    kept: dict[Split, Examples] = {}
+    findings = []
+    for split, examples in splits.items():
+        indices, places = unlabelled_rows(source.raw, split, examples.labels)
+        kept[split] = examples.without(indices)
+        if indices:
+            message = f"rows of {split} without a label: {{count}} (dropped, as requested): {places}"
+            findings.append(Finding.of("unlabelled", examples.ids_of(indices), message))
+    return kept, findings

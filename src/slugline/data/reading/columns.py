@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.formats import Row
 from slugline.data.reading.raw_data import RawData
+from slugline.recipe.messages import new_recipe_command
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +28,28 @@ LABEL_NAMES = (
 SAMPLE_ROWS = 2_000
 MAX_CLASSES = 200
 
+#: Values of a candidate for the label column that a message shows, and their characters.
+SHOWN_VALUES, SHOWN_CHARACTERS = 4, 20
 
-def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Sequence[str]) -> tuple[list[str], str]:
+_MONTH = (
+    r"(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sept?(ember)?|oct(ober)?|nov(ember)?"
+    r"|dec(ember)?)\.?"
+)
+_TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]m)?"
+_DAYS = (
+    r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}",  # 31/12/2024
+    r"\d{4}[./-]\d{1,2}",  # 2024-12
+    rf"([a-z]+,? )?\d{{1,2}}[. ] ?{_MONTH},?( \d{{2,4}})?",  # Tue, 31 Dec 2024
+    rf"([a-z]+,? )?{_MONTH} \d{{1,2}}(,? \d{{2,4}})?",  # Tuesday, December 31, 2024
+    rf"{_MONTH} \d{{4}}",  # December 2024
+)
+#: Dates and times in usual forms beside ISO 8601.
+DATE = re.compile(rf"({'|'.join(_DAYS)})([T ,]+{_TIME}.*)?|{_TIME}", re.IGNORECASE)
+
+
+def choose_columns(
+    raw: RawData, *, text: Sequence[str], label: str, others: Sequence[str], address: str = ""
+) -> tuple[list[str], str]:
     """Choose the text columns and the label column: given by the user, named by the source, or guessed.
 
     Args:
@@ -33,6 +57,7 @@ def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Seq
         text: value of ``data.text``; empty = named by the source, or guessed.
         label: value of ``data.label``; empty = named by the source, or guessed.
         others: columns that hold neither (id, split).
+        address: path or name of the source, for the command in a hint; empty = no command.
 
     Returns:
         Text columns and label column; every split has them.
@@ -48,7 +73,7 @@ def choose_columns(raw: RawData, *, text: Sequence[str], label: str, others: Seq
     text = text or _guess_text_by_name([column for column in candidates if column != label])
     label = label or _guess_label_by_name([column for column in candidates if column not in text])
     text = text or _guess_text_by_length(rows, [column for column in candidates if column != label])
-    label = label or _guess_label_by_values(raw, rows, [column for column in candidates if column not in text])
+    label = label or _guess_label_by_values(raw, rows, [column for column in candidates if column not in text], address)
     if not text:
         raise DataError(f"{raw.file_names('train')}: no column holds text.", hint=f"Columns: {', '.join(candidates)}.")
     for split in raw.rows:
@@ -98,19 +123,55 @@ def _guess_text_by_length(rows: Sequence[Row], columns: Sequence[str]) -> list[s
     return [max(lengths, key=lambda column: lengths[column])] if lengths else []
 
 
-def _guess_label_by_values(raw: RawData, rows: Sequence[Row], columns: Sequence[str]) -> str:
-    """The only column with at least 2 and at most `MAX_CLASSES` different values."""
+def _guess_label_by_values(raw: RawData, rows: Sequence[Row], columns: Sequence[str], address: str) -> str:
+    """The only column with at least 2 and at most `MAX_CLASSES` different values that are not dates."""
     limit = min(MAX_CLASSES, max(2, len(rows) // 2))
-    fitting = [
-        column for column in columns if 2 <= len({str(row.get(column)) for row in rows if column in row}) <= limit
-    ]
+    values = {column: Counter(shown for row in rows if (shown := _shown(row.get(column)))) for column in columns}
+    fitting = [column for column in columns if 2 <= len(values[column]) <= limit and not _are_dates(values[column])]
     if len(fitting) == 1:
         return fitting[0]
-    why = f"candidates: {', '.join(map(repr, fitting))}" if fitting else "no column has few different values"
+    if not fitting:
+        counted = ", ".join(f"{column} ({len(values[column]):,} values)" for column in columns)
+        raise DataError(
+            f"{raw.file_names('train')}: cannot tell which column is the label: none has 2 to {limit} different values "
+            f"that are not dates: {counted or 'there is no other column'}.",
+            hint=f"Set data.label; columns: {', '.join(_columns(rows))}.",
+        )
+    width = max(map(len, fitting))
+    listed = [f"  {column.ljust(width)}  {_described_values(values[column])}" for column in fitting]
+    key = f"data.label={fitting[0]}"
     raise DataError(
-        f"{raw.file_names('train')}: cannot tell which column is the label ({why}).",
-        hint=f"Set data.label; columns: {', '.join(_columns(rows))}.",
+        "\n".join([f"{raw.file_names('train')}: cannot tell which column is the label. Candidates:", *listed]),
+        hint=f"Choose one, for example: {new_recipe_command(address, [key]) if address else key}",
     )
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _described_values(values: Counter[str]) -> str:
+    """``3 values: sport, business, tech``, the most frequent ones first, shortened."""
+    names = [
+        name if len(name) <= SHOWN_CHARACTERS else name[:SHOWN_CHARACTERS] + "..." for name, _ in values.most_common()
+    ]
+    more = ", ..." if len(names) > SHOWN_VALUES else ""
+    return f"{len(names):,} values: {', '.join(names[:SHOWN_VALUES])}{more}"
+
+
+def _are_dates(values: Iterable[str]) -> bool:
+    """True if all values are dates or times."""
+    return all(_is_date(value) for value in values)
+
+
+def _is_date(value: str) -> bool:
+    if DATE.fullmatch(value):
+        return True
+    try:
+        # Numbers below 8 digits would be read as years and times of the day.
+        return len(value) >= 8 and bool(datetime.fromisoformat(value))
+    except ValueError:
+        return False
 
 
 def choose_text_columns(

@@ -85,9 +85,25 @@ def _require_file(path: Path) -> None:
     if not path.is_file():
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
         problem = "is a folder, not a file" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {problem}.{nearest(path.name, names)}", hint="Check the path.")
+        raise DataError(f"{path}: {problem}.{nearest(path.name, names)}", hint=path_hint(path))
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty.", hint="Write the file again, or give another.")
+
+
+def path_hint(path: Path) -> str:
+    """Return a hint for a missing path, which may have been written relative to the current folder.
+
+    Args:
+        path: path of a recipe.
+
+    Returns:
+        The hint.
+    """
+    tails = (Path(*path.parts[start:]) for start in range(1, len(path.parts)))
+    found = next((tail for tail in tails if tail.exists()), None)
+    if found is None:
+        return "Check the path."
+    return f"There is {found} in the current folder, but paths in a recipe start from the folder of the recipe."
 
 
 def _csv(path: Path, encoding: str) -> Iterator[Row]:

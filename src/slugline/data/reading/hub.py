@@ -63,6 +63,7 @@ def read_hub(address: str, *, name: str = "") -> RawData:
         {split: (SourceFile(f"{address} ({split})", len(part)),) for split, part in parts.items()},
         classes=_classes(train),
         is_known=True,
+        class_columns=_class_columns(train),
     )
 
 
@@ -104,12 +105,18 @@ def _commit(part: Dataset) -> str:
     return commit.group(1) if commit else ""
 
 
+def _class_columns(train: Dataset) -> dict[str, tuple[str, ...]]:
+    """Class names of the ``ClassLabel`` columns."""
+    named = {column: getattr(feature, "names", None) for column, feature in train.features.items()}
+    return {column: tuple(names) for column, names in named.items() if names}
+
+
 def _classes(train: Dataset) -> tuple[str, ...]:
     """Class names from a ``ClassLabel`` column, or from ``label_text`` if ``label`` holds integers."""
     features: dict[str, Any] = dict(train.features)
-    for feature in features.values():
-        if getattr(feature, "names", None):
-            return tuple(feature.names)
+    labelled = _class_columns(train)
+    if labelled:
+        return next(iter(labelled.values()))
     if "label_text" not in features or "label" not in features:
         return ()
     names = dict(zip(train["label"][:], train["label_text"][:], strict=True))

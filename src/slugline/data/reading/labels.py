@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
@@ -16,29 +17,42 @@ MAX_LISTED_ROWS = 3
 MAX_LISTED_LABELS = 10
 
 
-def name_labels(raw: RawData, column: str, *, offset: int) -> tuple[dict[Split, list[str]], tuple[str, ...]]:
+#: Label of rows whose label is not published, in sets of the Hub whose integers index named classes.
+HIDDEN = -1
+
+#: Class name of a row without a label.
+UNLABELLED = ""
+
+
+def name_labels(
+    raw: RawData, column: str, *, offset: int, unlabelled: Literal["refuse", "drop"] = "refuse"
+) -> tuple[dict[Split, list[str]], tuple[str, ...]]:
     """Convert labels to class names.
 
     Args:
         raw: rows as read.
         column: label column with names or integers. Integers are indices if the source names its classes.
         offset: number that is added to integer labels first.
+        unlabelled: ``drop`` accepts rows without a label, for the caller to drop.
 
     Returns:
-        Class name of each row, by split, and all names in label order: the source's order, else numeric, else
-        alphabetical.
+        Class name of each row, by split, `UNLABELLED` for rows without a label; and all names in label order: the
+        source's order, else numeric, else alphabetical.
 
     Raises:
         DataError: a label is missing, out of range, unknown to the source, or a row has several.
     """
     if raw.task.startswith("multi-label"):
         raise _several_labels(f"{raw.source.name} is a multi-label set")
-    labels = {split: _read_labels(raw, split, column) for split in raw.rows}
-    counts = Counter(label for split_labels in labels.values() for label in split_labels)
-    if raw.classes:
-        names = {label: _class_name(label, raw.classes, offset) for label in counts}
-        _check_labels_are_known(raw, column, counts, names)
-        return _rename(labels, {label: str(name) for label, name in names.items()}), raw.classes
+    labels = {split: _read_labels(raw, split, column, offset) for split in raw.rows}
+    _check_unlabelled(raw, column, labels, unlabelled)
+    counts = Counter(label for split_labels in labels.values() for label in split_labels if label != UNLABELLED)
+    classes = raw.classes_of(column)
+    if classes:
+        names = {label: _class_name(label, classes, offset) for label in counts}
+        _check_labels_are_known(raw, column, counts, names, classes)
+        _check_column_is_named(raw, column, names, classes)
+        return _rename(labels, {label: str(name) for label, name in names.items()}), classes
     numbers = {label: _integer(label) for label in counts}
     if all(number is not None for number in numbers.values()):
         shifted = {label: str(int(number or 0) + offset) for label, number in numbers.items()}
@@ -72,7 +86,8 @@ def map_labels(
     if not label_map:
         return {split: list(names) for split, names in labels.items()}, tuple(order)
     _check_entries_are_classes(label_map, order, where)
-    _check_labels_have_entries(label_map, Counter(name for names in labels.values() for name in names), where)
+    counts = Counter(name for names in labels.values() for name in names if name != UNLABELLED)
+    _check_labels_have_entries(label_map, counts, where)
     return _rename(labels, label_map), join_orders([label_map.values()])
 
 
@@ -82,25 +97,55 @@ def join_orders(orders: Iterable[Iterable[str]]) -> tuple[str, ...]:
 
 
 def _rename(labels: Mapping[Split, Sequence[str]], names: Mapping[str, str]) -> dict[Split, list[str]]:
-    return {split: [names[label] for label in split_labels] for split, split_labels in labels.items()}
+    known = {UNLABELLED: UNLABELLED, **names}
+    return {split: [known[label] for label in split_labels] for split, split_labels in labels.items()}
 
 
-def _read_labels(raw: RawData, split: Split, column: str) -> list[str]:
-    """Return the stripped label of each row; refuse rows with none or several."""
+def _read_labels(raw: RawData, split: Split, column: str, offset: int) -> list[str]:
+    """Return the stripped label of each row, `UNLABELLED` if it has none; refuse rows with several."""
     labels: list[str] = []
-    unlabelled: list[int] = []
     for index, row in enumerate(raw.rows[split]):
         value = row.get(column)
         if isinstance(value, (list, tuple, dict)):
             raise _several_labels(f"{raw.locate(split, index)}: column {column!r} holds several labels")
         is_missing = value is None or (isinstance(value, float) and math.isnan(value))
-        label = "" if is_missing else _as_text(value)
-        if not label:
-            unlabelled.append(index)
-        labels.append(label)
-    if unlabelled:
-        raise _no_label(raw, split, column, unlabelled)
+        is_missing |= value == HIDDEN and bool(raw.classes_of(column)) and not offset
+        labels.append(UNLABELLED if is_missing else _as_text(value))
     return labels
+
+
+def unlabelled_rows(raw: RawData, split: Split, labels: Sequence[str]) -> tuple[list[int], str]:
+    """Find the rows of a split without a label.
+
+    Args:
+        raw: rows as read.
+        split: name of the split.
+        labels: class names of its rows.
+
+    Returns:
+        Their indices, and their places for messages, at most `MAX_LISTED_ROWS`.
+    """
+    indices = [index for index, label in enumerate(labels) if label == UNLABELLED]
+    places = [raw.locate(split, index) for index in indices[:MAX_LISTED_ROWS]]
+    return indices, "; ".join([*places, *(["..."] if len(indices) > len(places) else [])])
+
+
+def _check_unlabelled(raw: RawData, column: str, labels: Mapping[Split, Sequence[str]], policy: str) -> None:
+    """Refuse rows without a label, unless the policy is to drop them; refuse a split without any label."""
+    for split, split_labels in labels.items():
+        indices, places = unlabelled_rows(raw, split, split_labels)
+        if indices and policy == "refuse":
+            what = f"no label in column {column!r}"
+            several = f"{raw.file_names(split)}: {what} of {len(indices):,} rows: {places}."
+            raise DataError(
+                f"{places}: {what}." if len(indices) == 1 else several,
+                hint='Add the labels, or leave such rows out with data.unlabelled="drop".',
+            )
+        if indices and len(indices) == len(split_labels):
+            raise DataError(
+                f"{raw.file_names(split)}: no row has a label in column {column!r}.",
+                hint="Choose another column with data.label, or leave the file out.",
+            )
 
 
 def _as_text(value: object) -> str:
@@ -130,27 +175,30 @@ def _several_labels(problem: str) -> DataError:
     )
 
 
-def _no_label(raw: RawData, split: Split, column: str, indices: Sequence[int]) -> DataError:
-    rows = [raw.locate(split, index) for index in indices[:MAX_LISTED_ROWS]]
-    if len(indices) == 1:
-        return DataError(f"{rows[0]}: no label in column {column!r}.", hint="Add it, or remove the row.")
-    more = "; ..." if len(indices) > len(rows) else ""
-    return DataError(
-        f"{raw.file_names(split)}: no label in column {column!r} of {len(indices):,} rows: {'; '.join(rows)}{more}.",
-        hint="Add them, or remove the rows.",
-    )
-
-
-def _check_labels_are_known(raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None]) -> None:
+def _check_labels_are_known(
+    raw: RawData, column: str, counts: Counter[str], names: Mapping[str, str | None], classes: Sequence[str]
+) -> None:
     unknown = [label for label, _ in counts.most_common() if names[label] is None]
     if unknown:
         label = unknown[0]
         more = f" ({len(unknown)} unknown labels in total)" if len(unknown) > 1 else ""
         raise DataError(
             f"{raw.file_names('train')}: label {label!r} in column {column!r} ({counts[label]:,} rows) is none of the "
-            f"{len(raw.classes)} classes{more}.{nearest(label, list(raw.classes))}",
-            hint=f"Integers index the classes from 0 to {len(raw.classes) - 1}; data.label_offset shifts them.",
+            f"{len(classes)} classes{more}.{nearest(label, list(classes))}",
+            hint=f"Integers index the classes from 0 to {len(classes) - 1}; data.label_offset shifts them.",
         )
+
+
+def _check_column_is_named(raw: RawData, column: str, names: Mapping[str, str | None], classes: Sequence[str]) -> None:
+    """Refuse integers that use few of the names, if the source does not state which column the names belong to."""
+    is_stated = column in raw.class_columns or column == raw.label_column
+    if is_stated or len(names) == len(classes) or any(_integer(label) is None for label in names):
+        return
+    raise DataError(
+        f"{raw.file_names('train')}: column {column!r} holds {len(names)} different integers, but {raw.source.name} "
+        f"names {len(classes)} classes, which may be those of another column.",
+        hint=f'State the column of the classes in metadata.json: "columns": {{"label": "{column}"}}.',
+    )
 
 
 def _check_entries_are_classes(label_map: Mapping[str, str], order: Sequence[str], where: str) -> None:

@@ -15,7 +15,7 @@ from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
 from slugline.data.reading.encoding import UNICODE, decode
-from slugline.data.reading.formats import READERS, Row, read_rows, text_encoding
+from slugline.data.reading.formats import READERS, Row, path_hint, read_rows, text_encoding
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 
 logger = logging.getLogger(__name__)
@@ -41,8 +41,8 @@ def read_path(path: str) -> RawData:
     if glob.has_magic(path) and not folder.exists():
         files = [Path(name) for name in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  # may be absolute
         if not files:
-            raise DataError(f"data.path: no file matches {path!r}.", hint="Check the pattern and the working folder.")
-        return read_files({"train": files}, SourceInfo(path))
+            raise DataError(f"data.path: no file matches {path!r}.", hint=path_hint(folder))
+        return read_files({"train": files}, SourceInfo(Path(path).name))
     return read_files({"train": [folder]}, SourceInfo(folder.stem))
 
 
@@ -66,7 +66,14 @@ def read_folder(folder: Path) -> RawData:
         task=str(metadata.get("task", "")),
         columns=metadata.get("columns", {}),
         findings=raw.findings,
+        class_columns=_level_names(metadata),
     )
+
+
+def _level_names(metadata: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Class names of the levels of a hierarchy by column: ``classes_level1`` names the classes of ``label_level1``."""
+    levels = {key.removeprefix("classes_"): names for key, names in metadata.items() if key.startswith("classes_")}
+    return {f"label_{level}": tuple(map(str, names)) for level, names in levels.items() if isinstance(names, list)}
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:

@@ -53,11 +53,12 @@ class RawData:
         rows: rows by split; ``train`` always, ``validation`` and ``test`` only if the source provides them.
         source: name, licence and revision of the source.
         files: files that the rows of each split were read from, in the order of the rows.
-        classes: class names in label order, if the source names them.
+        classes: class names of the label column in label order, if the source names them.
         task: task as the source states it, e.g. ``"single-label, news topics"``.
         is_known: True for a known set: its irregularities are findings. In the user's own file they are errors.
         columns: ``text``, ``label`` and ``id`` columns, if the source names them.
         findings: findings of reading.
+        class_columns: class names of other label columns, such as the levels of a hierarchy, by column.
     """
 
     rows: Mapping[Split, list[Row]]
@@ -68,6 +69,19 @@ class RawData:
     is_known: bool = False
     columns: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    class_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def label_column(self) -> str:
+        """The column that `classes` names, as the source states it or by its usual name; empty if unknown."""
+        usual = "label" if any("label" in rows[0] for rows in self.rows.values() if rows) else ""
+        return str(self.columns.get("label", "")) or usual
+
+    def classes_of(self, column: str) -> tuple[str, ...]:
+        """Return the class names of a label column in label order; empty if the source does not name them."""
+        if column in self.class_columns:
+            return self.class_columns[column]
+        return self.classes if self.label_column in ("", column) else ()
 
     def locate(self, split: Split, index: int) -> str:
         """File and row number (from 1, headers not counted) of a row, for messages."""

@@ -23,6 +23,7 @@ from slugline.data.reading.hub import HUB_SETS, is_cached, read_hub
 from slugline.data.reading.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
+from slugline.recipe.locations import short_path
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def read(section: SourceSection) -> RawData:
     elif section.hub:
         raw = read_hub(section.hub)
     else:
-        raw = read_path(section.path)
+        raw = read_path(short_path(section.path))
     if not isinstance(section, DataSection):
         return raw
     if section.split:
@@ -86,7 +87,7 @@ def read(section: SourceSection) -> RawData:
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            raw = _with_split_file(raw, split, Path(path))
+            raw = _with_split_file(raw, split, Path(short_path(path)))
     return raw
 
 

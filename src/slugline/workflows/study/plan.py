@@ -256,7 +256,7 @@ def _resolve(path: Path, recipe_path: Path, overrides: Mapping[str, Overrides]) 
     hints: dict[str, None] = {}
     for title, values in overrides.items():
         try:
-            recipes[title] = _resolved(recipe_path, values)
+            recipes[title] = _resolved(recipe_path, values, path.parent)
         except RecipeError as error:
             hints[error.hint] = None
             for line in error.message.splitlines():
@@ -271,8 +271,10 @@ def _listed_titles(titles: Sequence[str]) -> str:
     return titles[0] if len(titles) == 1 else f"{titles[0]} and {len(titles) - 1} more"
 
 
-def _resolved(recipe_path: Path, overrides: Overrides) -> Recipe:
-    recipe = read(recipe_path, [f"{key}={to_toml(value)}" for key, value in overrides.items()])
+def _resolved(recipe_path: Path, overrides: Overrides, folder: Path) -> Recipe:
+    """The recipe of a setting; paths of data in the overrides start from the folder of the study's file."""
+    given = [f"{key}={to_toml(value)}" for key, value in overrides.items()]
+    recipe = read(recipe_path, given, overrides_folder=folder)
     check(recipe)
     evaluation = recipe.evaluation
     if "splits" not in evaluation.model_fields_set:

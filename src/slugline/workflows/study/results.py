@@ -170,6 +170,11 @@ class StudyResult:
     comparison: Comparison | None = None
     failures: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        complete = sum(member.state == "complete" for member in self.members)
+        chosen = f", chosen {self.chosen.setting.title}" if self.chosen else ""
+        return f"<StudyResult {self.study.file.name}: {complete} of {len(self.members)} members complete{chosen}>"
+
     @property
     def settings(self) -> list[SettingResult]:
         """Settings in the order of the study."""

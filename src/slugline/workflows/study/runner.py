@@ -16,6 +16,7 @@ from typing import Any
 
 from slugline.core.errors import RunError, SluglineError
 from slugline.core.layouts import RunLayout
+from slugline.core.messages import visible_messages
 from slugline.core.storage import disk_errors, replacing, replacing_folder
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.plots import plot_learning_curves
@@ -31,7 +32,8 @@ from slugline.workflows.study.results import MemberResult, SettingResult, StudyR
 logger = logging.getLogger(__name__)
 
 
-def run_study(path: Path, *, force: bool = False) -> StudyResult:
+@visible_messages()
+def run_study(path: str | Path, *, force: bool = False) -> StudyResult:
     """Train the members of a study that are not complete, choose a setting, and score it on test.
 
     Args:
@@ -46,7 +48,7 @@ def run_study(path: Path, *, force: bool = False) -> StudyResult:
         RunError: the folder of the study is a run, a member is being trained right now or was trained with another
             recipe or on other data, or the disk is full.
     """
-    study = read_study(path)
+    study = read_study(Path(path))
     if RunLayout(study.layout.root).is_run():
         raise RunError(
             f"{study.layout.root} is a run, not a study.", hint="Choose another name for the study, or move the run."

@@ -1,0 +1,67 @@
+"""Relative paths of data: from the folder of the recipe in a file, from the current folder elsewhere."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+#: Keys of [data], [[data.sources]] and [[pretrain.texts]] that are paths.
+PATH_KEYS = ("path", "test_path", "validation_path")
+
+#: Section -> its key with a list of sources.
+SOURCE_LISTS = {"data": "sources", "pretrain": "texts"}
+
+
+def located(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return plain values of a recipe with absolute paths of data.
+
+    Args:
+        values: nested tables, as TOML gives them; values of a wrong type are left unchanged.
+        folder: folder that relative paths start from.
+
+    Returns:
+        The same tables; absolute paths are unchanged.
+    """
+    found = dict(values)
+    for section, key in SOURCE_LISTS.items():
+        table = found.get(section)
+        if not isinstance(table, Mapping):
+            continue
+        found[section] = _located_table(table, folder)
+        if isinstance(table.get(key), list):
+            sources = [_located_table(each, folder) if isinstance(each, Mapping) else each for each in table[key]]
+            found[section][key] = sources
+    return found
+
+
+def _located_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    paths = {key: located_path(table[key], folder) for key in PATH_KEYS if isinstance(table.get(key), str)}
+    return {**table, **paths}
+
+
+def located_path(path: str, folder: Path) -> str:
+    """Return a path or a glob as an absolute one; an empty path stays empty.
+
+    Args:
+        path: path as written.
+        folder: folder that a relative path starts from.
+
+    Returns:
+        The absolute path, without ``..``.
+    """
+    if not path:
+        return ""
+    start = str(folder.absolute())
+    return os.path.abspath(Path(glob.escape(start) if glob.has_magic(path) else start, path))  # noqa: PTH100  # no links
+
+
+def short_path(path: str) -> str:
+    """Return a path relative to the current folder if it is inside, for messages; else the same path."""
+    folder = str(Path.cwd())
+    for start in (folder, glob.escape(folder)):
+        if path.startswith(start + os.sep):
+            return path[len(start) + 1 :]
+    return path
