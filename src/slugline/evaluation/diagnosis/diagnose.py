@@ -46,7 +46,7 @@ SUPPRESSED_BY = {
     "unstable": NOTHING_LEARNED,
     "overfitting": NOTHING_LEARNED,
     "underfitting": NOTHING_LEARNED,
-    "stopped_too_early": (*NOTHING_LEARNED, "underfitting"),
+    "stopped_too_early": (*NOTHING_LEARNED, "overfitting", "underfitting"),
     "wasted_epochs": (*NOTHING_LEARNED, "overfitting", "unstable"),
     "never_predicted": NOTHING_LEARNED,
     "imbalance": (*NOTHING_LEARNED, "never_predicted"),
