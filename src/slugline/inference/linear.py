@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import ModelLayout
 from slugline.inference.predictor import text_chunks
+from slugline.models.folders import damaged, read_json
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -101,12 +102,19 @@ class LinearPredictor:
 
         Returns:
             A predictor whose margins are bitwise the same.
+
+        Raises:
+            ModelError: a file is damaged.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         layout = ModelLayout(folder)
-        values = json.loads(layout.linear.read_text(encoding="utf-8"))
-        arrays = load_file(layout.weights)
+        values = read_json(layout.linear)
+        try:
+            arrays = load_file(layout.weights)
+        except (SafetensorError, OSError) as error:
+            raise damaged(layout.weights, str(error)) from error
         return cls(
             labels=LabelSet(tuple(values["labels"])),
             vocabulary=tuple(values["vocabulary"]),

@@ -16,6 +16,7 @@ from slugline.core.memory import memory_errors
 from slugline.inference.classifier import Classifier
 from slugline.inference.ensemble import EnsemblePredictor
 from slugline.inference.predictor import Predictor
+from slugline.models.folders import require_no_adapter
 from slugline.recipe.kinds import KINDS, resolve
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
@@ -96,6 +97,7 @@ def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]
         ModelError: the folder has no known format, or cannot be loaded.
     """
     folder = Path(source)
+    require_no_adapter(folder)
     files = [name for name in LOADERS if (folder / name).is_file()]
     if folder.exists() and not files:
         raise ModelError(
