@@ -124,7 +124,7 @@ def test_a_damaged_linear_model_is_named(tmp_path: Path, name: str) -> None:
     from slugline.training.linear import fit_linear_models
 
     targets = np.array([0, 1, 2] * 4)
-    predictor = next(fit_linear_models(["a text", "the other"] * 6, targets, labels=LABELS, costs=[1.0], seed=0))
+    predictor = next(fit_linear_models(["a text", "the other"] * 6, targets, labels=LABELS, costs=[1.0]))
     predictor.save(tmp_path)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:100])
     with pytest.raises(ModelError, match=rf"{name} is damaged"):

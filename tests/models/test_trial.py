@@ -1,4 +1,4 @@
-"""Trial passes, on tiny models of all architectures: positions, padding, precision, states of blocks."""
+"""Trial passes, on tiny models of all architectures: positions, padding, states of blocks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slugline.data.batching.tokens import Truncation
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
-from slugline.models.trial import longest_input, require_block_states, require_padding, supported_precision
+from slugline.models.trial import longest_input, require_block_states, require_padding
 from slugline.recipe.model_section import ModelSection
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -77,14 +77,6 @@ def test_weights_that_are_not_finite_are_refused() -> None:
     torch.nn.init.constant_(model.classifier.weight, float("nan"))
     with pytest.raises(ModelError, match="not finite"):
         require_padding(model, tiny_tokenizer())
-
-
-@pytest.mark.parametrize(("model_type", "precision"), [("deberta", "fp32"), ("deberta-v2", "bf16"), ("bert", "bf16")])
-def test_a_precision_in_which_a_model_fails_is_replaced(
-    model_type: str, precision: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert supported_precision(tiny_model(model_type), tiny_tokenizer(), "bf16") == precision
-    assert ("fp32 is used instead of bf16: deberta" in caplog.text) == (precision == "fp32")
 
 
 @pytest.mark.parametrize(

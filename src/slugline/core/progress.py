@@ -30,21 +30,6 @@ def hide() -> None:
 
 
 @contextmanager
-def silenced() -> Iterator[None]:
-    """Suppress messages below errors inside the block: a check repeats what the work itself logs.
-
-    Yields:
-        Nothing.
-    """
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
 def track(task: str, total: int | None = None, *, unit: str = "") -> Iterator[Callable[[int], None]]:
     """Show the progress of a task.
 

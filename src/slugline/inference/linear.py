@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import ModelLayout
+from slugline.core.model_folders import damaged, read_json
 from slugline.inference.predictor import text_chunks
-from slugline.models.folders import damaged, read_json
 
 if TYPE_CHECKING:
     from sklearn.feature_extraction.text import TfidfVectorizer

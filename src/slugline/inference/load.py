@@ -13,10 +13,10 @@ from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import RunLayout
 from slugline.core.memory import memory_errors
+from slugline.core.model_folders import require_no_adapter
 from slugline.inference.classifier import Classifier
 from slugline.inference.ensemble import EnsemblePredictor
 from slugline.inference.predictor import Predictor
-from slugline.models.folders import require_no_adapter
 from slugline.recipe.kinds import KINDS, resolve
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run

@@ -14,6 +14,7 @@ from slugline.core.errors import ModelError
 from slugline.core.hardware import choose_precision, choose_profile, detect
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import CheckpointLayout, ModelLayout
+from slugline.core.model_folders import read_json
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, truncation_of
 from slugline.inference.load import LoadOptions
@@ -23,7 +24,6 @@ from slugline.models.adaptation.adapt import adapt
 from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.architectures.heads import output_weights
 from slugline.models.build import match_tokenizer
-from slugline.models.folders import read_json
 from slugline.models.forward import cast_linear_weights, predict_logits
 from slugline.models.precision import working_precision
 from slugline.models.pretrained import load_config, load_weights, require_shapes, resolve_base

@@ -7,8 +7,7 @@ language_model.py   builds and saves models with a head over the vocabulary, for
 adaptation/         selects the weights that are trained
 architectures/      torch modules: classifier, small decoder, adapters
 pretrained.py       loads bases and trained models, from a folder or the Hub
-folders.py          model folders of others: formats, damaged files, adapters alone
-trial.py            trial passes: positions, side of the padding, precision
+trial.py            trial passes: positions, side of the padding, states of blocks
 tokenizers.py       loads or trains tokenizers
 forward.py          forward passes: tokens to logits
 precision.py        tries the precision that the hardware is fast at

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import MissingExtra, ModelError
 from slugline.core.layouts import ModelLayout, RunLayout
-from slugline.models.folders import (
+from slugline.core.memory import is_out_of_memory
+from slugline.core.model_folders import (
     PYTORCH_WEIGHTS,
     SAFETENSORS,
     pytorch_weights,
@@ -168,6 +169,8 @@ def from_pretrained(loader: Callable[..., Any], name_or_path: str, **options: An
         with quietly():
             return loader(name_or_path, trust_remote_code=False, **weights, **options)
     except Exception as error:  # the libraries raise errors of many types for damaged files
+        if is_out_of_memory(error):
+            raise
         if folder.is_dir():
             require_intact(folder)
         raise _loading_error(name_or_path, error) from error

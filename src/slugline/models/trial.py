@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from slugline.core.errors import ModelError
+from slugline.core.memory import is_out_of_memory
 from slugline.data.batching.tokens import special_tokens
 from slugline.models.architectures.blocks import blocks_of, embedding_rows, states_in
 from slugline.models.forward import evaluation_mode
@@ -235,6 +236,8 @@ def _run(model: PreTrainedModel, batch: Mapping[str, Tensor]) -> Any:
         with evaluation_mode(model, "fp32"):
             return model(**inputs)
     except Exception as error:  # the architectures raise errors of any type here
+        if is_out_of_memory(error):
+            raise
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelError(
             f"{_name(model)} cannot read texts as plain tokens: {reason}",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
 from slugline.core.memory import free_memory
-from slugline.core.progress import silenced
+from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.planning import BatchLimits

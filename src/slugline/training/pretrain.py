@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from slugline.core.errors import DataError, ModelError, TrainingError
-from slugline.core.progress import silenced
+from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.packing import (
     IGNORED,
