@@ -57,6 +57,21 @@ def test_a_file_becomes_a_recipe_a_run_and_predictions(folder: Path, capsys: pyt
     assert json.loads(out)["test"]["support"] == 30
 
 
+def test_labels_are_mapped_on_the_command_line(
+    linear_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [row | {"label": f"LABEL_{row['label']}"} for row in articles(30, seed=5)]
+    write_csv(folder / "other.csv", rows)
+    pairs = [f"--label-map=LABEL_{name}={name}" for name in ("business", "sport", "tech")]
+    code, out, err = command(capsys, "evaluate", str(linear_run), "--data", "other.csv", *pairs, "--json")
+    assert code == 0, err
+    assert json.loads(out)["test"]["accuracy"] > 0.8
+    code, _, err = command(capsys, "evaluate", str(linear_run), "--data", "other.csv")
+    assert (code, "--label-map" in err) == (1, True)
+    code, _, err = command(capsys, "evaluate", str(linear_run), "--data", "other.csv", "--label-map", "tech")
+    assert (code, "LABEL=CLASS" in err) == (2, True)
+
+
 def test_json_is_the_only_output_on_stdout(linear_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = command(capsys, "predict", str(linear_run), "bank", "--json")
     prediction = json.loads(out)[0]

@@ -221,17 +221,6 @@ def test_a_folder_with_only_a_linear_model_can_be_loaded(tmp_path: Path) -> None
     assert load(tmp_path).predict(["a long text"]).tolist() == ["long"]
 
 
-def test_a_pickle_is_refused(tiny_base: Path, tmp_path: Path) -> None:
-    import torch
-
-    model = build_pretrained(ModelSection(base=str(tiny_base), pooling="native"), LABELS, "cpu")
-    save(model, load_tokenizer(str(tiny_base)), tmp_path)
-    (tmp_path / "model.safetensors").unlink()
-    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="safetensors"):
-        load(tmp_path)
-
-
 def test_an_unfinished_run_has_no_model(tmp_path: Path) -> None:
     from slugline.recipe.recipe import validate
     from slugline.run.lifecycle import open_run

@@ -396,6 +396,27 @@ def test_a_run_is_evaluated_on_other_data(recipe_values: dict[str, Any], tmp_pat
         evaluate_on(str(run.path), data=str(unknown))
 
 
+def test_labels_with_other_names_are_mapped_to_classes_of_the_model(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    run = train(linear(recipe_values), run_dir=tmp_path / "run")
+    rows = articles(30, seed=5)
+    own = evaluate_on(str(run.path), data=str(write_csv(tmp_path / "own.csv", rows))).metrics
+    # The last label is the name of another class.
+    names = {"business": "0", "sport": "S", "tech": "sport"}
+    data = str(write_csv(tmp_path / "named.csv", [row | {"label": names[row["label"]]} for row in rows]))
+    label_map = {new: old for old, new in names.items()}
+    for model in (run.path, run.layout.model):
+        found = evaluate_on(str(model), data=data, label_map=label_map).metrics
+        assert found["confusion_matrix"] == own["confusion_matrix"]
+    with pytest.raises(DataError, match=r"'0' \(10 rows\)(.|\n)*sport, tech(.|\n)*--label-map \"0=business\""):
+        evaluate_on(str(run.path), data=data)
+    with pytest.raises(DataError, match=r"turns 'S' into 'sprot', which is not a class .*'sport'"):
+        evaluate_on(str(run.path), data=data, label_map=label_map | {"S": "sprot"})
+    with pytest.raises(DataError, match="but no source to read"):
+        evaluate_on(str(run.path), label_map=label_map)
+
+
 @pytest.mark.parametrize("kind", ["encoder", "linear"])
 def test_a_split_scored_later_has_the_metrics_of_a_split_scored_in_training(
     recipe_values: dict[str, Any], tmp_path: Path, kind: str

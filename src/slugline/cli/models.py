@@ -37,6 +37,13 @@ def evaluate(
     keep_learned: Annotated[
         bool, typer.Option("--keep-learned", help="With --data: also score rows that the run has learned from.")
     ] = False,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL=CLASS",
+            help="With --data: a label that has another name in the model, such as positive=LABEL_1. May be repeated.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on the data of its run, or on other data."""
@@ -48,6 +55,7 @@ def evaluate(
         split=split,
         text=text or [],
         label=label,
+        label_map=_pairs(label_map or []),
         unlabelled=unlabelled.value,
         learned="keep" if keep_learned else "drop",
     )
@@ -63,6 +71,15 @@ def evaluate(
             for name, scores in metrics["per_class"].items()
         ],
     )
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    """Labels and classes of ``LABEL=CLASS``."""
+    pairs = [each.partition("=") for each in given]
+    wrong = [each for each, (label, _, name) in zip(given, pairs, strict=True) if not label or not name]
+    if wrong:
+        raise typer.BadParameter(f"give LABEL=CLASS, not {wrong[0]!r}.", param_hint="--label-map")
+    return {label: name for label, _, name in pairs}
 
 
 def predict(

@@ -5,6 +5,7 @@ errors.py          SluglineError and its subclasses
 labels.py          LabelSet: class names in order
 predictions.py     Predictions: logits and targets of one split; Calibration
 layouts.py         names of all files in the folders of runs, studies and models
+model_folders.py   model folders of others: formats, damaged files, adapters alone
 storage.py         atomic writes of files and folders; disk errors; the cache folder
 memory.py          exhausted memory: recognised and reported
 hardware.py        detects the hardware, chooses precision and profile

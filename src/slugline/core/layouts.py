@@ -113,6 +113,16 @@ class ModelLayout:
 
 
 @dataclass(frozen=True)
+class AdapterLayout:
+    """Paths in a folder with an adapter of PEFT."""
+
+    root: Path
+
+    config = Inside("adapter_config.json", "Kind of the adapter, its base, and its layers.")
+    weights = Inside("adapter_model.safetensors", "Weights of the adapter in safetensors.")
+
+
+@dataclass(frozen=True)
 class CheckpointLayout:
     """Paths in a checkpoint of transformers' ``Trainer``, with the files that Slugline adds."""
 

@@ -45,6 +45,21 @@ def visible_messages() -> Iterator[None]:
         logger.removeHandler(handler)
 
 
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Suppress messages below errors inside the block: a check repeats what the work itself logs.
+
+    Yields:
+        Nothing.
+    """
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _handler(level: int) -> logging.Handler:
     handler = _StderrHandler()
     handler.setFormatter(_Formatter("%(message)s"))

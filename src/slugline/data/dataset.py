@@ -202,7 +202,7 @@ def load_rows(
         labels: label set of the model.
         split: name of a split of the source; all rows are loaded if the source has no given splits.
         text: text columns of the model, used if the source has them and the section names none.
-        label_map: class names of labels that are not in the label set.
+        label_map: class names of labels that have another name in the model; other labels are class names.
 
     Returns:
         Columns ``id``, ``text``, and ``label`` as indices into ``labels``.
@@ -223,16 +223,30 @@ def load_rows(
             f"{joined.source.name} has no split {split!r}, only {', '.join(splits)}.", hint="Choose with --split."
         )
     examples = splits[chosen]
-    names = {name: name for name in labels.names}
-    renamed = {**(label_map or {}), **names}
-    unknown = Counter(label for label in examples.labels if renamed.get(label) not in names)
+    classes = {name: name for name in labels.names} | dict(label_map or {})
+    _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
+    return _table(examples, labels.encode([classes[label] for label in examples.labels]))
+
+
+def _check_classes(where: str, found: Sequence[str], classes: Mapping[str, str], labels: LabelSet) -> None:
+    """Refuse labels whose class the model does not have."""
+    known = f"Classes of the model: {', '.join(labels.names[:20])}{' ...' if len(labels) > 20 else ''}."
+    for label, name in classes.items():
+        if name not in labels.names:
+            raise DataError(
+                f"the label map turns {label!r} into {name!r}, which is not a class of the model."
+                f"{nearest(name, list(labels.names))}",
+                hint=known,
+            )
+    unknown = Counter(label for label in found if label not in classes)
     if unknown:
-        found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
+        listed = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
+        example = f"{unknown.most_common(1)[0][0]}={labels.names[0]}"
         raise DataError(
-            f"{joined.file_names(chosen)}: {len(unknown)} labels are not in the model's label set: {found}.",
-            hint=f"Label set: {', '.join(labels.names[:20])}{' ...' if len(labels) > 20 else ''}.",
+            f"{where}: {len(unknown)} labels are not in the model's label set: {listed}.",
+            hint=f'{known} If they have other names here, map them: --label-map "{example}" for each of them, or '
+            "label_map in Python.",
         )
-    return _table(examples, labels.encode([renamed[label] for label in examples.labels]))
 
 
 def predictions_on(

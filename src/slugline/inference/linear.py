@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import ModelLayout
+from slugline.core.model_folders import damaged, read_json
 from slugline.inference.predictor import text_chunks
 
 if TYPE_CHECKING:
@@ -101,12 +102,19 @@ class LinearPredictor:
 
         Returns:
             A predictor whose margins are bitwise the same.
+
+        Raises:
+            ModelError: a file is damaged.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         layout = ModelLayout(folder)
-        values = json.loads(layout.linear.read_text(encoding="utf-8"))
-        arrays = load_file(layout.weights)
+        values = read_json(layout.linear)
+        try:
+            arrays = load_file(layout.weights)
+        except (SafetensorError, OSError) as error:
+            raise damaged(layout.weights, str(error)) from error
         return cls(
             labels=LabelSet(tuple(values["labels"])),
             vocabulary=tuple(values["vocabulary"]),

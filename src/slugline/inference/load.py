@@ -13,6 +13,7 @@ from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import RunLayout
 from slugline.core.memory import memory_errors
+from slugline.core.model_folders import require_no_adapter
 from slugline.inference.classifier import Classifier
 from slugline.inference.ensemble import EnsemblePredictor
 from slugline.inference.predictor import Predictor
@@ -96,6 +97,7 @@ def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]
         ModelError: the folder has no known format, or cannot be loaded.
     """
     folder = Path(source)
+    require_no_adapter(folder)
     files = [name for name in LOADERS if (folder / name).is_file()]
     if folder.exists() and not files:
         raise ModelError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import AutoModelForSequenceClassification
@@ -14,6 +14,7 @@ from slugline.core.errors import ModelError
 from slugline.core.hardware import choose_precision, choose_profile, detect
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import CheckpointLayout, ModelLayout
+from slugline.core.model_folders import read_json
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Truncation, truncation_of
 from slugline.inference.load import LoadOptions
@@ -21,17 +22,24 @@ from slugline.inference.predictor import Predictor
 from slugline.inference.transformer import TransformerPredictor
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.architectures.float32_head import compute_head_in_float32
-from slugline.models.build import set_pad_token
+from slugline.models.architectures.heads import output_weights
+from slugline.models.build import match_tokenizer
 from slugline.models.forward import cast_linear_weights, predict_logits
 from slugline.models.precision import working_precision
-from slugline.models.pretrained import from_pretrained, load_config, longest_input, resolve_base
+from slugline.models.pretrained import load_config, load_weights, require_shapes, resolve_base
 from slugline.models.saving import load_evaluated_weights
 from slugline.models.tokenizers import load_tokenizer
+from slugline.models.trial import longest_input
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
     from slugline.recipe.recipe import Recipe
+
+logger = logging.getLogger(__name__)
+
+#: Tokens of a text that are read if neither model nor tokenizer has a limit.
+DEFAULT_LENGTH = 512
 
 #: Texts in a forward pass of a model without a recipe.
 DEFAULT_MAX_PIECES = 64
@@ -53,21 +61,22 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
     """
     recipe = options.recipe
     if recipe is None:
-        _require_head(source)
+        _require_classifier(source)
     config = load_config(source)
+    labels = _labels(source, config)
     hardware = detect(options.device)
     profile = choose_profile(hardware)
     tokenizer, model = load_tokenizer(source), _load_model(source, config, recipe)
-    set_pad_token(model, tokenizer)
+    match_tokenizer(model, tokenizer, source)
     model.to(hardware.device).eval()  # type: ignore[arg-type]
     compute_head_in_float32(model)
     choice = choose_precision(hardware, options.precision, autocast=profile.autocast)
     precision = working_precision(model, choice, is_trained=False).precision
+    truncation = _truncation(source, longest_input(model, tokenizer), recipe)
     cast_linear_weights(model, precision)
-    longest = longest_input(config, tokenizer)
     predictor = TransformerPredictor(
         tokenizer,
-        truncation_of(recipe.data, longest) if recipe else Truncation(longest),
+        truncation,
         partial(
             predict_logits,
             model,
@@ -78,38 +87,60 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
             ),
         ),
     )
-    return _labels(source, config), predictor
+    return labels, predictor
 
 
-def _require_head(source: str) -> None:
-    """Refuse a model without a classification head: a new head would predict at random."""
+def _truncation(source: str, longest: int | None, recipe: Recipe | None) -> Truncation:
+    if recipe:
+        return truncation_of(recipe.data, longest)
+    if longest is None:
+        logger.info("%s states no longest text: the first %d tokens of a text are read.", source, DEFAULT_LENGTH)
+    return Truncation(longest or DEFAULT_LENGTH)
+
+
+def _require_classifier(source: str) -> None:
+    """Refuse a model whose configuration names an architecture without a classification head."""
     architecture = _architecture(source)
-    if "ForSequenceClassification" not in architecture:
-        raise ModelError(
-            f"{source} is a {architecture or 'model'} without a classification head.",
-            hint="Fine-tune it first: slugline train RECIPE model.base=" + source,
-        )
+    if architecture and "ForSequenceClassification" not in architecture:
+        raise _no_head(source, architecture)
+
+
+def _no_head(source: str, architecture: str) -> ModelError:
+    return ModelError(
+        f"{source} is a {architecture} without a classification head.",
+        hint=f"Fine-tune it first: slugline train RECIPE model.base={source}",
+    )
 
 
 def _architecture(source: str) -> str:
     """``architectures`` of the configuration; empty if it has none."""
     path = ModelLayout(Path(source)).config
-    if not path.is_file():
-        return " ".join(load_config(source).architectures or [])
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{path} is damaged: {error}.", hint="Copy it from the base model again.") from error
-    return " ".join(config.get("architectures") or [])
+    named = read_json(path).get("architectures") if path.is_file() else load_config(source).architectures
+    return " ".join(named or [])
 
 
 def _labels(source: str, config: PretrainedConfig) -> LabelSet:
-    names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
+    """The classes in the configuration, ordered by their numbers."""
+    classes = dict(sorted((config.id2label or {}).items()))
+    names = tuple(str(name) for name in classes.values())
     if config.problem_type not in (None, "single_label_classification") or len(names) < 2:
         task = f"{config.problem_type or 'one output'}, {len(names)} outputs"
         raise ModelError(
             f"{source} does not predict one label of several ({task}); this version supports no other models.",
             hint="Give a single-label classifier.",
+        )
+    if list(classes) != list(range(len(classes))):
+        raise ModelError(
+            f"{source}: id2label in config.json numbers its {len(names)} classes {', '.join(map(str, classes))}, not "
+            f"0 to {len(names) - 1}.",
+            hint="Correct config.json: one entry for each output of the head, from 0.",
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ModelError(
+            f"{source}: id2label in config.json has {len(names)} entries, but only {len(set(names))} names: "
+            f"{', '.join(map(repr, repeated[:5]))} occurs more than once.",
+            hint="Give each class a name of its own.",
         )
     return LabelSet(names)
 
@@ -123,9 +154,18 @@ def _load_model(source: str, config: PretrainedConfig, recipe: Recipe | None) ->
         adapted = adapt(model, recipe.model)
         load_evaluated_weights(model, checkpoint)
         return adapted.merged()
-    model = from_pretrained(
-        AutoModelForSequenceClassification.from_pretrained, resolve_base(source), dtype=torch.float32
+    loaded = load_weights(
+        AutoModelForSequenceClassification.from_pretrained, resolve_base(source), config=config, dtype=torch.float32
     )
+    require_shapes(loaded, source)
+    model = loaded.model
+    if loaded.new & output_weights(model):
+        raise _no_head(source, config.model_type)
+    if loaded.new:
+        raise ModelError(
+            f"{source}: the weights lack {', '.join(sorted(loaded.new)[:3])}, without which predictions are random.",
+            hint="Copy the weights from the original model again; config.json must be that of these weights.",
+        )
     if checkpoint.averaged.is_file():
         load_evaluated_weights(model, checkpoint)
     return model

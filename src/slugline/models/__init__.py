@@ -7,6 +7,7 @@ language_model.py   builds and saves models with a head over the vocabulary, for
 adaptation/         selects the weights that are trained
 architectures/      torch modules: classifier, small decoder, adapters
 pretrained.py       loads bases and trained models, from a folder or the Hub
+trial.py            trial passes: positions, side of the padding, states of blocks
 tokenizers.py       loads or trains tokenizers
 forward.py          forward passes: tokens to logits
 precision.py        tries the precision that the hardware is fast at

@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from slugline.core.errors import ModelError
 from slugline.core.hardware import Device
 from slugline.core.labels import LabelSet
+from slugline.models.architectures.blocks import base_of, embedding_rows
+from slugline.models.architectures.heads import order_outputs, output_weights, renew_outputs
 from slugline.models.config import (
     label_settings,
     pooled_config,
@@ -19,11 +23,13 @@ from slugline.models.config import (
     scratch_config,
     set_dropout,
 )
-from slugline.models.pretrained import from_pretrained, load_config, resolve_base
+from slugline.models.pretrained import load_config, load_weights, require_shapes, resolve_base
 from slugline.models.saving import size_of
+from slugline.models.tokenizers import require_embeddings
+from slugline.models.trial import require_padding, states_width
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from slugline.recipe.model_section import ModelSection
 
@@ -51,24 +57,85 @@ def build_pretrained(
         ModelError: the base cannot be loaded, is of another kind, or has no sequence-classification class for native
             pooling.
     """
-    from transformers import AutoModel, AutoModelForSequenceClassification
-
-    name_or_path, pooling = resolve_base(section.base), pooling_of(section)
-    config = load_config(section.base)
+    pooling, config = pooling_of(section), load_config(section.base)
     if section.capabilities.is_causal:
         require_causal(config, section.base)
-    set_dropout(config, section)
-    options = load_options(device)
     if pooling == "native":
-        config.update(label_settings(labels))
-        native: PreTrainedModel = from_pretrained(
-            AutoModelForSequenceClassification.from_pretrained, name_or_path, config=config, **options
+        model = _load_classifier(section, labels, config, load_options(device))
+    else:
+        model = _with_head(section, labels, _load_backbone(section, config, load_options(device)), pooling)
+    if tokenizer is not None:
+        match_tokenizer(model, tokenizer, section.base)
+    return model
+
+
+def match_tokenizer(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """Prepare a classifier for the tokens and the padding of its tokenizer.
+
+    Args:
+        model: sequence classifier in float32; changed in place.
+        tokenizer: its tokenizer, with a padding token.
+        source: folder or Hub name, for messages.
+
+    Raises:
+        ModelError: the tokenizer has tokens without embedding, or padding changes the logits on either side.
+    """
+    require_embeddings(model, tokenizer, source)
+    set_pad_token(model, tokenizer)
+    require_padding(model, tokenizer)
+
+
+def _load_classifier(
+    section: ModelSection, labels: LabelSet, config: PretrainedConfig, options: dict[str, Any]
+) -> PreTrainedModel:
+    """The base with the architecture's own head, or with its own head if it is a classifier of the same classes."""
+    from transformers import AutoModelForSequenceClassification
+
+    set_dropout(config, section)
+    names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
+    config.update(label_settings(labels))
+    loaded = load_weights(
+        AutoModelForSequenceClassification.from_pretrained, resolve_base(section.base), config=config, **options
+    )
+    outputs = output_weights(loaded.model)
+    kept = {name: shape for name, shape in loaded.stored.items() if name not in outputs}
+    require_shapes(replace(loaded, stored=kept), section.base)
+    if outputs <= loaded.new - loaded.stored.keys():
+        return loaded.model
+    if set(names) == set(labels.names):
+        order_outputs(loaded.model, outputs, [names.index(name) for name in labels.names])
+        logger.info("%s is a classifier of the same classes: its head is kept.", section.base)
+    else:
+        renew_outputs(loaded.model, outputs)
+        logger.info(
+            "%s is a classifier of other classes (%s): it gets a new output layer for %d classes.",
+            section.base,
+            ", ".join(names[:5]) + (" ..." if len(names) > 5 else ""),
+            len(labels),
         )
-        set_pad_token(native, tokenizer)
-        return native
-    backbone = from_pretrained(AutoModel.from_pretrained, name_or_path, config=config, **options)
-    set_pad_token(backbone, tokenizer)
-    return _with_head(section, labels, backbone, pooling)
+    return loaded.model
+
+
+def _load_backbone(section: ModelSection, config: PretrainedConfig, options: dict[str, Any]) -> PreTrainedModel:
+    """The base without a head; of a classifier of this package, its backbone."""
+    from transformers import AutoModelForSequenceClassification
+
+    from slugline.models.architectures.pooled import PooledConfig, backbone_class
+
+    name_or_path = resolve_base(section.base)
+    set_dropout(config, section)
+    if not isinstance(config, PooledConfig):
+        loaded = load_weights(backbone_class(config).from_pretrained, name_or_path, config=config, **options)
+        require_shapes(loaded, section.base)
+        return loaded.model
+    if config.adapter_width:
+        raise ModelError(
+            f"{section.base} has bottleneck adapters, which belong to its own head.",
+            hint='Leave model.pooling, model.head and model.adapt = "adapter" out, or start from its original base.',
+        )
+    loaded = load_weights(AutoModelForSequenceClassification.from_pretrained, name_or_path, config=config, **options)
+    require_shapes(loaded, section.base)
+    return base_of(loaded.model)
 
 
 def build_scratch(
@@ -92,8 +159,10 @@ def build_scratch(
 
     assert tokenizer is not None
     if section.base:
-        config = pretrained_scratch_config(section)
-        backbone = from_pretrained(AutoModel.from_pretrained, section.base, config=config, **load_options(device))
+        pretrained_scratch_config(section)  # refuses other bases
+        backbone = _load_backbone(section, load_config(section.base), load_options(device))
+        require_embeddings(backbone, tokenizer, section.base)
+        set_pad_token(backbone, tokenizer)
     else:
         backbone = AutoModel.from_config(scratch_config(section, tokenizer), **load_options(device))
     model = _with_head(section, labels, backbone, pooling_of(section))
@@ -136,8 +205,8 @@ def set_pad_token(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | N
     """
     if tokenizer is None or tokenizer.pad_token_id is None:
         return
-    embeddings: Any = model.get_input_embeddings()
-    if tokenizer.pad_token_id >= embeddings.num_embeddings:
+    rows = embedding_rows(model)
+    if rows is not None and tokenizer.pad_token_id >= rows:
         model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     if model.config.pad_token_id is None:
         model.config.pad_token_id = tokenizer.pad_token_id
@@ -147,4 +216,5 @@ def _with_head(section: ModelSection, labels: LabelSet, backbone: PreTrainedMode
     """Backbone with a pooling and head of this package."""
     from slugline.models.architectures.pooled import PooledForSequenceClassification
 
-    return PooledForSequenceClassification(pooled_config(section, labels, backbone.config, pooling), backbone)
+    config = pooled_config(section, labels, backbone.config, pooling, width=states_width(backbone))
+    return PooledForSequenceClassification(config, backbone)

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Keys of a sentence-transformers pooling configuration -> values of ``model.pooling``.
-SENTENCE_POOLING = {
-    "pooling_mode_mean_tokens": "mean",
+#: Pooling modes of sentence-transformers -> values of ``model.pooling``.
+SENTENCE_POOLING = {"mean": "mean", "cls": "cls", "max": "max", "lasttoken": "last"}
+
+#: Keys of its configurations before version 6, each true or false -> pooling modes.
+SENTENCE_POOLING_KEYS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
-    "pooling_mode_lasttoken": "last",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
 }
 
 #: Kinds of dropout -> their names in the configurations of BERT and similar models, DistilBERT, GPT-2, NeoX, GPT-Neo.
@@ -76,16 +81,44 @@ def pooling_of(section: ModelSection) -> str:
         return "native"
     if section.capabilities.default_pooling != "native":
         return section.capabilities.default_pooling
-    stated = sentence_pooling(resolve_base(section.base))
-    known = next((pooling for key, pooling in SENTENCE_POOLING.items() if stated.get(key)), None)
-    if known:
-        return known
+    modes = _sentence_modes(sentence_pooling(resolve_base(section.base)))
+    if modes:
+        return _nearest_pooling(modes, section.base)
     if section.adapt == "adapter" or section.head in ("linear", "mlp"):
         return "last" if section.capabilities.is_causal else "mean"
     return "native"
 
 
-def pooled_config(section: ModelSection, labels: LabelSet, backbone: PretrainedConfig, pooling: str) -> PooledConfig:
+def _sentence_modes(stated: dict[str, Any]) -> tuple[str, ...]:
+    """The pooling modes in a configuration of sentence-transformers, which joins their vectors."""
+    modes = stated.get("pooling_mode") or [mode for key, mode in SENTENCE_POOLING_KEYS.items() if stated.get(key)]
+    return (modes,) if isinstance(modes, str) else tuple(modes)
+
+
+def _nearest_pooling(modes: tuple[str, ...], base: str) -> str:
+    """The pooling of a sentence-transformers model, or the mean if it has one that this package lacks."""
+    if len(modes) == 1 and modes[0] in SENTENCE_POOLING:
+        return SENTENCE_POOLING[modes[0]]
+    nearest = next((SENTENCE_POOLING[mode] for mode in modes if mode in SENTENCE_POOLING), "mean")
+    logger.warning(
+        '%s pools by %s, which is not one of the poolings here: model.pooling = "%s" is used.',
+        base,
+        " and ".join(modes),
+        nearest,
+    )
+    return nearest
+
+
+def backbone_config(config: PretrainedConfig) -> PretrainedConfig:
+    """Return the configuration of the backbone; that of a model without a head of this package is its own."""
+    from slugline.models.architectures.pooled import PooledConfig
+
+    return config.backbone_config() if isinstance(config, PooledConfig) else config
+
+
+def pooled_config(
+    section: ModelSection, labels: LabelSet, backbone: PretrainedConfig, pooling: str, *, width: int
+) -> PooledConfig:
     """Configuration of a classifier with a pooling and head of this package.
 
     Args:
@@ -93,6 +126,7 @@ def pooled_config(section: ModelSection, labels: LabelSet, backbone: PretrainedC
         labels: K classes.
         backbone: configuration of the backbone.
         pooling: pooling from `pooling_of`; not native.
+        width: width of the states that the backbone returns.
 
     Returns:
         The configuration.
@@ -102,6 +136,7 @@ def pooled_config(section: ModelSection, labels: LabelSet, backbone: PretrainedC
     return PooledConfig(
         backbone=backbone.to_dict(),
         pooling=cast("Pooling", pooling),
+        width=width,
         head="mlp" if section.head == "mlp" else "linear",
         head_dropout=HEAD_DROPOUT if section.head_dropout is None else section.head_dropout,
         adapter_width=section.adapter.width if section.adapt == "adapter" else 0,
@@ -151,7 +186,7 @@ def pretrained_scratch_config(section: ModelSection) -> PretrainedConfig:
     """
     from slugline.models.architectures.small_decoder import ScratchConfig
 
-    config = load_config(section.base)
+    config = backbone_config(load_config(section.base))
     if not isinstance(config, ScratchConfig):
         raise ModelError(
             f'{section.base} is a {config.model_type}, but model.kind = "scratch" needs a small decoder as its base.',
@@ -204,7 +239,8 @@ def require_causal(config: PretrainedConfig, base: str) -> None:
     from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, MODEL_FOR_MASKED_LM_MAPPING
 
     # transformers has causal heads for BERT and similar encoders too, but these bases were not trained with them.
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING or type(config) in MODEL_FOR_MASKED_LM_MAPPING:
+    kind = type(backbone_config(config))
+    if kind not in MODEL_FOR_CAUSAL_LM_MAPPING or kind in MODEL_FOR_MASKED_LM_MAPPING:
         raise ModelError(
             f"{base} is a {config.model_type}, which is not a causal language model.",
             hint='Choose model.kind = "encoder", or a base such as gpt2 or EleutherAI/pythia-160m.',
@@ -241,6 +277,14 @@ def set_dropout(config: PretrainedConfig, section: ModelSection) -> None:
     Raises:
         ModelError: the architecture has no such dropout.
     """
+    from slugline.models.architectures.pooled import PooledConfig
+
+    if isinstance(config, PooledConfig):
+        backbone = config.backbone_config()
+        set_dropout(backbone, section.model_copy(update={"head_dropout": None}))
+        config.backbone = backbone.to_dict()
+        config.head_dropout = config.head_dropout if section.head_dropout is None else section.head_dropout
+        return
     for key, names in DROPOUT_KEYS.items():
         rate = getattr(section, key)
         known = [name for name in names if hasattr(config, name)]

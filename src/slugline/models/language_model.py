@@ -21,6 +21,7 @@ from slugline.models.architectures.blocks import base_of
 from slugline.models.build import load_options, set_pad_token
 from slugline.models.config import language_config
 from slugline.models.pretrained import from_pretrained, quietly, resolve_base, sentence_pooling
+from slugline.models.tokenizers import require_embeddings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -63,6 +64,7 @@ def build_language_model(
         )
     else:
         model = auto.from_config(config, **load_options(device))
+    require_embeddings(model, tokenizer, section.base)
     set_pad_token(model, tokenizer)
     return model
 

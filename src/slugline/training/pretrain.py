@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from slugline.core.errors import DataError, ModelError, TrainingError
+from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.packing import (
     IGNORED,
@@ -40,8 +41,8 @@ from slugline.models.config import LEARNED_POSITIONS, language_config
 from slugline.models.forward import evaluation_mode
 from slugline.models.language_model import PositionLogits, build_language_model, save_backbone
 from slugline.models.memory import retry_with_smaller_batches
-from slugline.models.pretrained import longest_input
 from slugline.models.saving import size_of
+from slugline.models.trial import longest_input
 from slugline.recipe.model_section import TRAINED_TOKENIZERS
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
@@ -109,22 +110,26 @@ def check_base(recipe: Recipe) -> None:
     """
     section, model, objective = recipe.pretrain, recipe.model, objective_of(recipe)
     assert section is not None
+    longest: int | None
     if model.tokenizer in TRAINED_TOKENIZERS:
         objective.require(ScratchConfig(), model.base)
-        longest, n_special = (LEARNED_POSITIONS if model.positions == "learned" else UNLIMITED), 0
+        longest, n_special = (LEARNED_POSITIONS if model.positions == "learned" else None), 0
     else:
         tokenizer = pretrained_tokenizer(model)
         config = language_config(model, tokenizer)
         objective.require(config, model.base)
         objective.build_labeler(section, tokenizer, non_special_tokens(tokenizer, len(tokenizer)))
-        longest, n_special = longest_input(config, tokenizer), sum(map(len, special_tokens(tokenizer)))
+        with silenced():  # the training itself repeats all messages
+            built = build_language_model(model, objective.auto_class, "cpu", tokenizer)
+        longest, n_special = longest_input(built, tokenizer), sum(map(len, special_tokens(tokenizer)))
     # A sequence needs one token to predict, and one to predict it from.
     shortest = max(n_special + 1, 2)
-    if not shortest <= section.sequence_length <= longest:
+    limit = UNLIMITED if longest is None else longest
+    if not shortest <= section.sequence_length <= limit:
         raise ModelError(
-            f"pretrain.sequence_length is {section.sequence_length}, but the model reads at most {longest} tokens, "
+            f"pretrain.sequence_length is {section.sequence_length}, but the model reads at most {limit} tokens, "
             f"{n_special} of them special.",
-            hint=f"Choose pretrain.sequence_length between {shortest} and {longest}.",
+            hint=f"Choose pretrain.sequence_length between {shortest} and {limit}.",
         )
 
 

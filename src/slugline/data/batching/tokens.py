@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 #: Texts in one call of the tokenizer, which processes them in parallel.
 TOKENISE_AT_ONCE = 4_096
+
+#: Number of the rules by which `_encode` reads texts; a change makes cached tokens invalid.
+RULES = 2
 
 #: Quantiles of the lengths of texts in ``data.json``.
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
@@ -86,17 +90,18 @@ class Truncation:
         return [ids[:head].tolist() + ids[len(ids) - (capacity - head) :].tolist()]
 
 
-def truncation_of(section: DataSection, longest: int) -> Truncation:
+def truncation_of(section: DataSection, longest: int | None) -> Truncation:
     """Return the truncation that a recipe configures.
 
     Args:
         section: data section of the recipe.
-        longest: maximum number of tokens that the model can read at once.
+        longest: maximum number of tokens that the model can read at once; None = there is no limit.
 
     Returns:
         The truncation; ``data.max_length`` is limited to ``longest``.
     """
-    return Truncation(min(section.max_length, longest), section.long_texts, section.stride, section.max_windows)
+    max_length = section.max_length if longest is None else min(section.max_length, longest)
+    return Truncation(max_length, section.long_texts, section.stride, section.max_windows)
 
 
 @dataclass(frozen=True)
@@ -208,7 +213,7 @@ def _cached(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, fingerprin
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save_file
 
-    key = hashlib.sha256(f"{fingerprint}\n{tokenizer_fingerprint(tokenizer)}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{RULES}\n{fingerprint}\n{tokenizer_fingerprint(tokenizer)}".encode()).hexdigest()[:32]
     path = cache_dir() / "tokens" / f"{key}.safetensors"
     try:
         return dict(load_file(path))
@@ -228,13 +233,34 @@ def _encode(
     empty_text = _empty_text_tokens(tokenizer)
     for start in range(0, len(texts), TOKENISE_AT_ONCE):
         chunk = list(texts[start : start + TOKENISE_AT_ONCE])
-        encoded = tokenizer(chunk, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
-        encoded = [row or empty_text for row in encoded]
+        encoded = [row or empty_text for row in _token_ids(chunk, tokenizer)]
         lengths += [len(row) for row in encoded]
         chunks.append(np.fromiter((token for row in encoded for token in row), np.int32, sum(map(len, encoded))))
         advance(len(chunk))
     ids = np.concatenate(chunks) if chunks else np.empty(0, np.int32)
     return {"ids": ids, "offsets": np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)}
+
+
+def _token_ids(texts: list[str], tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Ids of the tokens of each text; names of special tokens in a text, such as ``</s>``, are read as text."""
+    options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
+    encoded: list[list[int]] = tokenizer(texts, split_special_tokens=True, **options)["input_ids"]
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    affected = [index for index, row in enumerate(encoded) if not special.isdisjoint(row)]
+    if not affected:
+        return encoded
+    # Vocabularies such as those of sentencepiece have the special tokens as words too.
+    names = [str(name) for name in tokenizer.convert_ids_to_tokens(sorted(special))]
+    broken = [_break_up(texts[index], names) for index in affected]
+    for index, row in zip(affected, tokenizer(broken, split_special_tokens=True, **options)["input_ids"], strict=True):
+        encoded[index] = [token for token in row if token not in special]
+    return encoded
+
+
+def _break_up(text: str, names: Sequence[str]) -> str:
+    """The text with a blank after the first character of each name."""
+    pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(pattern, lambda found: f"{found[0][0]} {found[0][1:]}", text, flags=re.IGNORECASE)
 
 
 def _empty_text_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:

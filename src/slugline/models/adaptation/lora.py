@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from slugline.recipe.model_section import LoraSection
+
+logger = logging.getLogger(__name__)
 
 #: Model type -> names of its attention projections, for types whose default targets in PEFT are missing or different.
 TARGETS = {
@@ -98,11 +101,12 @@ VARIANTS: dict[str, Callable[[LoraSection], Any]] = {
 def _target_names(model: PreTrainedModel, section: LoraSection) -> list[str]:
     """Full names of the base's layers that get low-rank matrices."""
     layers = list(_linear_layers(model))
+    if section.targets == "auto":
+        return _attention_layers(model, layers)
     known = sorted({name.rpartition(".")[2] for name in layers})
-    targets = _default_targets(model) if section.targets == "auto" else section.targets
     chosen: list[str] = []
-    for target in targets or known:
-        found = [name for name in layers if name == target or name.endswith(f".{target}")]
+    for target in section.targets:
+        found = _named(layers, target)
         if not found:
             raise ModelError(
                 f"model.lora.targets names {target!r}, which is not a layer of {base_of(model).config.model_type}."
@@ -111,6 +115,38 @@ def _target_names(model: PreTrainedModel, section: LoraSection) -> list[str]:
             )
         chosen += found
     return list(dict.fromkeys(chosen))
+
+
+def _named(layers: Sequence[str], target: str) -> list[str]:
+    return [name for name in layers if name == target or name.endswith(f".{target}")]
+
+
+def _attention_layers(model: PreTrainedModel, layers: Sequence[str]) -> list[str]:
+    """The known targets of an architecture, else the projections to queries and values (Hu et al. 2021, section 7.1).
+
+    If an attention module has no projections of these names, as with one projection to all three, all its layers are
+    targets; if the model has no attention module with layers, all linear layers are.
+    """
+    known = [_named(layers, target) for target in _default_targets(model)]
+    if known and all(known):
+        return [name for found in known for name in found]
+    inside = [name for name in layers if _is_in_attention(model, name)]
+    queries, values = ([name for name in inside if name.rpartition(".")[2].startswith(letter)] for letter in "qv")
+    chosen = [*queries, *values] if queries and values else inside or layers
+    if not chosen:
+        raise ModelError(
+            f"{base_of(model).config.model_type} has no linear layers to which low-rank matrices can be added.",
+            hint='Choose another model.adapt: "full", "adapter", "frozen" or "gradual".',
+        )
+    logger.info("model.lora.targets: %s", ", ".join(sorted({name.rpartition(".")[2] for name in chosen})))
+    return list(chosen)
+
+
+def _is_in_attention(model: PreTrainedModel, layer: str) -> bool:
+    """True if a module around a layer is an attention module by its class."""
+    parts = layer.split(".")
+    around = (model.get_submodule(".".join(parts[:count])) for count in range(1, len(parts)))
+    return any(type(module).__name__.endswith("Attention") for module in around)
 
 
 def _linear_layers(model: PreTrainedModel) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Parts of a transformer of any architecture: the base without the head, and the blocks of the base."""
+"""Parts of a transformer of any architecture: the base without the head, its blocks, its table of words."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def base_of(model: PreTrainedModel) -> PreTrainedModel:
     return base
 
 
+def embedding_rows(model: PreTrainedModel) -> int | None:
+    """Return the number of rows of the table of words; None if the model has no such table, as CANINE."""
+    try:
+        table: Any = model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+    return int(table.num_embeddings) if hasattr(table, "num_embeddings") else None
+
+
 def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:
     """Return the blocks of a model: its largest list of modules.
 
@@ -31,7 +40,7 @@ def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:
     Raises:
         ModelError: there is no such list, or several layers share a block, as in ALBERT.
     """
-    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
+    lists = [_flat(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
     if not lists:
         raise ModelError(f"{type(model).__name__} has no list of blocks.", hint=f"Leave {key} out.")
     blocks = max(lists, key=_count_parameters)
@@ -40,6 +49,12 @@ def blocks_of(model: nn.Module, *, key: str) -> list[nn.Module]:
         # A hook on a shared block would run once for each of its layers.
         raise ModelError(f"{type(model).__name__} uses the same block for several layers.", hint=f"Leave {key} out.")
     return blocks
+
+
+def _flat(modules: nn.ModuleList) -> list[nn.Module]:
+    """The modules of a list; Funnel has a list of lists."""
+    flat = (_flat(module) if isinstance(module, nn.ModuleList) else [module] for module in modules)
+    return [module for part in flat for module in part]
 
 
 def _count_parameters(modules: list[nn.Module]) -> int:

@@ -12,9 +12,11 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 from transformers import (
+    MODEL_FOR_TEXT_ENCODING_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
+    AutoModelForTextEncoding,
     PretrainedConfig,
     PreTrainedModel,
 )
@@ -36,6 +38,7 @@ class PooledConfig(PretrainedConfig):
         head: type of the classification head.
         head_dropout: dropout rate before each layer of the head.
         adapter_width: width of the bottleneck adapters in the blocks; 0 = no adapters.
+        width: width of the states that the backbone returns; 0 = ``hidden_size`` of its configuration.
         **kwargs: arguments common to all configurations: labels, dtype.
     """
 
@@ -48,6 +51,7 @@ class PooledConfig(PretrainedConfig):
         head: Head = "linear",
         head_dropout: float = 0.1,
         adapter_width: int = 0,
+        width: int = 0,
         **kwargs: Any,
     ) -> None:
         if pooling not in get_args(Pooling):
@@ -57,6 +61,7 @@ class PooledConfig(PretrainedConfig):
         self.head = head
         self.head_dropout = head_dropout
         self.adapter_width = adapter_width
+        self.width = width
         super().__init__(**kwargs)
 
     def backbone_config(self) -> PretrainedConfig:
@@ -88,16 +93,17 @@ class PooledForSequenceClassification(PreTrainedModel):
         if backbone is None:
             # Architectures choose fused attention themselves if they support it; DeBERTa would refuse the name.
             attention = None if config._attn_implementation == "sdpa" else config._attn_implementation
-            backbone = AutoModel.from_config(
-                config.backbone_config(), dtype=torch.float32, attn_implementation=attention
+            settings = config.backbone_config()
+            backbone = backbone_class(settings).from_config(
+                settings, dtype=torch.float32, attn_implementation=attention
             )
         # BERT's tanh pooler is not used: it would be saved without having been trained.
         if getattr(backbone, "pooler", None) is not None:
             backbone.pooler = None
         self.backbone = backbone
-        width, classes = backbone.config.hidden_size, len(config.id2label or {})
         if config.adapter_width:
-            insert_adapters(backbone, width=width, bottleneck=config.adapter_width)
+            insert_adapters(backbone, width=backbone.config.hidden_size, bottleneck=config.adapter_width)
+        width, classes = config.width or backbone.config.hidden_size, len(config.id2label or {})
         if config.pooling == "attention":
             self.attention_pooling = nn.Linear(width, 1)
         self.dropout = nn.Dropout(config.head_dropout)
@@ -130,6 +136,11 @@ class PooledForSequenceClassification(PreTrainedModel):
         else:
             pooled = pool(states, mask, self.config.pooling)
         return SequenceClassifierOutput(logits=self.classifier(self.dropout(pooled)))
+
+
+def backbone_class(config: PretrainedConfig) -> Any:
+    """Return the Auto class of a backbone: of models such as T5, the encoder without the decoder."""
+    return AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
 
 
 class MLP(nn.Module):
