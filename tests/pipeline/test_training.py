@@ -135,7 +135,8 @@ def test_plain_transformers_gives_the_same_logits_with_native_pooling(
 
 
 def test_runs_model_folders_and_checkpoints_are_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
+    recipe = with_changes(recipe_values, model={"pooling": "native"}, train={"keep_checkpoints": 2})
+    run = train(recipe, run_dir=tmp_path / "run")
     expected = load(run.path, precision="fp32")
     best = Progress.read(checkpoints_in(run.layout.checkpoints)[-1]).best_step
     for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
@@ -293,7 +294,7 @@ def test_changed_data_is_refused_by_resume_and_by_evaluation(recipe_values: dict
 
 
 def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    run = train(with_changes(recipe_values, train={"keep_checkpoints": 2}), run_dir=tmp_path / "run")
     other = checkpoints_in(run.layout.checkpoints)[-1]
     with pytest.raises(RunError, match="not a checkpoint of"):
         train(validate(recipe_values), run_dir=tmp_path / "another", resume=other)

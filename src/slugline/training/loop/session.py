@@ -30,7 +30,7 @@ from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
-from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, step_of
+from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, kept_while_training, step_of
 from slugline.training.loop.loss_scaling import require_applied_updates
 from slugline.training.loop.method import Method
 from slugline.training.loop.train_metrics import RunningConfusion
@@ -294,7 +294,7 @@ def _callbacks(
         schedule,
         HistoryWriter(session.run, progress, session.train_metrics, advance),
         *([TrackerCallback(session.run, section.report_to)] if section.report_to else []),
-        CheckpointKeeper(progress, keep=section.keep_checkpoints),
+        CheckpointKeeper(session.run, progress, keep=kept_while_training(section)),
     ]
 
 
