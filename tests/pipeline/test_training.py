@@ -346,6 +346,33 @@ def test_evaluating_a_run_gives_the_same_metrics(recipe_values: dict[str, Any], 
     assert evaluate_on(str(run.path)).metrics["loss"] == run.metrics["test"]["loss"]
 
 
+@pytest.mark.parametrize(
+    ("warmup", "warning"),
+    [
+        (500, r"takes 500 updates, and the training has 14: the learning rate reaches 3% (.|\n)*train.warmup=0\."),
+        (0.9, r"takes 13 updates, and the training has 14"),
+        (8, r"takes 8 updates, and the training has 14"),
+        (7, None),
+        (0.1, None),
+        (0, None),
+    ],
+)
+@pytest.mark.parametrize("schedule", ["linear", "one_cycle"])
+def test_a_warm_up_that_takes_most_of_the_training_is_reported_at_its_start(
+    recipe_values: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    warmup: float,
+    warning: str | None,
+    schedule: str,
+) -> None:
+    with interrupted_after(1):
+        train(with_changes(recipe_values, train={"warmup": warmup, "schedule": schedule}), run_dir=tmp_path / "run")
+    found = [record.getMessage() for record in caplog.records if "warm-up" in record.getMessage()]
+    assert len(found) == (warning is not None)
+    assert warning is None or re.search(warning, found[0])
+
+
 def test_a_diverging_run_stops_with_the_reason(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     recipe = with_changes(recipe_values, train={"learning_rate": 1e30, "warmup": 0, "max_grad_norm": 0})
     with pytest.raises(TrainingError, match="learning rate is too high"):

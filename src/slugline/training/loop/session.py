@@ -27,6 +27,7 @@ from slugline.models.precision import working_precision
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
+from slugline.recipe.warmup import warmup_warning
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
@@ -243,6 +244,9 @@ def _trainer(
     arguments = training_arguments(
         session.recipe, session.runtime, session.run.layout.checkpoints, epochs=session.epochs
     )
+    warning = warmup_warning(session.recipe.train.warmup, session.updates)
+    if warning:
+        logger.warning("%s", warning)
     updates, average = loader(arguments.process_index, arguments.world_size), _average(session)
 
     def score_averaged(model: PreTrainedModel) -> dict[str, float]:
