@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,17 +49,70 @@ def test_a_folder_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def of_safetensors(number: int) -> SafetensorError:
+    return SafetensorError(f"Error while serializing: I/O error: {os.strerror(number)} (os error {number})")
+
+
+@pytest.mark.parametrize("kind", [lambda number: OSError(number, os.strerror(number)), of_safetensors])
 @pytest.mark.parametrize(
-    "error",
+    ("number", "message"),
     [
-        OSError(errno.ENOSPC, "No space left on device"),
-        SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
-        RuntimeError("[enforce fail at inline_container.cc:863] . PytorchStreamWriter failed writing file data/9"),
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "your disk quota is exhausted"),
+        (errno.EFBIG, "larger than the limit for files"),
     ],
 )
-def test_a_full_disk_is_recognised(tmp_path: Path, error: Exception) -> None:
+def test_limits_are_recognised_in_errors_of_python_and_of_rust(
+    tmp_path: Path, kind: Callable[[int], Exception], number: int, message: str
+) -> None:
+    with pytest.raises(RunError, match=rf"{message}(.|\n)*--resume"), disk_errors(tmp_path):
+        raise kind(number)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[enforce fail at inline_container.cc:863] . PytorchStreamWriter failed writing file data/9",
+        "[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598",
+    ],
+)
+def test_a_full_disk_is_recognised_in_errors_of_torch(tmp_path: Path, message: str) -> None:
     with pytest.raises(RunError, match=r"disk is full(.|\n)*--resume"), disk_errors(tmp_path):
-        raise error
+        raise RuntimeError(message)
+
+
+#: Writes with one library, above a limit for the size of files.
+WRITERS = {
+    "safetensors": "from safetensors.torch import save_file; save_file({'a': torch.zeros(10**5)}, path)",
+    "torch": "torch.save({'a': torch.zeros(10**5)}, path)",
+    "python": "path.write_text('a' * 10**6)",
+    "json": "import json; json.dump(list(range(10**5)), path.open('w'))",
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_real_limit_for_files_is_recognised(tmp_path: Path, writer: str) -> None:
+    script = f"""
+import pathlib, resource, torch
+from slugline.core.errors import RunError
+from slugline.core.storage import replacing
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))
+try:
+    with replacing(pathlib.Path({str(tmp_path / "file")!r})) as path:
+        {WRITERS[writer]}
+except RunError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "limit" in done.stdout
+    assert "--resume" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_of_rust_about_permissions_are_reported(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is not writable \(Permission denied\)"), disk_errors(tmp_path):
+        raise of_safetensors(errno.EACCES)
 
 
 def test_a_folder_that_is_not_writable_is_reported(tmp_path: Path) -> None:

@@ -197,6 +197,44 @@ def test_low_accuracy_past_its_maximum_is_not_underfitting() -> None:
     assert "underfitting" not in found(history=history, validation=good(1000, 0.73))
 
 
+@pytest.mark.parametrize(
+    ("warmup", "reached", "advised"),
+    [(500, "60%", 0.1), (300, "100%", 0.1), (3000, "10%", 0.1), (0.7, "100%", 0.1), (160, "100%", 0.1)],
+)
+def test_a_warm_up_that_takes_most_of_the_training(warmup: float, reached: str, advised: float) -> None:
+    """300 updates, at the end of which the loss has fallen a little."""
+    history = history_of((1.35, 0.4, 1.3, 0.45), (1.3, 0.5, 1.2, 0.55), (1.25, 0.6, 1.1, 0.62))
+    recipe = recipe_with(train__warmup=warmup, train__learning_rate=1e-5)
+    diagnosis = found(recipe, history, validation=good(1000, 0.62))["warmup_too_long"]
+    assert f"and the training has 300: the learning rate reached {reached} of" in diagnosis.message
+    assert diagnosis.settings == {"train.warmup": advised}
+
+
+@pytest.mark.parametrize("warmup", [0, 0.1, 0.5, 1, 150])
+def test_other_warm_ups_are_not_reported(warmup: float) -> None:
+    assert list(found(recipe_with(train__warmup=warmup))) == ["healthy"]
+
+
+@pytest.mark.parametrize("warmup", [500, 0.9])
+def test_a_model_that_learned_nothing_in_its_warm_up_needs_a_shorter_one(warmup: float) -> None:
+    history = history_of((1.39, 0.25, 1.39, 0.25), (1.39, 0.25, 1.39, 0.25), (1.39, 0.25, 1.39, 0.25))
+    diagnoses = found(recipe_with(train__warmup=warmup), history, validation=scores_of(np.full((4, 4), 60)))
+    assert {"not_learned", "warmup_too_long"} <= set(diagnoses)
+    assert "learning rate rose during most" in diagnoses["not_learned"].message
+    for diagnosis in diagnoses.values():
+        assert diagnosis.settings.get("train.warmup", 0.1) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("warmup", "advised"), [(0, 0.1), (0.1, 0.2), (0.2, 0.3), (0.4, None), (20, 40), (100, 150), (200, None)]
+)
+def test_a_longer_warm_up_is_advised_up_to_a_third_of_the_training(warmup: float, advised: float | None) -> None:
+    """Five epochs of 100 updates."""
+    rows = [(0.5, 0.9, 0.3, value) for value in (0.93, 0.80, 0.93, 0.78, 0.94)]
+    recipe = recipe_with(train__epochs=5, train__warmup=warmup)
+    assert found(recipe, history_of(*rows))["unstable"].settings.get("train.warmup") == advised
+
+
 def test_accuracy_that_falls_twice_is_unstable_unless_rows_are_few() -> None:
     rows = [(0.5, 0.9, 0.3, value) for value in (0.93, 0.80, 0.93, 0.78, 0.94)]
     recipe = recipe_with(train__epochs=5, train__max_grad_norm=0.0)

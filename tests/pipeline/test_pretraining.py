@@ -224,7 +224,7 @@ def test_no_validation_or_test_text_reaches_the_model(
 def test_a_backbone_without_head_is_refused(
     values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = pretrain(with_changes(values, train={"epochs": 1}), run_dir=tmp_path / "run")
+    run = pretrain(with_changes(values, train={"epochs": 1, "keep_checkpoints": 1}), run_dir=tmp_path / "run")
     checkpoint = checkpoints_in(run.layout.checkpoints)[-1]
     for function in (load, lambda path: evaluate_on(str(path))):
         for path in (run.path, run.layout.model, checkpoint):

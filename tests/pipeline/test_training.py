@@ -135,7 +135,8 @@ def test_plain_transformers_gives_the_same_logits_with_native_pooling(
 
 
 def test_runs_model_folders_and_checkpoints_are_loaded(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    run = train(with_changes(recipe_values, model={"pooling": "native"}), run_dir=tmp_path / "run")
+    recipe = with_changes(recipe_values, model={"pooling": "native"}, train={"keep_checkpoints": 2})
+    run = train(recipe, run_dir=tmp_path / "run")
     expected = load(run.path, precision="fp32")
     best = Progress.read(checkpoints_in(run.layout.checkpoints)[-1]).best_step
     for path in (run.model_dirs[0], run.layout.checkpoints / f"checkpoint-{best}"):
@@ -293,7 +294,7 @@ def test_changed_data_is_refused_by_resume_and_by_evaluation(recipe_values: dict
 
 
 def test_a_checkpoint_of_another_run_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    run = train(validate(recipe_values), run_dir=tmp_path / "run")
+    run = train(with_changes(recipe_values, train={"keep_checkpoints": 2}), run_dir=tmp_path / "run")
     other = checkpoints_in(run.layout.checkpoints)[-1]
     with pytest.raises(RunError, match="not a checkpoint of"):
         train(validate(recipe_values), run_dir=tmp_path / "another", resume=other)
@@ -343,6 +344,33 @@ def test_evaluating_a_run_gives_the_same_metrics(recipe_values: dict[str, Any], 
     run = train(validate(recipe_values), run_dir=tmp_path / "run")
     assert run.manifest["precision"] == "fp32"
     assert evaluate_on(str(run.path)).metrics["loss"] == run.metrics["test"]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("warmup", "warning"),
+    [
+        (500, r"takes 500 updates, and the training has 14: the learning rate reaches 3% (.|\n)*train.warmup=0\."),
+        (0.9, r"takes 13 updates, and the training has 14"),
+        (8, r"takes 8 updates, and the training has 14"),
+        (7, None),
+        (0.1, None),
+        (0, None),
+    ],
+)
+@pytest.mark.parametrize("schedule", ["linear", "one_cycle"])
+def test_a_warm_up_that_takes_most_of_the_training_is_reported_at_its_start(
+    recipe_values: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    warmup: float,
+    warning: str | None,
+    schedule: str,
+) -> None:
+    with interrupted_after(1):
+        train(with_changes(recipe_values, train={"warmup": warmup, "schedule": schedule}), run_dir=tmp_path / "run")
+    found = [record.getMessage() for record in caplog.records if "warm-up" in record.getMessage()]
+    assert len(found) == (warning is not None)
+    assert warning is None or re.search(warning, found[0])
 
 
 def test_a_diverging_run_stops_with_the_reason(recipe_values: dict[str, Any], tmp_path: Path) -> None:

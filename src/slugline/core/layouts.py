@@ -55,6 +55,10 @@ class RunLayout:
         "tokenizer", "The tokenizer, if this run trains one; saved before training starts, and again in ``model``."
     )
     checkpoints = Inside("checkpoints", "Checkpoints, see `CheckpointLayout`.")
+    later = Inside(
+        "checkpoints/.later",
+        "Checkpoints after the one from which training resumes, and their history, until a new one is complete.",
+    )
     plots = Inside("plots", "Curves and confusion matrix, PNG and SVG.")
 
     def fold(self, number: int) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,19 @@ from pathlib import Path
 import platformdirs
 
 from slugline.core.errors import RunError
+
+#: Error numbers of limits on what may be written -> message. EFBIG: ``ulimit -f``, or the file system.
+LIMITS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your disk quota is exhausted",
+    errno.EFBIG: "the file is larger than the limit for files (ulimit -f)",
+}
+
+#: Error number in the messages of safetensors and other libraries in Rust.
+RUST_ERROR = re.compile(r"\(os error (\d+)\)")
+
+#: Parts of the messages of torch, which names no number.
+TORCH_MESSAGES = ("failed writing file", "unexpected pos")
 
 #: Error numbers of paths that are not writable.
 UNWRITABLE = (
@@ -77,7 +91,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Raise a `RunError` if the disk under ``path`` is full or not writable, whichever library reports that.
+    """Raise a `RunError` if the path cannot be written, whichever library reports that.
+
+    The disk may be full, a quota or a limit for files may be reached, or the path may not be writable.
 
     Args:
         path: the file or folder that is written; named in the message.
@@ -87,25 +103,36 @@ def disk_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(path) from error
-        if error.errno in UNWRITABLE:
+    except Exception as error:
+        limit = _limit_reached(error)
+        if limit:
             raise RunError(
-                f"{path} is not writable ({error.strerror}).", hint="Choose a folder that you may write to."
+                f"{path}: {limit}.",
+                hint="Free some space or raise the limit, then use --resume: files written so far are intact.",
+            ) from error
+        number = _error_number(error)
+        if number in UNWRITABLE:
+            raise RunError(
+                f"{path} is not writable ({os.strerror(number)}).", hint="Choose a folder that you may write to."
             ) from error
         raise
-    except Exception as error:
-        # safetensors and torch raise their own errors, not OSError.
-        if "No space left" in str(error) or "failed writing file" in str(error):
-            raise _full(path) from error
-        raise
 
 
-def _full(path: Path) -> RunError:
-    return RunError(
-        f"{path}: the disk is full.", hint="Free some space, then use --resume: files written so far are intact."
-    )
+def _limit_reached(error: Exception) -> str:
+    """The limit that an error is about; empty for other errors."""
+    number = _error_number(error)
+    if number in LIMITS:
+        return LIMITS[number]
+    is_of_torch = isinstance(error, RuntimeError) and any(part in str(error) for part in TORCH_MESSAGES)
+    return "the disk is full, or a quota or limit for files is reached" if is_of_torch else ""
+
+
+def _error_number(error: Exception) -> int:
+    """Number of an error of the operating system, as Python and Rust report it; 0 for other errors."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    found = RUST_ERROR.search(str(error))
+    return int(found[1]) if found else 0
 
 
 def bytes_in(folder: Path) -> int:

@@ -27,6 +27,16 @@ def sigterm_was_received() -> bool:
     return _is_main_thread() and bool(_received)
 
 
+def deliver_sigterm(*, again: bool) -> None:
+    """Send SIGTERM to the main thread of this process, which may have received one already, with its process group.
+
+    Args:
+        again: True to send it also then.
+    """
+    if again or not _received:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+
 @contextmanager
 def raising_sigterm() -> Iterator[None]:
     """Raise `Terminated` at SIGTERM inside the block.

@@ -67,11 +67,24 @@ def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto
     folder = Path(path)
     is_run = RunLayout(folder).is_run()
     run = Run(folder) if is_run else run_of(folder)
+    if run is not None and not folder.exists():
+        raise _missing(run, folder)
     if run is None:
         labels, predictor = load_folder(str(path), LoadOptions(None, precision, device))
         return Classifier(labels, predictor, name=folder.name)
     _require_head(run)
     return _load_run(run, run.model_dirs if is_run else [folder], precision, device)
+
+
+def _missing(run: Run, folder: Path) -> ModelError:
+    """The error for a model or checkpoint of a run that does not exist."""
+    if folder.parent == run.layout.checkpoints and run.state == "complete":
+        return ModelError(
+            f"{folder} does not exist: the checkpoints of a complete run are deleted unless train.keep_checkpoints is "
+            "set.",
+            hint=f"Load {run.path}: its model has the weights of the best checkpoint.",
+        )
+    return ModelError(f"{folder} does not exist.", hint=f"The run {run.path} is {run.state}.")
 
 
 def run_of(folder: Path) -> Run | None:

@@ -54,7 +54,7 @@ def train_folds(recipe: Recipe, dataset: TextDataset, run: Run, *, accept_change
     processes = min(jobs_at_once(hardware_for(recipe.train)), len(jobs))
     if processes > 1:
         logger.info("training %d folds at a time, each in its own process", processes)
-    run_jobs(train_fold, jobs, processes=processes)
+    run_jobs(train_fold, jobs, names=[f"fold {number}" for *_, number in jobs], processes=processes)
     _evaluate_ensemble(recipe, dataset, run)
 
 

@@ -69,7 +69,11 @@ class TrainSection(Section):
     ema_decay: Fraction = Field(0.999, description="weight of the previous average in each update")
     eval_every: Frequency = Field("epoch", description='"epoch", "2 epochs", or a number of updates')
     save_every: Frequency = Field("epoch", description="likewise; the best checkpoint is always kept")
-    keep_checkpoints: Count = Field(2, description="number of checkpoints besides the best; 0 = all")
+    keep_checkpoints: Count | None = Field(
+        None,
+        description="number of checkpoints besides the best, also of a complete run; 0 = all; "
+        "unset = 2 during the training, none of a complete run",
+    )
     patience: Count = Field(0, description="stops after N evaluations without improvement; 0 = never stops early")
     min_delta: Annotated[float, Field(ge=0)] = Field(0.0, description="smallest change that counts as improvement")
     select_by: str = Field(

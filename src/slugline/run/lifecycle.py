@@ -184,6 +184,9 @@ def _running(run: Run, recipe: Recipe) -> Iterator[None]:
             _finish(run, "failed", started, error=f"{type(error).__name__}: {error}")
             raise
         _finish(run, "complete", started)
+        if recipe.train.keep_checkpoints is None:
+            # Nothing resumes a complete run. Its model has the weights of the best checkpoint.
+            shutil.rmtree(run.layout.checkpoints, ignore_errors=True)
 
 
 def _initial_manifest(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
+from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import METRICS, summary
 from slugline.inference.classifier import Classifier
@@ -77,13 +78,15 @@ class FinetuneSession(TrainingSession):
         dataset: data set with training and validation rows.
         adapted: the model with the weights that are trained.
         inputs: the rows in the form that the model reads.
-        token_statistics: lengths of the texts in tokens, for ``data.json``.
+        token_statistics: lengths of the texts in tokens, and their shares of unknown tokens, for ``data.json``.
+        findings: findings of the tokenisation, for ``data.json``.
     """
 
     dataset: TextDataset
     adapted: Adapted
     inputs: TrainingInputs
     token_statistics: Mapping[str, Any]
+    findings: list[dict[str, Any]]
 
     @property
     def targets(self) -> NDArray[np.int64]:
@@ -146,7 +149,7 @@ def _train(
         timing=session.timing,
         size=size,
         selected=session.selected,
-        data={"tokens": session.token_statistics},
+        data={"tokens": session.token_statistics, "findings": [*run.data.get("findings", []), *session.findings]},
     )
 
 
@@ -162,6 +165,7 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
         enable_activation_checkpointing(model)
     truncation = _truncation(recipe, model, tokenizer)
     tokens = _tokenise(dataset, tokenizer, truncation)
+    findings = check_unknown_tokens(tokens, tokenizer)
     progress = load_progress(start, recipe.train, runtime)
     return FinetuneSession(
         recipe=recipe,
@@ -177,7 +181,8 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
         dataset=dataset,
         adapted=adapted,
         inputs=_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
-        token_statistics=_token_statistics(truncation, tokens),
+        token_statistics=_token_statistics(truncation, tokens, unknown_id(tokenizer)),
+        findings=findings,
     )
 
 
@@ -197,9 +202,12 @@ def _tokenise(dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, truncati
     }
 
 
-def _token_statistics(truncation: Truncation, tokens: Mapping[str, Tokens]) -> dict[str, Any]:
-    lengths = {split: split_tokens.length_statistics() for split, split_tokens in tokens.items()}
-    return {"max_length": truncation.max_length, **lengths}
+def _token_statistics(truncation: Truncation, tokens: Mapping[str, Tokens], unknown: int | None) -> dict[str, Any]:
+    statistics = {
+        split: split_tokens.length_statistics() | {"unknown_share": unknown_share(split_tokens, unknown)}
+        for split, split_tokens in tokens.items()
+    }
+    return {"max_length": truncation.max_length, **statistics}
 
 
 def _inputs(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ from slugline.data.batching.packing import (
     split_validation,
 )
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, special_tokens, tokenise
+from slugline.data.batching.tokens import Tokens, Truncation, special_tokens, tokenise
+from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.data.corpus import Corpus
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.small_decoder import ScratchConfig
@@ -83,12 +84,16 @@ class PretrainSession(TrainingSession):
         train: sequences to learn from.
         validation: sequences to select on; their labels are the same in every evaluation.
         logits: function that computes logits at the labelled positions.
+        unknown_share: share of unknown tokens in the texts.
+        findings: findings of the tokenisation, for ``data.json``.
     """
 
     section: PretrainSection
     train: Sequences
     validation: Sequences
     logits: PositionLogits
+    unknown_share: float
+    findings: list[dict[str, Any]]
 
     def forward(self, model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Logits (M, V) and targets (M,) at the M labelled positions of a batch."""
@@ -154,7 +159,11 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
         timing=session.timing,
         size=size_of(base_of(session.model)),
         selected=session.selected,
-        data={"sequences": {"sequence_length": length, **counts, "tokens": len(session.train.packed.ids)}},
+        data={
+            "sequences": {"sequence_length": length, **counts, "tokens": len(session.train.packed.ids)},
+            "tokens": {"train": {"unknown_share": session.unknown_share}},
+            "findings": [*run.data.get("findings", []), *session.findings],
+        },
     )
 
 
@@ -170,7 +179,9 @@ def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
     if recipe.model.gradient_checkpointing:
         enable_activation_checkpointing(model)
     non_special = non_special_tokens(tokenizer, model.config.vocab_size)
-    packed = _pack(section, corpus, tokenizer)
+    tokens = _tokenise(section, corpus, tokenizer)
+    findings = check_unknown_tokens({"train": tokens}, tokenizer)
+    packed = _pack(section, tokens, tokenizer)
     train, validation = _split(packed, non_special)
     labeler = objective.build_labeler(section, tokenizer, non_special)
     return PretrainSession(
@@ -189,11 +200,16 @@ def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
         # The labels do not depend on the seed, so that runs can be compared.
         validation=Sequences(packed, validation, labeler, (VALIDATION,)),
         logits=PositionLogits(model),
+        unknown_share=unknown_share(tokens, unknown_id(tokenizer)),
+        findings=findings,
     )
 
 
-def _pack(section: PretrainSection, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Packed:
-    tokens = tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), fingerprint=corpus.fingerprint)
+def _tokenise(section: PretrainSection, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Tokens:
+    return tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), fingerprint=corpus.fingerprint)
+
+
+def _pack(section: PretrainSection, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> Packed:
     separator = tokenizer.sep_token_id if tokenizer.sep_token_id is not None else tokenizer.eos_token_id
     return pack(tokens, separator=separator, length=section.sequence_length)
 

@@ -18,7 +18,7 @@ class FitResult:
         timing: durations and speeds, for ``timing`` in ``metrics.json``.
         size: parameter counts, for ``size`` in ``metrics.json``.
         selected: the checkpoint or the value of C that validation selected, for ``chosen`` in ``manifest.json``.
-        data: additions to ``data.json``: lengths in tokens.
+        data: additions to ``data.json``: lengths in tokens, findings of the tokenisation.
     """
 
     classifier: Classifier
@@ -37,7 +37,7 @@ class PretrainResult:
         timing: durations and speeds, for ``timing`` in ``metrics.json``.
         size: parameter counts of the backbone, for ``size`` in ``metrics.json``.
         selected: the checkpoint that validation selected, for ``chosen`` in ``manifest.json``.
-        data: additions to ``data.json``: number and length of the sequences.
+        data: additions to ``data.json``: number and length of the sequences, findings of the tokenisation.
     """
 
     scores: Mapping[str, float]

@@ -36,7 +36,7 @@ SCRATCH: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 32}
 SCRATCH_EPOCHS = 6
 
 #: Settings of both networks.
-LOGGING = {"keep_checkpoints": 1, "logging_steps": 10}
+LOGGING = {"logging_steps": 10}
 
 
 @dataclass(frozen=True)

@@ -229,13 +229,14 @@ def test_ctrl_c_stops_the_study_and_explains_how_to_resume(
 
 def test_checkpoints_are_kept_on_request(folder: Path) -> None:
     step = '[[step]]\nname = "s"\n'
-    path = study(folder, step, recipe="tiny.toml", top="keep_checkpoints = true")
+    keep = 'set = {"train.keep_checkpoints" = 1}'
+    path = study(folder, step, recipe="tiny.toml", top=f"keep_checkpoints = true\n{keep}")
     (found,) = run_study(path).members
     assert list(Run(found.member.path).layout.checkpoints.iterdir())
     fold = found.member.path / "folds" / "1" / "checkpoints"
     fold.mkdir(parents=True)
     (fold.parent / "manifest.json").touch()
-    run_study(study(folder, step, recipe="tiny.toml"))
+    run_study(study(folder, step, recipe="tiny.toml", top=keep))
     assert not Run(found.member.path).layout.checkpoints.exists()
     assert not fold.exists()
     assert Run(found.member.path).layout.model.exists()

@@ -18,6 +18,7 @@ from slugline.recipe.recipe import Recipe
 #: All checks, the most important first.
 CHECKS: tuple[Callable[[Evidence], Diagnosis | None], ...] = (
     learning_rate.not_learned,
+    learning_rate.warmup_too_long,
     learning_rate.learning_rate_too_high,
     learning_rate.learning_rate_too_low,
     learning_rate.unstable,
@@ -41,11 +42,12 @@ HISTORY_CHECKS = frozenset(check.__name__ for check in CHECKS if check.__module_
 
 #: Kind -> kinds that make it redundant: it is dropped if one of them was diagnosed.
 SUPPRESSED_BY = {
+    "warmup_too_long": NOTHING_LEARNED[1:],
     "learning_rate_too_high": NOTHING_LEARNED,
-    "learning_rate_too_low": NOTHING_LEARNED,
+    "learning_rate_too_low": (*NOTHING_LEARNED, "warmup_too_long"),
     "unstable": NOTHING_LEARNED,
     "overfitting": NOTHING_LEARNED,
-    "underfitting": NOTHING_LEARNED,
+    "underfitting": (*NOTHING_LEARNED, "warmup_too_long"),
     "stopped_too_early": (*NOTHING_LEARNED, "overfitting", "underfitting"),
     "wasted_epochs": (*NOTHING_LEARNED, "overfitting", "unstable"),
     "never_predicted": NOTHING_LEARNED,

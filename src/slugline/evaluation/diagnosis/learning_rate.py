@@ -12,6 +12,7 @@ from typing import Any
 
 from slugline.evaluation.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
 from slugline.recipe.recipe import Recipe
+from slugline.recipe.warmup import LONG_WARMUP, shorter_warmup, warmup_updates
 
 #: Training accuracy below which a model underfits.
 LOW_ACCURACY = 0.9
@@ -36,6 +37,9 @@ COLLAPSED = 0.99
 
 #: A model learned the training rows if its accuracy on them exceeds validation accuracy by this much.
 LEARNED_GAP = 0.2
+
+#: Longest warm-up to advise, and the default one, as shares of the training.
+LONGEST_ADVISED, DEFAULT_WARMUP = 0.3, 0.1
 
 #: Difference by which macro F1 may exceed that of guessing by chance.
 F1_TOLERANCE = 0.05
@@ -88,6 +92,12 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
             f"The model did learn the training rows: accuracy on them is {train_accuracy:.1%}.",
             settings,
         )
+    if _has_long_warmup(evidence):
+        return (
+            "not_learned",
+            "The learning rate rose during most of the training, and was too low for most of it.",
+            {"train.warmup": shorter_warmup(_planned_updates(evidence))},
+        )
     rate, default, guessing = recipe.train.learning_rate, default_rate(recipe), _loss_of_guessing(evidence)
     first, last, n_updates = losses[0], _final_loss(losses), evidence.stages[-1].step
     trend = f"training loss went from {first:.3f} to {last:.3f}" if len(losses) > 1 else f"training loss is {last:.3f}"
@@ -101,7 +111,7 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
         return (
             "learning_rate_too_high",
             f"The learning rate of {rate:g} is most likely too high: {trend}{baseline}.",
-            lower_rate(recipe),
+            lower_rate(evidence),
         )
     if is_flat and rate < default:
         return (
@@ -109,7 +119,7 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
             f"The learning rate of {rate:g} is most likely too low: {trend}{baseline}.",
             higher_rate(recipe),
         )
-    settings = higher_rate(recipe) if rate < default else lower_rate(recipe) if rate > HIGH_RATE * default else {}
+    settings = higher_rate(recipe) if rate < default else lower_rate(evidence) if rate > HIGH_RATE * default else {}
     message = f"The {trend} after {n_updates:.0f} updates{baseline}."
     return "not_learned", message, {"train.epochs": more_epochs(recipe)} | settings
 
@@ -127,19 +137,59 @@ def _final_loss(losses: list[float]) -> float:
     return median(losses[-max(1, len(losses) // 4) :])
 
 
-def lower_rate(recipe: Recipe) -> dict[str, Any]:
+def lower_rate(evidence: Evidence) -> dict[str, Any]:
     """Settings that stabilise training: the default rate if it is far lower, else a third of the present one."""
-    train, default = recipe.train, default_rate(recipe)
+    train, default = evidence.recipe.train, default_rate(evidence.recipe)
     factor = train.learning_rate / default if train.learning_rate > HIGH_RATE * default else 3.0
     settings: dict[str, Any] = {"train.learning_rate": two_digits(train.learning_rate / factor)}
     if train.head_learning_rate > train.learning_rate:
         settings["train.head_learning_rate"] = two_digits(train.head_learning_rate / factor)
-    # Values below 1 are shares of the training; more than 0.3 would be too long a warm-up.
-    settings["train.warmup"] = 2 * train.warmup if train.warmup >= 1 else min(0.3, 2 * train.warmup) or 0.1
+    settings |= _longer_warmup(evidence)
     if train.max_grad_norm == 0 or train.max_grad_norm > 1:
         settings["train.max_grad_norm"] = 1.0
     settings["train.batch_size"] = 2 * train.batch_size
     return settings
+
+
+def _longer_warmup(evidence: Evidence) -> dict[str, Any]:
+    """A warm-up of twice the length, but at most `LONGEST_ADVISED` of the training; nothing if it is that long."""
+    warmup, planned = evidence.recipe.train.warmup, _planned_updates(evidence)
+    # Values below 1 are shares of the training.
+    most = LONGEST_ADVISED if warmup < 1 else max(1, int(LONGEST_ADVISED * planned)) if planned else 2 * warmup
+    longer = min(most, 2 * warmup or DEFAULT_WARMUP)
+    return {"train.warmup": longer} if longer > warmup else {}
+
+
+def _planned_updates(evidence: Evidence) -> int:
+    """Number of updates of the whole training, which may have been stopped early; 0 if unknown."""
+    if not evidence.stages or not evidence.stages[-1].epoch:
+        return 0
+    last = evidence.stages[-1]
+    return round(last.step / last.epoch * evidence.recipe.train.epochs)
+
+
+def _has_long_warmup(evidence: Evidence) -> bool:
+    """True if the rate rose during more than `LONG_WARMUP` of the training."""
+    planned = _planned_updates(evidence)
+    return planned > 0 and warmup_updates(evidence.recipe.train.warmup, planned) > LONG_WARMUP * planned
+
+
+def warmup_too_long(evidence: Evidence) -> Diagnosis | None:
+    """Diagnose a warm-up that takes most of the training, or longer than the training."""
+    if not _has_long_warmup(evidence):
+        return None
+    train, planned, done = evidence.recipe.train, _planned_updates(evidence), evidence.stages[-1].step
+    warmup = warmup_updates(train.warmup, planned)
+    reached = min(1.0, (done - 1) / warmup)
+    return Diagnosis.of(
+        "warmup_too_long",
+        f"The warm-up takes {warmup} updates, and the training has {planned}: the learning rate reached {reached:.0%} "
+        "of train.learning_rate.",
+        {"train.warmup": shorter_warmup(planned)},
+        warmup_updates=warmup,
+        updates=planned,
+        reached_share=reached,
+    )
 
 
 def higher_rate(recipe: Recipe) -> dict[str, Any]:
@@ -185,7 +235,7 @@ def learning_rate_too_high(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis.of(
         "learning_rate_too_high",
         f"{message} The learning rate is most likely too high.",
-        lower_rate(evidence.recipe),
+        lower_rate(evidence),
         lowest_loss=lowest,
         last_loss=last,
         best_accuracy=best.accuracy,
@@ -207,7 +257,7 @@ def unstable(evidence: Evidence) -> Diagnosis | None:
     return Diagnosis.of(
         "unstable",
         f"Training was unstable: validation accuracy fell and recovered {falls} times, by up to {largest:.1%}.",
-        lower_rate(evidence.recipe),
+        lower_rate(evidence),
         falls=falls,
         largest_fall=largest,
     )

@@ -19,10 +19,15 @@ from zlib import crc32
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from slugline.core.layouts import CheckpointLayout
+from slugline.core.layouts import CheckpointLayout, RunLayout
 from slugline.data.batching.planning import BatchLimits
+from slugline.recipe.train_section import TrainSection
+from slugline.run.run import Run
 
 logger = logging.getLogger(__name__)
+
+#: Checkpoints besides the best that are kept during a training if the recipe sets no number.
+KEPT_WHILE_TRAINING = 2
 
 #: Bytes that are read from a file at a time.
 BLOCK = 2**22
@@ -80,18 +85,25 @@ class Progress:
         return 1 - self.real_tokens / self.padded_tokens if self.padded_tokens else 0.0
 
 
+def kept_while_training(section: TrainSection) -> int:
+    """Return the number of checkpoints to keep besides the best while training; 0 = all."""
+    return KEPT_WHILE_TRAINING if section.keep_checkpoints is None else section.keep_checkpoints
+
+
 class CheckpointKeeper(TrainerCallback):
     """Stores the progress in each checkpoint, seals it, and deletes old checkpoints.
 
-    Old checkpoints are deleted after the new one is sealed, so that a complete checkpoint exists at all times.
+    Old checkpoints, and those after the one from which training resumed, are deleted after the new one is sealed, so
+    that a complete checkpoint exists at all times.
 
     Args:
+        run: run whose checkpoints are kept.
         progress: state of the training, shared with the trainer.
         keep: number of checkpoints besides the best; 0 = all.
     """
 
-    def __init__(self, progress: Progress, *, keep: int) -> None:
-        self.progress, self.keep = progress, keep
+    def __init__(self, run: Run, progress: Progress, *, keep: int) -> None:
+        self.layout, self.progress, self.keep = run.layout, progress, keep
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """A checkpoint was written."""
@@ -101,6 +113,7 @@ class CheckpointKeeper(TrainerCallback):
         checkpoint = folder / f"checkpoint-{state.global_step}"
         self.progress.write(checkpoint)
         seal(checkpoint)
+        _delete_later(self.layout)
         if self.keep:
             _rotate(folder, best_step=self.progress.best_step, keep=self.keep)
 
@@ -173,16 +186,49 @@ def has_best_checkpoint(checkpoint: Path) -> bool:
     return best in (0, step_of(checkpoint)) or is_sealed(checkpoint.with_name(f"checkpoint-{best}"))
 
 
-def delete_after(folder: Path, step: int) -> None:
-    """Delete all checkpoints of later updates; a resumed training writes them again.
+def set_later_aside(run: Run, step: int) -> None:
+    """Move all checkpoints of later updates aside, with a copy of the history; `CheckpointKeeper` deletes them.
 
     Args:
-        folder: folder with the checkpoints.
-        step: update after which training resumes.
+        run: run whose training resumes.
+        step: update after which it resumes.
     """
-    for checkpoint in checkpoints_in(folder):
-        if step_of(checkpoint) > step:
-            _delete(checkpoint)
+    later = [checkpoint for checkpoint in checkpoints_in(run.layout.checkpoints) if step_of(checkpoint) > step]
+    if not later:
+        return
+    folder = RunLayout(run.layout.later)
+    if run.layout.history.is_file():
+        run.write_text(folder.history, run.layout.history.read_text(encoding="utf-8"))
+    for checkpoint in later:
+        folder.root.mkdir(exist_ok=True)
+        checkpoint.rename(folder.root / checkpoint.name)
+
+
+def restore_later(run: Run) -> None:
+    """Restore the checkpoints that were moved aside, if training ended before it wrote a new one.
+
+    Args:
+        run: run whose training resumes.
+    """
+    folder = RunLayout(run.layout.later)
+    if not folder.root.is_dir():
+        return
+    for checkpoint in checkpoints_in(folder.root):
+        incomplete = run.layout.checkpoints / checkpoint.name
+        shutil.rmtree(incomplete, ignore_errors=True)
+        checkpoint.rename(incomplete)
+    if folder.history.is_file():
+        folder.history.replace(run.layout.history)
+    shutil.rmtree(folder.root)
+
+
+def _delete_later(layout: RunLayout) -> None:
+    """Delete the checkpoints that were moved aside; an interrupted deletion leaves nothing that would be restored."""
+    if layout.later.is_dir():
+        deleted = layout.later.with_suffix(".partial")
+        shutil.rmtree(deleted, ignore_errors=True)
+        layout.later.rename(deleted)
+        shutil.rmtree(deleted, ignore_errors=True)
 
 
 def checkpoints_in(folder: Path) -> list[Path]:

@@ -11,10 +11,11 @@ from slugline.run.run import Run
 from slugline.training.loop.checkpoints import (
     Progress,
     checkpoints_in,
-    delete_after,
     has_best_checkpoint,
     is_sealed,
     last_complete,
+    restore_later,
+    set_later_aside,
     step_of,
 )
 from slugline.training.loop.session import logger
@@ -25,7 +26,7 @@ UNLIMITED = 2**31
 
 
 def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
-    """Return the checkpoint to resume from; delete history and checkpoints after it.
+    """Return the checkpoint to resume from; truncate the history to it, and set later checkpoints aside.
 
     Args:
         run: run to write to.
@@ -37,10 +38,11 @@ def resume_point(run: Run, checkpoint: Path | None) -> Path | None:
     Raises:
         RunError: ``checkpoint`` does not belong to the run, or is incomplete.
     """
+    restore_later(run)
     start = _require_checkpoint(run, checkpoint) if checkpoint else last_complete(run.layout.checkpoints)
     step = step_of(start) if start else 0
+    set_later_aside(run, step)
     run.truncate_history(step)
-    delete_after(run.layout.checkpoints, step)
     if start is not None:
         logger.info("resuming from %s", start.name)
     return start

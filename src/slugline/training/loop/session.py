@@ -27,10 +27,11 @@ from slugline.models.precision import working_precision
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
+from slugline.recipe.warmup import warmup_warning
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
-from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, step_of
+from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, kept_while_training, step_of
 from slugline.training.loop.loss_scaling import require_applied_updates
 from slugline.training.loop.method import Method
 from slugline.training.loop.train_metrics import RunningConfusion
@@ -243,6 +244,9 @@ def _trainer(
     arguments = training_arguments(
         session.recipe, session.runtime, session.run.layout.checkpoints, epochs=session.epochs
     )
+    warning = warmup_warning(session.recipe.train.warmup, session.updates)
+    if warning:
+        logger.warning("%s", warning)
     updates, average = loader(arguments.process_index, arguments.world_size), _average(session)
 
     def score_averaged(model: PreTrainedModel) -> dict[str, float]:
@@ -294,7 +298,7 @@ def _callbacks(
         schedule,
         HistoryWriter(session.run, progress, session.train_metrics, advance),
         *([TrackerCallback(session.run, section.report_to)] if section.report_to else []),
-        CheckpointKeeper(progress, keep=section.keep_checkpoints),
+        CheckpointKeeper(session.run, progress, keep=kept_while_training(section)),
     ]
 
 

@@ -98,7 +98,9 @@ class StudyFile(Section):
     )
     set: Overrides = Field({}, description="overrides of all members, by dotted key")
     runs: str = Field("runs", min_length=1, description="parent of the study folder, relative to the current folder")
-    keep_checkpoints: bool = Field(False, description="keep the checkpoints of complete members")
+    keep_checkpoints: bool = Field(
+        False, description="keep the checkpoints of complete members that train.keep_checkpoints keeps"
+    )
     step: list[StepSection] = Field(min_length=1, description="[[step]] tables, trained in order")
 
     @field_validator("set", mode="before")
