@@ -113,6 +113,7 @@ class ModelLayout:
     config = Inside("config.json", "Configuration in the Hugging Face format; names the architecture.")
     weights = Inside("model.safetensors", "Weights in safetensors.")
     linear = Inside("linear.json", "Vocabulary and settings of the linear kind.")
+    classifier = Inside("slugline.json", "Cleaning, text columns, lengths and calibration, see `ClassifierConfig`.")
     pooling = Inside("1_Pooling/config.json", "Pooling of a sentence-transformers model.")
 
 

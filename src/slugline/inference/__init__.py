@@ -3,6 +3,7 @@
 ```text
 load.py               load: a classifier from a run, a model folder, a checkpoint or a Hub name
 classifier.py         Classifier: texts to class names and probabilities
+classifier_config.py  ClassifierConfig: cleaning, lengths and calibration, saved in the model folder
 text_inputs.py        texts_of: lists, arrays, series and tables of texts; refuses what is not text
 predictor.py          Predictor: texts to logits, the protocol of all kinds of models
 transformer.py        TransformerPredictor

@@ -6,7 +6,7 @@ Importing this module needs neither torch nor transformers; loading a transforme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slugline.core.errors import ModelError
@@ -15,10 +15,11 @@ from slugline.core.layouts import RunLayout
 from slugline.core.memory import memory_errors
 from slugline.core.model_folders import require_no_adapter
 from slugline.inference.classifier import Classifier
+from slugline.inference.classifier_config import ClassifierConfig
 from slugline.inference.ensemble import EnsemblePredictor
 from slugline.inference.predictor import Predictor
 from slugline.recipe.kinds import KINDS, resolve
-from slugline.recipe.recipe import Recipe
+from slugline.recipe.model_section import ModelSection
 from slugline.run.run import Run
 
 
@@ -27,12 +28,14 @@ class LoadOptions:
     """Options of loading a model.
 
     Args:
-        recipe: recipe of the run; None for models that were trained elsewhere.
+        config: configuration of the classifier; None for models that were trained elsewhere.
+        model: model section of the recipe, for checkpoints of a run; None for complete models.
         precision: precision of the matrix products, or ``auto``.
         device: device that runs the computation, or ``auto``.
     """
 
-    recipe: Recipe | None = None
+    config: ClassifierConfig | None = None
+    model: ModelSection | None = None
     precision: str = "auto"
     device: str = "auto"
 
@@ -70,10 +73,16 @@ def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto
     if run is not None and not folder.exists():
         raise _missing(run, folder)
     if run is None:
-        labels, predictor = load_folder(str(path), LoadOptions(None, precision, device))
-        return Classifier(labels, predictor, name=folder.name)
+        return _load_model(str(path), precision, device)
     _require_head(run)
     return _load_run(run, run.model_dirs if is_run else [folder], precision, device)
+
+
+def _load_model(source: str, precision: str, device: str) -> Classifier:
+    """A model that belongs to no run: a copy of a run's model folder, or a model that was trained elsewhere."""
+    config = ClassifierConfig.read(Path(source))
+    labels, predictor = load_folder(source, LoadOptions(config, precision=precision, device=device))
+    return _classifier(labels, predictor, config) if config else Classifier(labels, predictor, name=Path(source).name)
 
 
 def _missing(run: Run, folder: Path) -> ModelError:
@@ -132,17 +141,21 @@ def _require_head(run: Run) -> None:
 
 def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) -> Classifier:
     """The model of a run, or the ensemble of several."""
-    recipe = run.recipe
-    loaded = [load_folder(str(folder), LoadOptions(recipe, precision, device)) for folder in folders]
+    recipe, config = run.recipe, ClassifierConfig.of(run)
+    options = LoadOptions(config, recipe.model, precision, device)
+    loaded = [load_folder(str(folder), options) for folder in folders]
     labels, predictor = loaded[0]
     if len(loaded) > 1:
         predictor = EnsemblePredictor([predictor for _, predictor in loaded], recipe.train.ensemble)
+    return replace(_classifier(labels, predictor, config), run_path=run.path)
+
+
+def _classifier(labels: LabelSet, predictor: Predictor, config: ClassifierConfig) -> Classifier:
     return Classifier(
         labels,
         predictor,
-        calibration=run.calibration,
-        cleaning=tuple(recipe.data.clean),
-        text_columns=tuple(run.manifest.get("data", {}).get("text", recipe.data.text)),
-        name=recipe.name,
-        run_path=run.path,
+        calibration=config.calibration,
+        cleaning=config.cleaning,
+        text_columns=config.text_columns,
+        name=config.name,
     )

@@ -16,7 +16,8 @@ from slugline.core.labels import LabelSet
 from slugline.core.layouts import CheckpointLayout, ModelLayout
 from slugline.core.model_folders import read_json
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, truncation_of
+from slugline.data.batching.tokens import Truncation
+from slugline.inference.classifier_config import ClassifierConfig
 from slugline.inference.load import LoadOptions
 from slugline.inference.predictor import Predictor
 from slugline.inference.transformer import TransformerPredictor
@@ -34,7 +35,7 @@ from slugline.models.trial import longest_input
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel
 
-    from slugline.recipe.recipe import Recipe
+    from slugline.recipe.model_section import ModelSection
 
 logger = logging.getLogger(__name__)
 
@@ -59,20 +60,19 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
         RecipeError: the device is not available.
         ModelError: the model cannot be loaded, has no tokenizer, no classification head, or several labels per text.
     """
-    recipe = options.recipe
-    if recipe is None:
+    if options.config is None:
         _require_classifier(source)
     config = load_config(source)
     labels = _labels(source, config)
     hardware = detect(options.device)
     profile = choose_profile(hardware)
-    tokenizer, model = load_tokenizer(source), _load_model(source, config, recipe)
+    tokenizer, model = load_tokenizer(source), _load_model(source, config, options.model)
     match_tokenizer(model, tokenizer, source)
     model.to(hardware.device).eval()  # type: ignore[arg-type]
     compute_head_in_float32(model)
     choice = choose_precision(hardware, options.precision, autocast=profile.autocast)
     precision = working_precision(model, choice, is_trained=False).precision
-    truncation = _truncation(source, longest_input(model, tokenizer), recipe)
+    truncation = _truncation(source, longest_input(model, tokenizer), options.config)
     cast_linear_weights(model, precision)
     predictor = TransformerPredictor(
         tokenizer,
@@ -83,16 +83,16 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
             pad_id=int(tokenizer.pad_token_id),
             precision=precision,
             limits=BatchLimits(
-                recipe.train.eval_batch_size if recipe else DEFAULT_MAX_PIECES, profile.micro_batch_tokens
+                options.config.batch_size if options.config else DEFAULT_MAX_PIECES, profile.micro_batch_tokens
             ),
         ),
     )
     return labels, predictor
 
 
-def _truncation(source: str, longest: int | None, recipe: Recipe | None) -> Truncation:
-    if recipe:
-        return truncation_of(recipe.data, longest)
+def _truncation(source: str, longest: int | None, config: ClassifierConfig | None) -> Truncation:
+    if config:
+        return config.truncation.limited_to(longest)
     if longest is None:
         logger.info("%s states no longest text: the first %d tokens of a text are read.", source, DEFAULT_LENGTH)
     return Truncation(longest or DEFAULT_LENGTH)
@@ -145,13 +145,13 @@ def _labels(source: str, config: PretrainedConfig) -> LabelSet:
     return LabelSet(names)
 
 
-def _load_model(source: str, config: PretrainedConfig, recipe: Recipe | None) -> PreTrainedModel:
+def _load_model(source: str, config: PretrainedConfig, section: ModelSection | None) -> PreTrainedModel:
     """The model in a folder or under a Hub name, in float32."""
     checkpoint = CheckpointLayout(Path(source))
-    if recipe and recipe.model.adapt == "lora" and checkpoint.seal.is_file():
+    if section and section.adapt == "lora" and checkpoint.seal.is_file():
         # The low-rank matrices are merged only at the end of training.
         model: PreTrainedModel = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
-        adapted = adapt(model, recipe.model)
+        adapted = adapt(model, section)
         load_evaluated_weights(model, checkpoint)
         return adapted.merged()
     loaded = load_weights(

@@ -15,6 +15,7 @@ from slugline.evaluation.metrics import metric
 from slugline.evaluation.plots import plot_confusion, plot_curves
 from slugline.evaluation.score import Evaluation
 from slugline.inference.classifier import Classifier
+from slugline.inference.classifier_config import ClassifierConfig
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.fit import fit
@@ -38,6 +39,7 @@ def fit_and_evaluate(
     evaluations = evaluate_splits(result.classifier, dataset, dict.fromkeys(["validation", *splits]))
     calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
     run.save_calibration(calibration)
+    ClassifierConfig.of(run).write(run.layout.model)
     scored = {
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         for split, evaluation in evaluations.items()

@@ -188,7 +188,7 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
 
 def _truncation(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Truncation:
     longest = longest_input(model, tokenizer)
-    truncation = truncation_of(recipe.data, longest)
+    truncation = truncation_of(recipe.data).limited_to(longest)
     if truncation.max_length < recipe.data.max_length:
         logger.warning("data.max_length is %d, but the model reads at most %d tokens.", recipe.data.max_length, longest)
     return truncation

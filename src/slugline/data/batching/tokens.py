@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +56,10 @@ class Truncation:
     stride: int = 0
     max_windows: int = 1
 
+    def limited_to(self, longest: int | None) -> Truncation:
+        """Return the truncation for a model that reads at most ``longest`` tokens at once; None = there is no limit."""
+        return self if longest is None else replace(self, max_length=min(self.max_length, longest))
+
     def pieces(self, lengths: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:
         """Return the number of pieces of texts.
 
@@ -90,18 +94,9 @@ class Truncation:
         return [ids[:head].tolist() + ids[len(ids) - (capacity - head) :].tolist()]
 
 
-def truncation_of(section: DataSection, longest: int | None) -> Truncation:
-    """Return the truncation that a recipe configures.
-
-    Args:
-        section: data section of the recipe.
-        longest: maximum number of tokens that the model can read at once; None = there is no limit.
-
-    Returns:
-        The truncation; ``data.max_length`` is limited to ``longest``.
-    """
-    max_length = section.max_length if longest is None else min(section.max_length, longest)
-    return Truncation(max_length, section.long_texts, section.stride, section.max_windows)
+def truncation_of(section: DataSection) -> Truncation:
+    """Return the truncation that a recipe configures."""
+    return Truncation(section.max_length, section.long_texts, section.stride, section.max_windows)
 
 
 @dataclass(frozen=True)

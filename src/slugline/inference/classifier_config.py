@@ -1,0 +1,107 @@
+"""`ClassifierConfig`: everything besides the model that its predictions depend on.
+
+It is saved in the model folder as ``slugline.json``, so that a copy of the folder predicts as the run does.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from slugline.core.errors import ModelError
+from slugline.core.layouts import ModelLayout
+from slugline.core.model_folders import read_json
+from slugline.core.predictions import Calibration
+from slugline.core.storage import replacing
+from slugline.data.batching.tokens import Truncation, truncation_of
+from slugline.run.run import Run
+
+#: Version of ``slugline.json``.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """How a classifier reads texts and calibrates probabilities.
+
+    Args:
+        name: name of the run.
+        cleaning: cleaning steps.
+        text_columns: columns that are joined into one text.
+        truncation: division of long texts; its ``max_length`` is that of the recipe, the model may read less.
+        batch_size: maximum number of pieces in a forward pass.
+        calibration: calibration of the probabilities; None = uncalibrated.
+    """
+
+    name: str
+    cleaning: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    truncation: Truncation
+    batch_size: int
+    calibration: Calibration | None = None
+
+    @classmethod
+    def of(cls, run: Run) -> ClassifierConfig:
+        """Return the configuration of the classifier of a run."""
+        recipe, data = run.recipe, run.recipe.data
+        return cls(
+            name=recipe.name,
+            cleaning=tuple(data.clean),
+            text_columns=tuple(run.manifest.get("data", {}).get("text", data.text)),
+            truncation=truncation_of(data),
+            batch_size=recipe.train.eval_batch_size,
+            calibration=run.calibration,
+        )
+
+    @classmethod
+    def read(cls, folder: Path) -> ClassifierConfig | None:
+        """Read the configuration in a model folder.
+
+        Args:
+            folder: model folder.
+
+        Returns:
+            The configuration; None if the folder has none.
+
+        Raises:
+            ModelError: the file is damaged, or was written by a newer version.
+        """
+        path = ModelLayout(folder).classifier
+        if not path.is_file():
+            return None
+        values = read_json(path)
+        if values.get("format", 0) > FORMAT:
+            raise ModelError(f"{path} was written by a newer Slugline.", hint="Upgrade: pip install --upgrade slugline")
+        try:
+            return cls._of_values(values)
+        except (KeyError, TypeError) as error:
+            raise ModelError(
+                f"{path} is damaged: {type(error).__name__} {error}.", hint="Copy the model folder again."
+            ) from error
+
+    @classmethod
+    def _of_values(cls, values: dict[str, Any]) -> ClassifierConfig:
+        calibration = values["calibration"]
+        return cls(
+            name=values["name"],
+            cleaning=tuple(values["cleaning"]),
+            text_columns=tuple(values["text_columns"]),
+            truncation=Truncation(**values["truncation"]),
+            batch_size=values["batch_size"],
+            calibration=None if calibration is None else Calibration.from_dict(calibration),
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write the configuration into a model folder.
+
+        Args:
+            folder: existing model folder.
+
+        Raises:
+            RunError: the disk is full or not writable.
+        """
+        with replacing(ModelLayout(folder).classifier) as temporary:
+            text = json.dumps({"format": FORMAT, **asdict(self)}, indent=2, ensure_ascii=False)
+            temporary.write_text(text + "\n", encoding="utf-8")
