@@ -24,7 +24,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class ClassifierConfig:
-    """How a classifier reads texts and calibrates probabilities.
+    """The reading of texts and the calibration of probabilities by a classifier.
 
     Args:
         name: name of the run.
