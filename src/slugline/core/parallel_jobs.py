@@ -87,7 +87,7 @@ class _Child:
         name: name of the job.
         process: the process.
         results: connection on which its error arrives, or None.
-        control: connection on which it is told to stop.
+        control: connection on which it gets the order to stop.
         slot: number of its share of the hardware.
     """
 
@@ -249,7 +249,7 @@ def _take_share(slot: int, count: int) -> None:
 
 
 def _obey(control: Connection) -> None:
-    """Deliver SIGTERM when the parent process says so; exit when it has ended, even if it was killed."""
+    """Deliver SIGTERM when the parent process orders it; exit when it has ended, even if it was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     while parent.sentinel not in wait([control, parent.sentinel]):

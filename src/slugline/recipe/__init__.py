@@ -6,7 +6,6 @@ section.py         base class of all sections
 data_section.py    [data]: texts and labels
 model_section.py   [model]: kind, base, head
 train_section.py   [train], [pretrain], [evaluation]
-warmup.py          the warm-up of the learning rate in updates
 kinds.py           KINDS: the kinds of models and their capabilities
 defaults.py        defaults that depend on other keys
 locations.py       relative paths of data

@@ -11,8 +11,8 @@ from statistics import median
 from typing import Any
 
 from slugline.evaluation.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
+from slugline.evaluation.diagnosis.warmup import LONG_WARMUP, shorter_warmup, warmup_updates
 from slugline.recipe.recipe import Recipe
-from slugline.recipe.warmup import LONG_WARMUP, shorter_warmup, warmup_updates
 
 #: Training accuracy below which a model underfits.
 LOW_ACCURACY = 0.9

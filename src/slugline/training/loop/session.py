@@ -22,12 +22,12 @@ from slugline.core.progress import track
 from slugline.core.storage import disk_errors
 from slugline.core.termination import deferred_sigterm
 from slugline.data.batching.loaders import UpdateLoader
+from slugline.evaluation.diagnosis.warmup import warmup_warning
 from slugline.evaluation.metrics import metric
 from slugline.models.precision import working_precision
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
-from slugline.recipe.warmup import warmup_warning
 from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
