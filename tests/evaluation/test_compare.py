@@ -183,3 +183,47 @@ def test_a_comparison_is_deterministic_and_plain_json() -> None:
     assert plain["runs"][0]["accuracy"] == 390 / 400
     assert len(plain["runs"][0]["confidence_intervals"]["f1_macro"]) == 2
     assert plain["pairs"][0]["verdict"] == plain["summary"][0]
+
+
+def seeds_of(rate: float, spread: float, *, n: int, rng: np.random.Generator) -> list[Predictions]:
+    """Runs of one setting: each seed draws its own error rate, and its errors."""
+    rates = np.clip(rng.normal(rate, spread, n), 0, 1)
+    return [run_with(np.flatnonzero(rng.random(COUNT) < each)) for each in rates]
+
+
+def test_seeds_of_a_setting_are_compared_by_their_mean() -> None:
+    good, poor = [run_with(range(n)) for n in (10, 12, 14)], [run_with(range(200, 200 + n)) for n in (60, 64, 71)]
+    comparison = compare({"poor": poor, "good": good})
+    (pair,) = comparison.pairs
+    assert (pair.a, pair.b, pair.is_shown) == ("good", "poor", True)
+    assert pair.difference == pytest.approx((65 - 12) / COUNT)
+    assert [run.seeds for run in comparison.runs] == [3, 3]
+    assert comparison.runs[1].metrics["accuracy"] == pytest.approx(1 - 12 / COUNT)
+    low, high = comparison.runs[0].confidence_intervals["accuracy"]
+    one_low, one_high = score(poor[0]).metrics["confidence_intervals"]["accuracy"]
+    assert high - low > one_high - one_low  # the seeds differ too
+    assert "means over the seeds" in comparison.method
+
+
+def test_a_difference_within_the_spread_of_the_seeds_is_not_shown() -> None:
+    # The means differ by 5 points, but so do the seeds of each setting; the rows alone would show it.
+    a, b = [run_with(range(n)) for n in (10, 70)], [run_with(range(200, 200 + n)) for n in (30, 90)]
+    assert compare({"a": a[0], "b": b[1]}).pairs[0].is_shown
+    assert not compare({"a": a, "b": b}).pairs[0].is_shown
+
+
+def test_a_setting_with_one_seed_is_compared_with_one_with_several() -> None:
+    comparison = compare({"linear": run_with(range(100)), "encoder": [run_with(range(n)) for n in (10, 11, 12)]})
+    assert comparison.pairs[0].is_shown
+    assert comparison.runs[0].confidence_intervals["accuracy"] == pytest.approx(
+        score(run_with(range(100))).metrics["confidence_intervals"]["accuracy"]
+    )
+
+
+def test_equal_settings_are_rarely_told_apart() -> None:
+    rng = np.random.default_rng(0)
+    shown = sum(
+        compare({name: seeds_of(0.1, 0.02, n=3, rng=rng) for name in "ab"}, resamples=200).pairs[0].is_shown
+        for _ in range(100)
+    )
+    assert shown <= 10  # at most 5 are expected; the first seeds alone, as if others were equal, give about 20

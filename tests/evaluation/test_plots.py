@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from slugline.evaluation.plots import plot_confusion, plot_curves
+from slugline.evaluation import plots
+from slugline.evaluation.plots import plot_confusion, plot_curves, plot_learning_curves
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 10, "epoch": 0.5, "loss": 1.2, "learning_rate": 1e-5, "grad_norm": 2.0},
@@ -95,3 +96,47 @@ def test_matplotlib_is_imported_only_to_draw_and_without_pyplot(tmp_path: Path) 
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The figures that are saved, for a look at their axes."""
+    found: list[Any] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path: found.append(figure) or [])
+    return found
+
+
+def test_curves_begin_where_data_begin_and_mark_the_chosen_epoch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = figures(monkeypatch)
+    later = [line | {"epoch": line["epoch"] + 10} for line in HISTORY]
+    plot_curves(later, tmp_path / "curves", title="news: training", chosen_epoch=12.0)
+    (figure,) = found
+    assert figure.get_suptitle() == "news: training"
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert 10.4 < low < 10.5
+        assert 12 < high < 12.1
+        assert "chosen, epoch 12" in axes.get_legend_handles_labels()[1]
+
+
+def test_no_colour_is_used_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = figures(monkeypatch)
+    plot_curves([line | {"f1_macro": 0.5, "accuracy": 0.5} for line in HISTORY], tmp_path / "c", chosen_epoch=2.0)
+    plot_learning_curves(
+        {f"setting {n}": [(10, 0.1), (100, 0.2 + n / 100)] for n in range(12)}, "accuracy", tmp_path / "l"
+    )
+    for axes in (axes for figure in found for axes in figure.axes):
+        colours = [str(line.get_color()) for line in axes.lines if line.get_label()[0] != "_"]
+        assert len(set(colours)) == len(colours)
+
+
+def test_a_large_matrix_lists_the_most_confused_classes(tmp_path: Path) -> None:
+    matrix = 50 * np.eye(40, dtype=np.int64)
+    matrix[7, 3], matrix[3, 7] = 21, 9
+    text = text_of(plot_confusion(matrix, [f"class {n}" for n in range(40)], tmp_path / "c", title="news: test")[1])
+    assert "news: test" in text
+    assert text.index("21  class 7") < text.index("9  class 3")
+    assert "most confused" not in text_of(
+        plot_confusion(matrix[:9, :9], [f"class {n}" for n in range(9)], tmp_path / "d")[1]
+    )

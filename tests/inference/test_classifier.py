@@ -216,7 +216,7 @@ def test_a_folder_with_only_a_linear_model_can_be_loaded(tmp_path: Path) -> None
     from slugline.training.linear import fit_linear_models
 
     targets = np.array([0, 1] * 5)
-    predictor = next(fit_linear_models(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0], seed=0))
+    predictor = next(fit_linear_models(["a short one", "a long text"] * 5, targets, labels=LABELS, costs=[1.0]))
     predictor.save(tmp_path)
     assert load(tmp_path).predict(["a long text"]).tolist() == ["long"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -174,10 +175,19 @@ def test_a_resumed_run_gives_the_same_result(recipe_values: dict[str, Any], tmp_
         {"learning_rate": 1e-6, "head_learning_rate": 1e-6, "weight_decay": 0.5},
         {"layer_decay": 0.5, "warmup": 0.5},
         {"schedule": "one_cycle", "epochs": 3},
+        {"schedule": "cosine"},
+        {"schedule": "constant", "warmup": 0},
+        {"arguments": {"optim": "sgd"}},
+        {"arguments": {"optim": "adafactor"}, "schedule": "one_cycle"},
     ],
 )
+@pytest.mark.parametrize("before", [{}, {"schedule": "one_cycle", "arguments": {"optim": "adagrad"}}])
 def test_accepted_changes_of_rates_apply_from_the_next_update_on(
-    recipe_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any]
+    recipe_values: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, Any],
+    keys: dict[str, Any],
 ) -> None:
     used: list[tuple[int, list[tuple[float, float]]]] = []
 
@@ -189,7 +199,7 @@ def test_accepted_changes_of_rates_apply_from_the_next_update_on(
 
     changed = with_changes(recipe_values, train={"save_every": 4} | keys)
     with interrupted_after(8):
-        train(with_changes(recipe_values, train={"save_every": 4}), run_dir=tmp_path / "stopped")
+        train(with_changes(recipe_values, train={"save_every": 4} | before), run_dir=tmp_path / "stopped")
     monkeypatch.setattr("slugline.training.loop.session.HistoryWriter", RateRecorder)
     train(changed, run_dir=tmp_path / "uninterrupted")
     expected = dict(used)
@@ -198,6 +208,34 @@ def test_accepted_changes_of_rates_apply_from_the_next_update_on(
     found = dict(used)
     assert min(found) == 7
     assert found == {step: rates for step, rates in expected.items() if step >= 7}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "is_fresh"),
+    [
+        ({}, False),
+        ({"adam_beta1": 0.5, "adam_epsilon": 1e-6}, False),
+        ({"optim": "adamw_torch"}, False),
+        ({"optim": "sgd"}, True),
+        ({"optim": "rmsprop"}, True),
+        ({"optim": "adafactor"}, True),
+    ],
+)
+def test_another_optimizer_starts_with_a_fresh_state(
+    recipe_values: dict[str, Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    arguments: dict[str, Any],
+    is_fresh: bool,
+) -> None:
+    recipe = with_changes(recipe_values, train={"save_every": 4})
+    with interrupted_after(8):
+        train(recipe, run_dir=tmp_path / "run")
+    changed = with_changes(recipe_values, train={"save_every": 4, "arguments": arguments})
+    run = train(changed, run_dir=tmp_path / "run", resume=True, accept_changes=True)
+    assert run.state == "complete"
+    assert run.history[-1]["step"] == 14
+    assert ("fresh state" in caplog.text) == is_fresh
 
 
 def test_a_resumed_run_stays_stopped_after_early_stopping(
@@ -314,31 +352,6 @@ def test_a_diverging_run_stops_with_the_reason(recipe_values: dict[str, Any], tm
     assert Run(tmp_path / "run").state == "failed"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"learning_rate": 1e-3}, "learning_rate cannot be set"),
-        ({"gradient_accumulation_steps": 2}, "train.micro_batch_size"),
-        ({"adam_beta3": 0.9}, "Did you mean 'adam_beta2'"),
-        ({"optim": "foo"}, "foo"),
-    ],
-)
-def test_further_arguments_are_checked_before_any_data_is_read(
-    recipe_values: dict[str, Any], tmp_path: Path, arguments: dict[str, Any], message: str
-) -> None:
-    recipe = with_changes(recipe_values, data={"path": "nowhere.csv"}, train={"arguments": arguments})
-    with pytest.raises(RecipeError) as caught:
-        train(recipe, run_dir=tmp_path / "run")
-    assert message in str(caught.value)
-    assert not (tmp_path / "run").exists()
-
-
-def test_further_arguments_reach_the_trainer(recipe_values: dict[str, Any], tmp_path: Path) -> None:
-    plain = train(validate(recipe_values), run_dir=tmp_path / "plain")
-    other = train(with_changes(recipe_values, train={"arguments": {"adam_beta1": 0.5}}), run_dir=tmp_path / "other")
-    assert plain.history[-1] != other.history[-1]
-
-
 def test_an_unknown_metric_in_select_by_is_refused(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="f1_macro"):
         train(with_changes(recipe_values, train={"select_by": "f1_marco"}), run_dir=tmp_path / "run")
@@ -363,7 +376,7 @@ def test_the_loss_breaks_ties_of_the_linear_kind(recipe_values: dict[str, Any], 
     run, dataset = train(recipe, run_dir=tmp_path / "run"), load_dataset(recipe.data)
     texts, targets = dataset["train"]["text"][:], np.array(dataset["train"]["label"][:])
     found = {}
-    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS, seed=recipe.seed):
+    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS):
         logits = np.concatenate(list(model.logits(dataset["validation"]["text"][:])))
         scores = summary(dataset.predictions("validation", logits))
         found[model.settings["C"]] = (scores[recipe.train.select_by], -scores["loss"])
@@ -457,6 +470,103 @@ def test_runs_are_compared_on_the_same_rows(recipe_values: dict[str, Any], tmp_p
     )
     with pytest.raises(DataError, match="rows"):
         compare_runs([one.path, other.path])
+
+
+@pytest.mark.parametrize("splits", [["validation", "test"], ["test", "validation"], ["test"], ["validation"]])
+def test_errors_plots_and_timing_name_their_split(
+    recipe_values: dict[str, Any], tmp_path: Path, splits: list[str]
+) -> None:
+    recipe = linear(recipe_values | {"evaluation": {"splits": splits, "bootstrap": 0}})
+    run = train(recipe, run_dir=tmp_path / "run")
+    expected = "test" if "test" in splits else "validation"
+
+    def named() -> tuple[str, str]:
+        title = re.search(r": (\w+), [0-9,]+ rows", (run.layout.plots / "confusion.svg").read_text())
+        assert title
+        return json.loads(run.layout.errors.read_text())["split"], title[1]
+
+    assert named() == (expected, expected)
+    assert run.metrics["timing"]["split"] == expected
+    assert "validation" in run.metrics  # models are selected on it, whatever is scored besides
+    score_split(run.path, "test")
+    assert named() == ("test", "test")
+
+
+def test_a_collapsed_model_is_diagnosed_although_only_test_is_scored(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    recipe = with_changes(recipe_values, train={"learning_rate": 1e-9}, evaluation={"splits": ["test"]})
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert run.diagnosis[0]["kind"] in ("not_learned", "learning_rate_too_low")
+
+
+def test_runs_that_differ_only_in_their_seed_are_compared_as_one(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    seeds = [
+        train(validate(recipe_values | {"seed": seed}), run_dir=tmp_path / f"base-{seed}").path for seed in (13, 14)
+    ]
+    other = train(linear(recipe_values), run_dir=tmp_path / "linear").path
+    comparison = compare_runs([seeds[0], other, seeds[1]], metric="f1_macro")
+    assert [(run.name, run.seeds) for run in comparison.runs] == [("base, 2 seeds", 2), ("linear", 1)]
+    assert len(comparison.pairs) == 1
+    assert comparison.metric == "f1_macro"
+    # With nothing else to compare, the seeds are compared with each other.
+    assert [run.name for run in compare_runs(seeds).runs] == ["base-13", "base-14"]
+    with pytest.raises(RecipeError, match=r"'f1_marco'.*Did you mean 'f1_macro'"):
+        compare_runs(seeds, metric="f1_marco")
+    with pytest.raises(RunError, match="not scored on 'train', but on 'validation' and 'test'"):
+        compare_runs(seeds, split="train")
+
+
+def test_the_linear_kind_reads_class_weights_and_sampling(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    rows = articles(300)
+    rows = [row for n, row in enumerate(rows) if row["label"] != "tech" or n % 10 == 2]
+    recipe_values["data"]["path"] = str(write_csv(tmp_path / "rare.csv", rows))
+    plain = linear(recipe_values)
+    changes = {
+        "weights": linear(recipe_values, class_weights="balanced"),
+        "table": linear(recipe_values, class_weights={"tech": 5.0}),
+        "sampling": plain.model_copy(update={"data": plain.data.model_copy(update={"sampling": "balanced"})}),
+    }
+    runs = {name: train(recipe, run_dir=tmp_path / name) for name, recipe in {"plain": plain, **changes}.items()}
+    weights = {name: (run.layout.model / "model.safetensors").read_bytes() for name, run in runs.items()}
+    assert weights["weights"] == weights["sampling"]  # one and the same correction
+    assert len(set(weights.values())) == 3
+    assert (
+        train(plain.model_copy(update={"seed": 1}), run_dir=tmp_path / "seed")
+        .layout.model.joinpath("model.safetensors")
+        .read_bytes()
+        == weights["plain"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("loss", "focal"), ("epochs", 7), ("label_smoothing", 0.1), ("precision", "bf16"), ("arguments", {"seed": 1})],
+)
+def test_keys_that_the_linear_kind_does_not_read_are_refused(
+    recipe_values: dict[str, Any], tmp_path: Path, key: str, value: object
+) -> None:
+    with pytest.raises(RecipeError, match=rf"train\.{key} would have no effect.*linear"):
+        train(linear(recipe_values, **{key: value}), run_dir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_override_of_the_kind_leaves_out_keys_of_the_other_kind(
+    recipe_values: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    from slugline.recipe.recipe import read, write
+
+    path = tmp_path / "encoder.toml"
+    path.write_text(
+        write(with_changes(recipe_values, train={"epochs": 7, "loss": "focal", "class_weights": "balanced"}))
+    )
+    with caplog.at_level("INFO"):
+        recipe = read(path, ["model.kind=linear"])
+    assert recipe.train.class_weights == "balanced"
+    assert recipe.train.loss == "cross_entropy"
+    assert "train.epochs" in caplog.text
+    train(recipe, run_dir=tmp_path / "run")
+    assert read(path).train.epochs == 7
 
 
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="there is no ../shared/data")

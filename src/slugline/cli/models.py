@@ -104,12 +104,16 @@ def predict(
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more runs that were evaluated on the same rows.")],
     split: Annotated[str, typer.Option(help="Split whose predictions are compared.")] = "test",
+    metric: Annotated[str, typer.Option(help="Metric by which runs are compared: f1_macro, loss...")] = "accuracy",
     as_json: Json = False,
 ) -> None:
-    """Compare runs: metrics with confidence intervals, and paired tests of all differences."""
+    """Compare runs: metrics with confidence intervals, and paired tests of all differences.
+
+    Runs that differ only in their seed are compared as one setting, by the means of their metrics.
+    """
     from slugline.pipeline import compare_runs
 
-    comparison = compare_runs(runs, split=split)
+    comparison = compare_runs(runs, split=split, metric=metric)
     if as_json:
         print_json(comparison.to_dict())
         return

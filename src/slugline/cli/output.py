@@ -196,11 +196,11 @@ def print_study(result: StudyResult) -> None:
     typer.echo(f"Scores are on validation. All results: {result.study.layout.summary}")
     chosen = result.chosen
     if chosen is None:
-        typer.echo("No setting is chosen, because none is complete with all its seeds.")
+        typer.echo(result.reason_for_no_choice)
         return
     typer.echo(f"\n{chosen.setting.title} scored best: {metric.title} {chosen.spread(metric.name)}")
-    for seed, comparison in result.comparisons.items():
-        typer.echo(f"seed {seed}: {comparison.summary[0]}")
+    if result.comparison:
+        typer.echo(result.comparison.summary[0])
     if not result.test:
         return
     typer.echo()

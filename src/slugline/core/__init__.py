@@ -6,6 +6,7 @@ labels.py          LabelSet: class names in order
 predictions.py     Predictions: logits and targets of one split; Calibration
 layouts.py         names of all files in the folders of runs, studies and models
 storage.py         atomic writes of files and folders; disk errors; the cache folder
+memory.py          exhausted memory: recognised and reported
 hardware.py        detects the hardware, chooses precision and profile
 parallel_jobs.py   run_jobs: jobs in several processes; jobs_at_once: their number
 messages.py        messages on stderr, unless the program configures logging

@@ -48,10 +48,11 @@ class Hardware:
 
 @dataclass(frozen=True)
 class PrecisionChoice:
-    """A precision, and the reason for it, which is logged."""
+    """A precision, and the reason for it, which is logged; ``is_requested`` if it is not chosen for the hardware."""
 
     precision: Precision
     reason: str
+    is_requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def choose_precision(hardware: Hardware, requested: str = "auto", *, autocast: b
         The choice with its reason.
     """
     if requested != "auto":
-        return PrecisionChoice(requested, "set by train.precision")  # type: ignore[arg-type]
+        return PrecisionChoice(requested, "set by train.precision", is_requested=True)  # type: ignore[arg-type]
     if not autocast:
         return PrecisionChoice("fp32", f"the profile {hardware.device} does not use reduced precision")
     if hardware.device == "cuda":

@@ -8,6 +8,7 @@ outcomes.py         Outcomes: predictions as arrays; statistics of each class
 calibration.py      temperature scaling, fitted on validation
 intervals.py        bootstrap and Wilson intervals
 paired_tests.py     McNemar and permutation tests; Holm's correction
+alignment.py        align: runs on the same rows; refuse others
 compare.py          compare: runs on the same rows, with a verdict for each pair
 error_analysis.py   confused classes and the most confident errors
 plots.py            training curves, confusion matrix, learning curves

@@ -4,12 +4,16 @@
 another only if two conditions hold: the confidence interval of the paired difference excludes 0, and the p-value of a
 paired test, corrected for the number of pairs, is below 0.05. Otherwise no difference is shown, which does not mean
 that the runs are equal.
+
+Runs that differ only in their seed are compared as one setting, by the mean of their metrics. Its interval covers other
+rows and other seeds. The spread over the seeds enters as Student's t distribution: with two seeds, hardly any
+difference is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
@@ -17,30 +21,36 @@ import numpy as np
 
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
-from slugline.evaluation.intervals import Interval, bootstrap, percentile_interval
+from slugline.evaluation.alignment import align
+from slugline.evaluation.intervals import Interval, bootstrap, interval_of_mean, noise_of_mean, percentile_interval
 from slugline.evaluation.metrics import METRICS, Metric, summary
 from slugline.evaluation.metrics import metric as find_metric
 from slugline.evaluation.outcomes import Floats, Ints, Outcomes
-from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test
+from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test, sign_p_value
 from slugline.evaluation.score import confidence_intervals, interval_note
 
 #: A p-value below this level is significant.
 SIGNIFICANCE = 0.05
 
+#: Predictions by name of the run or setting, one for each seed.
+Groups = dict[str, list[Predictions]]
+
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """One run in a comparison: its metrics and their intervals.
+    """One run in a comparison, or several runs that differ only in their seed: metrics and their intervals.
 
     Args:
-        name: name of the run.
-        metrics: values of all metrics of `METRICS`.
+        name: name of the run or setting.
+        metrics: values of all metrics of `METRICS`; means over the seeds.
         confidence_intervals: 95% confidence interval of each metric.
+        seeds: number of seeds.
     """
 
     name: str
     metrics: dict[str, float]
     confidence_intervals: dict[str, Interval]
+    seeds: int = 1
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,7 @@ class Comparison:
             "runs": [
                 {
                     "name": run.name,
+                    "seeds": run.seeds,
                     **run.metrics,
                     "confidence_intervals": {k: list(v) for k, v in run.confidence_intervals.items()},
                 }
@@ -111,18 +122,19 @@ class Comparison:
 
 
 def compare(
-    predictions: Mapping[str, Predictions] | Sequence[Predictions],
+    predictions: Mapping[str, Predictions | Sequence[Predictions]] | Sequence[Predictions],
     *,
     metric: str = "accuracy",
     resamples: int = 1000,
     seed: int = 13,
 ) -> Comparison:
-    """Compare runs that were evaluated on the same rows.
+    """Compare runs, or settings with several seeds, that were evaluated on the same rows.
 
     Args:
-        predictions: predictions of each run, by its name or unnamed; rows in any order.
+        predictions: predictions of each run by its name, or unnamed; for a setting, predictions of each seed. Rows may
+            have any order.
         metric: name of the metric to compare by; it also names the paired test (`Metric.paired_test`).
-        resamples: number of bootstrap resamples; also the minimum number of permutations.
+        resamples: minimum number of bootstrap resamples and of permutations.
         seed: seed of the resamples and permutations.
 
     Returns:
@@ -134,88 +146,70 @@ def compare(
     """
     named = _named(predictions)
     chosen = find_metric(metric)
-    outcomes = [Outcomes.of(each) for each in _aligned(named)]
-    values = [float(chosen.of(each)) for each in outcomes]
+    outcomes = _aligned(named)
+    values = [np.array([float(chosen.of(each)) for each in group]) for group in outcomes]
+    means = [float(each.mean()) for each in values]
+    pairs = [_better_first(pair, means, chosen) for pair in combinations(range(len(named)), 2)]
+    # Enough draws that the smallest possible p-value stays significant after correction.
+    draws = max(resamples, 2 * len(pairs) * round(1 / SIGNIFICANCE))
+    samples = _samples(outcomes, values, chosen, draws, seed)
 
-    def values_on(rows: Ints, weights: Floats) -> Floats:
-        """Values (b, runs). All runs are scored on the same rows and weights, so that differences are paired."""
-        return np.stack([chosen.of(each.take(rows, weights)) for each in outcomes], axis=-1)
+    def p_value(i: int, j: int) -> float:
+        if len(outcomes[i]) == len(outcomes[j]) == 1:
+            return PAIRED_TESTS[chosen.paired_test].p_value(outcomes[i][0], outcomes[j][0], chosen, draws, seed)
+        return sign_p_value(samples[:, i] - samples[:, j])
 
-    samples = bootstrap(outcomes[0].targets, values_on, resamples=resamples, seed=seed)
-    pairs = [_better_first(pair, values, chosen) for pair in combinations(range(len(named)), 2)]
-    # Enough permutations that the smallest possible p-value stays significant after correction.
-    permutations = max(resamples, 40 * len(pairs))
-    test = PAIRED_TESTS[chosen.paired_test]
-    p_values = holm([test.p_value(outcomes[i], outcomes[j], chosen, permutations, seed) for i, j in pairs])
-    first, names = next(iter(named.values())), list(named)
+    p_values = holm([p_value(i, j) for i, j in pairs])
+    first, names = next(iter(named.values()))[0], list(named)
     return Comparison(
         metric=metric,
         dataset=first.dataset,
         split=first.split,
         support=len(first),
-        runs=tuple(_compared_run(name, each, resamples, seed) for name, each in named.items()),
+        runs=tuple(_compared_run(name, group, resamples, seed) for name, group in named.items()),
         pairs=tuple(
-            _pair(
-                (names[i], names[j]), values[i] - values[j], samples[:, i] - samples[:, j], p_value, chosen, len(first)
-            )
+            _pair((names[i], names[j]), means[i] - means[j], samples[:, i] - samples[:, j], p_value, chosen, len(first))
             for (i, j), p_value in zip(pairs, p_values, strict=True)
         ),
-        method=" ".join(filter(None, [_method(chosen, len(pairs)), interval_note(summary(first))])),
+        method=" ".join(
+            filter(None, [_method(chosen, len(pairs), [len(each) for each in outcomes]), interval_note(summary(first))])
+        ),
     )
 
 
-def _named(predictions: Mapping[str, Predictions] | Sequence[Predictions]) -> dict[str, Predictions]:
+def _samples(
+    outcomes: Sequence[Sequence[Outcomes]], values: Sequence[Floats], chosen: Metric, draws: int, seed: int
+) -> Floats:
+    """Bootstrap samples (draws, runs) of a metric: means over the seeds, for other rows and other seeds.
+
+    All runs are scored on the same rows and weights, so that differences are paired.
+    """
+
+    def means_on(rows: Ints, weights: Floats) -> Floats:
+        means = [np.mean([chosen.of(each.take(rows, weights)) for each in group], axis=0) for group in outcomes]
+        return np.stack(means, axis=-1)
+
+    samples = bootstrap(outcomes[0][0].targets, means_on, resamples=draws, seed=seed)
+    noise = [noise_of_mean(each, draws=draws, seed=seed + number) for number, each in enumerate(values, start=1)]
+    return samples + np.stack(noise, axis=-1)
+
+
+def _named(predictions: Mapping[str, Predictions | Sequence[Predictions]] | Sequence[Predictions]) -> Groups:
+    """Predictions of each setting by its name, one for each seed."""
     if isinstance(predictions, Mapping):
-        named = dict(predictions)
+        named = {name: [each] if isinstance(each, Predictions) else list(each) for name, each in predictions.items()}
     else:
-        named = {f"run {number}": each for number, each in enumerate(predictions, start=1)}
+        named = {f"run {number}": [each] for number, each in enumerate(predictions, start=1)}
     if len(named) < 2:
         raise DataError(f"there is {len(named)} run to compare; a comparison needs two or more.")
     return named
 
 
-def _aligned(named: dict[str, Predictions]) -> list[Predictions]:
-    """Reorder rows and classes of all predictions as in the first run; refuse runs with other rows or classes."""
-    (first_name, first), *others = named.items()
-    true_class = dict(zip(first.ids.tolist(), first.labels.decode(first.targets.tolist()), strict=True))
-    aligned = [first]
-    for name, other in others:
-        _check_comparable(first_name, first, name, other, true_class)
-        position = {row_id: row for row, row_id in enumerate(other.ids.tolist())}
-        rows = [position[row_id] for row_id in first.ids.tolist()]
-        columns = [other.labels.index(label) for label in first.labels.names]
-        aligned.append(
-            replace(
-                other,
-                ids=first.ids,
-                targets=first.targets,
-                logits=other.logits[rows][:, columns],
-                labels=first.labels,
-            )
-        )
-    return aligned
-
-
-def _check_comparable(
-    first_name: str, first: Predictions, name: str, other: Predictions, true_class: dict[str, str]
-) -> None:
-    """Refuse runs with other classes, rows or labels, and name how many differ."""
-    refused = f"{first_name!r} and {name!r} are not comparable"
-    if set(first.labels.names) != set(other.labels.names):
-        unshared = sorted(set(first.labels.names) ^ set(other.labels.names))
-        raise DataError(
-            f"{refused}: {len(unshared)} classes are in only one of the two label sets, such as {unshared[0]!r}.",
-            hint="Train and evaluate both on one data set with the same classes.",
-        )
-    others = dict(zip(other.ids.tolist(), other.labels.decode(other.targets.tolist()), strict=True))
-    shared = true_class.keys() & others.keys()
-    relabelled = sum(true_class[row_id] != others[row_id] for row_id in shared)
-    if relabelled or len(shared) < max(len(first), len(other)):
-        raise DataError(
-            f"{refused}: of {len(first)} and {len(other)} rows, {len(first) - len(shared)} are only in {first_name!r}, "
-            f"{len(other) - len(shared)} only in {name!r}, and {relabelled} have another label.",
-            hint="Evaluate both on the same split of the same data, with the same data.split_seed.",
-        )
+def _aligned(named: Groups) -> list[list[Outcomes]]:
+    """Outcomes of each setting and seed, with rows and classes in the order of the first."""
+    flat = [(name, each) for name, group in named.items() for each in group]
+    outcomes = iter([Outcomes.of(each) for each in align(flat)])
+    return [[next(outcomes) for _ in group] for group in named.values()]
 
 
 def _better_first(pair: tuple[int, int], values: list[float], chosen: Metric) -> tuple[int, int]:
@@ -256,13 +250,18 @@ PAIRED_TESTS = {
 }
 
 
-def _compared_run(name: str, predictions: Predictions, resamples: int, seed: int) -> ComparedRun:
+def _compared_run(name: str, group: Sequence[Predictions], resamples: int, seed: int) -> ComparedRun:
     # Rows in the run's own order, so that the intervals equal those in its metrics.json.
-    outcomes = Outcomes.of(predictions)
+    outcomes = [Outcomes.of(predictions) for predictions in group]
+    values = {key: np.array([float(metric.of(each)) for each in outcomes]) for key, metric in METRICS.items()}
+    intervals = [confidence_intervals(predictions, resamples=resamples, seed=seed) for predictions in group]
     return ComparedRun(
         name,
-        metrics={key: float(each.of(outcomes)) for key, each in METRICS.items()},
-        confidence_intervals=confidence_intervals(predictions, resamples=resamples, seed=seed),
+        metrics={key: float(each.mean()) for key, each in values.items()},
+        confidence_intervals={
+            key: interval_of_mean(each, [interval[key] for interval in intervals]) for key, each in values.items()
+        },
+        seeds=len(group),
     )
 
 
@@ -290,7 +289,12 @@ def _difference_text(difference: float, interval: Interval, chosen: Metric) -> s
     return f"{value:+.{digits}f} {unit} {chosen.title} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _method(chosen: Metric, n_pairs: int) -> str:
+def _method(chosen: Metric, n_pairs: int, seeds: Sequence[int]) -> str:
     test = PAIRED_TESTS[chosen.paired_test].title
     corrected = f", corrected for {n_pairs} pairs by Holm's method" if n_pairs > 1 else ""
-    return f"Intervals are 95% bootstrap intervals of paired differences; p-values are from {test}{corrected}."
+    if max(seeds) > 1:
+        test = f"{test} for single runs, and from the resamples" if min(seeds) == 1 < n_pairs else "the resamples"
+    method = f"Intervals are 95% bootstrap intervals of paired differences; p-values are from {test}{corrected}."
+    if max(seeds) == 1:
+        return method
+    return f"{method} Metrics are means over the seeds; the intervals cover other rows and other seeds."

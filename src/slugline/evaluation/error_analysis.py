@@ -28,9 +28,9 @@ def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, 
         texts: N texts, in the same order.
 
     Returns:
-        Plain values for JSON: ``support`` (N), ``errors`` (their number), ``most_confused`` (true and predicted class),
-        ``most_confused_pairs`` (both directions summed), ``most_confident`` (single texts). Lists are sorted, largest
-        count or confidence first, and have at most `MAX_ENTRIES` entries.
+        Plain values for JSON: ``split``, ``support`` (N), ``errors`` (their number), ``most_confused`` (true and
+        predicted class), ``most_confused_pairs`` (both directions summed), ``most_confident`` (single texts). Lists are
+        sorted, largest count or confidence first, and have at most `MAX_ENTRIES` entries.
 
     Raises:
         DataError: the numbers of texts and rows differ, there are no rows, or the predictions are multi-label.
@@ -42,25 +42,34 @@ def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, 
     confused = outcomes.confusion.copy()
     np.fill_diagonal(confused, 0)
     return {
+        "split": predictions.split,
         "support": len(predictions),
         "errors": int(confused.sum()),
         "most_confused": [
             {"true": names[true], "predicted": names[predicted], "count": count}
-            for true, predicted, count in _largest(confused)
+            for true, predicted, count in largest_confusions(confused)[:MAX_ENTRIES]
         ],
         "most_confused_pairs": [
             {"labels": [names[first], names[second]], "count": count}
-            for first, second, count in _largest(np.triu(confused + confused.T))
+            for first, second, count in largest_confusions(np.triu(confused + confused.T))[:MAX_ENTRIES]
         ],
         "most_confident": _most_confident(predictions, texts, ~outcomes.correct),
     }
 
 
-def _largest(counts: Ints) -> list[tuple[int, int, int]]:
-    """(row, column, count) of the largest cells above 0; equal cells in the order of the matrix."""
-    rows, columns = np.nonzero(counts)
-    values = counts[rows, columns]
-    order = np.argsort(-values, kind="stable")[:MAX_ENTRIES]
+def largest_confusions(confusion: Ints) -> list[tuple[int, int, int]]:
+    """Return the cells of a confusion matrix outside its diagonal that are above 0, the largest first.
+
+    Args:
+        confusion: (K, K) counts, true classes in rows.
+
+    Returns:
+        (true class, predicted class, count); equal counts in the order of the matrix.
+    """
+    off_diagonal = confusion * (1 - np.eye(len(confusion), dtype=np.int64))
+    rows, columns = np.nonzero(off_diagonal)
+    values = off_diagonal[rows, columns]
+    order = np.argsort(-values, kind="stable")
     return list(zip(rows[order].tolist(), columns[order].tolist(), values[order].tolist(), strict=True))
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from slugline.core.errors import DataError
+from slugline.core.errors import DataError, ModelError
 from slugline.core.hardware import peak_memory_bytes
+from slugline.core.memory import memory_errors
 from slugline.core.predictions import Calibration, Predictions
 from slugline.data.dataset import predictions_on
 from slugline.evaluation.score import Evaluation, score
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LATENCY_TEXTS, WARM_UP_CALLS = 100, 3
 
 
+@memory_errors(ModelError, "evaluating")
 def evaluate(
     classifier: Classifier,
     rows: datasets.Dataset,
@@ -50,6 +52,7 @@ def evaluate(
 
     Raises:
         DataError: there are no rows, or the predictions are multi-label.
+        ModelError: the memory is exhausted.
     """
     started = time.perf_counter()
     predictions = predict(classifier, rows, split=split, dataset=dataset)

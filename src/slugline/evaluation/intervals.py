@@ -6,7 +6,7 @@ metrics are in `slugline.evaluation.score`, paired tests in `slugline.evaluation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,9 @@ LEVEL = 0.95
 
 #: 97.5% quantile of the normal distribution, for `LEVEL`.
 NORMAL_QUANTILE = 1.959963984540054
+
+#: Draws of the t distribution for one quantile.
+DRAWS = 100_000
 
 #: Largest number of resamples, and of their row numbers, in memory at once: some tens of megabytes.
 RESAMPLES_AT_ONCE, ENTRIES_AT_ONCE = 50, 2_000_000
@@ -130,6 +133,48 @@ def margins(shares: Floats, trials: NDArray[Any]) -> tuple[float, float]:
     low = np.clip((centre - spread) / (1 + square / trials), 0, shares)
     high = np.clip((centre + spread) / (1 + square / trials), shares, 1)
     return float(np.linalg.norm(shares - low) / len(shares)), float(np.linalg.norm(high - shares) / len(shares))
+
+
+def noise_of_mean(values: Floats, *, draws: int, seed: int) -> Floats:
+    """Draw errors of the mean of a few values, such as a metric over seeds, from Student's t distribution.
+
+    Added to bootstrap samples of the mean on the same rows, they give samples for other rows and other seeds.
+
+    Args:
+        values: (n,) values.
+        draws: number of draws B.
+        seed: seed of the draws.
+
+    Returns:
+        (B,), the standard error of the mean times draws of the t distribution with n - 1 degrees of freedom; zeros for
+        a single value, whose spread is unknown.
+    """
+    if len(values) < 2:
+        return np.zeros(draws)
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return np.asarray(error * np.random.default_rng(seed).standard_t(len(values) - 1, draws))
+
+
+def interval_of_mean(values: Floats, intervals: Sequence[Interval], *, seed: int = 13) -> Interval:
+    """Return the 95% interval of the mean of values that were measured on the same rows, such as a metric over seeds.
+
+    The mean distance of the limits from their values is the uncertainty of the rows, which all values share. It and the
+    uncertainty of the values' own spread add in squares (as in `margins`).
+
+    Args:
+        values: (n,) values.
+        intervals: n intervals, one of each value.
+        seed: seed of the draws for the spread.
+
+    Returns:
+        (low, high).
+    """
+    if len(values) == 1:
+        return intervals[0]
+    mean, limits = float(values.mean()), np.array(intervals)
+    spread = float(np.quantile(np.abs(noise_of_mean(values, draws=DRAWS, seed=seed)), LEVEL))
+    below, above = (float(np.abs(limits[:, side] - values).mean()) for side in (0, 1))
+    return mean - float(np.hypot(below, spread)), mean + float(np.hypot(above, spread))
 
 
 def chunk_sizes(total: int, width: int) -> Iterator[int]:

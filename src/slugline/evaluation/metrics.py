@@ -56,6 +56,10 @@ class Metric:
         """True if ``value`` is better than ``other``."""
         return value > other if self.greater_is_better else value < other
 
+    def text(self, value: float) -> str:
+        """Return a value as it is shown: ``93.8%`` for shares, ``0.2153`` for other numbers."""
+        return f"{value:.1%}" if self.unit else f"{value:.4f}"
+
     def value(self, predictions: Predictions) -> float:
         """Return the value for predictions.
 

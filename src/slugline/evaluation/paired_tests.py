@@ -67,6 +67,19 @@ def permutation_test(
     return (as_extreme + 1) / (permutations + 1)
 
 
+def sign_p_value(samples: Floats) -> float:
+    """Return the two-sided p-value of a difference from samples of its distribution, such as bootstrap samples.
+
+    Args:
+        samples: (B,) samples of the difference.
+
+    Returns:
+        Twice the share of samples on the rarer side of 0, at least 2 / (B + 1).
+    """
+    rarer = min(int((samples <= 0).sum()), int((samples >= 0).sum()))
+    return min(1.0, 2 * (rarer + 1) / (len(samples) + 1))
+
+
 def holm(p_values: list[float]) -> list[float]:
     """Correct p-values for the number of tests (Holm 1979), so that all may be compared with the same level.
 

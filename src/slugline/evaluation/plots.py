@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from slugline.evaluation.error_analysis import largest_confusions
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#6b6b6b"
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+YELLOW, SKY, GREY = "#E69F00", "#56B4E9", "#6b6b6b"
 
-#: Colours of the lines of one plot, in order.
-LINE_COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#E69F00", "#56B4E9", GREY)
+#: Colours of the lines of one plot, in order; `_line_colours` has more.
+LINE_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, YELLOW, SKY, GREY)
+
+#: Colour of texts.
+TEXT = "#303030"
 
 #: Settings of all plots; the user's matplotlibrc is ignored.
 STYLE: dict[str, Any] = {
@@ -55,14 +61,21 @@ DARK = 0.35
 #: Largest number of characters of a class name.
 NAME_CHARACTERS = 28
 
+#: Number of confused pairs that are listed beside a matrix without counts.
+LISTED_PAIRS = 15
 
-def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
+
+def plot_curves(
+    history: Sequence[Mapping[str, Any]], path: Path, *, title: str = "", chosen_epoch: float | None = None
+) -> list[Path]:
     """Plot loss, accuracy and F1 of train and validation, and the learning rate, over epochs.
 
     Args:
         history: lines of ``history.jsonl``: ``step``, ``epoch``, and either ``loss``, ``accuracy``, ``f1_macro``
             and ``learning_rate`` of train, or ``validation`` with its metrics. Missing values are not drawn.
         path: path of the plot, without suffix.
+        title: title above the panels.
+        chosen_epoch: epoch of the evaluation that was chosen, which is marked; None = no mark.
 
     Returns:
         Paths of the PNG and the SVG file.
@@ -71,32 +84,36 @@ def plot_curves(history: Sequence[Mapping[str, Any]], path: Path) -> list[Path]:
 
     training = [line for line in history if "loss" in line]
     validation = [{"epoch": line["epoch"], **line["validation"]} for line in history if "validation" in line]
-    last_epoch = max((line["epoch"] for line in history), default=0.0)
     with _style():
-        figure = Figure(figsize=(11, 3.4), layout="constrained")
+        figure = Figure(figsize=(11, 3.7 if title else 3.4), layout="constrained")
+        _set_title(figure, title)
         loss, scores, rate = figure.subplots(1, 3)
         _draw(loss, training, "loss", "train", BLUE)
         _draw(loss, validation, "loss", "validation", ORANGE, marker="o")
         _draw(scores, training, "accuracy", "accuracy, train", BLUE)
-        _draw(scores, training, "f1_macro", "macro F1, train", GREEN, dashed=True)
+        _draw(scores, training, "f1_macro", "macro F1, train", SKY, dashed=True)
         _draw(scores, validation, "accuracy", "accuracy, validation", ORANGE, marker="o")
-        _draw(scores, validation, "f1_macro", "macro F1, validation", GREY, marker="s", dashed=True)
-        _draw(rate, training, "learning_rate", "", GREY)
-        for axes, title in ((loss, "Loss"), (scores, "Scores"), (rate, "Learning rate")):
-            _finish_axes(axes, title, last_epoch)
+        _draw(scores, validation, "f1_macro", "macro F1, validation", YELLOW, marker="s", dashed=True)
+        _draw(rate, training, "learning_rate", "", GREEN)
+        epochs = [line["epoch"] for line in history]
+        for axes, panel in ((loss, "Loss"), (scores, "Scores"), (rate, "Learning rate")):
+            _finish_axes(axes, panel, epochs, chosen_epoch)
         loss.set_ylim(bottom=0)
         rate.set_ylim(bottom=0)
         rate.yaxis.set_major_formatter(_rate_text)
         return _save(figure, path)
 
 
-def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> list[Path]:
+def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path, *, title: str = "") -> list[Path]:
     """Plot a confusion matrix: colours are shares of the true class, numbers are counts of rows.
+
+    With too many classes for numbers in the cells, the most confused pairs are listed beside the matrix.
 
     Args:
         confusion: (K, K) counts, true classes in rows.
         names: names of the K classes.
         path: path of the plot, without suffix.
+        title: title above the matrix.
 
     Returns:
         Paths of the PNG and the SVG file.
@@ -106,13 +123,19 @@ def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> li
 
     counts = np.asarray(confusion, dtype=np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    has_counts = len(names) <= MAX_WITH_COUNTS
     with _style():
-        side = float(np.clip(2.0 + 0.42 * len(names), 4.0, 14.0))
-        figure = Figure(figsize=(side + 1.0, side), layout="compressed")
-        axes = figure.subplots()
+        side = float(np.clip(2.0 + 0.42 * len(names), 4.0, 12.0))
+        figure = Figure(figsize=(side + (1.0 if has_counts else 3.5), side), layout="compressed")
+        _set_title(figure, title)
+        if has_counts:
+            axes = figure.subplots()
+        else:
+            axes, beside = figure.subplots(1, 2, width_ratios=[side, 2.5])
+            _list_pairs(beside, counts, names)
         # A square-root scale, because a linear one leaves rare errors white.
         image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
-        if len(names) <= MAX_WITH_COUNTS:
+        if has_counts:
             _write_counts(axes, counts, shares)
         _label_classes(axes, names)
         bar = figure.colorbar(image, ax=axes, fraction=0.04, aspect=30, pad=0.02, label="share of the true class")
@@ -121,13 +144,27 @@ def plot_confusion(confusion: ArrayLike, names: Sequence[str], path: Path) -> li
         return _save(figure, path)
 
 
-def plot_learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], metric: str, path: Path) -> list[Path]:
+def _list_pairs(axes: Axes, counts: NDArray[np.int64], names: Sequence[str]) -> None:
+    """List the most confused classes in a panel of their own."""
+    lines = [
+        f"{count:,}  {_shortened(names[true])}\n     \u2192 {_shortened(names[predicted])}"
+        for true, predicted, count in largest_confusions(counts)[:LISTED_PAIRS]
+    ]
+    text = "\n".join(["most confused, true \u2192 predicted", "", *lines]) if lines else "no confusions"
+    axes.set_axis_off()
+    axes.text(0, 1, text, va="top", fontsize=8.0, linespacing=1.4, color=TEXT, transform=axes.transAxes)
+
+
+def plot_learning_curves(
+    curves: Mapping[str, Sequence[tuple[int, float]]], metric: str, path: Path, *, title: str = ""
+) -> list[Path]:
     """Plot a metric over the number of training rows: a line through the means, a dot for each seed.
 
     Args:
         curves: points (training rows, value) of each seed, sorted by rows, by name of the curve.
         metric: name of the metric.
         path: path of the plot, without suffix.
+        title: title above the curves.
 
     Returns:
         Paths of the PNG and the SVG file.
@@ -138,11 +175,11 @@ def plot_learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], metr
     ticks = sorted({rows for points in curves.values() for rows, _ in points})
     with _style():
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        _set_title(figure, title)
         axes = figure.subplots()
-        for index, (name, points) in enumerate(curves.items()):
-            color, shape = LINE_COLOURS[index % len(LINE_COLOURS)], "-" if index < len(LINE_COLOURS) else "--"
+        for color, (name, points) in zip(_line_colours(len(curves)), curves.items(), strict=True):
             means = {rows: [value for other, value in points if other == rows] for rows, _ in points}
-            axes.plot(list(means), [np.mean(values) for values in means.values()], shape, color=color, label=name)
+            axes.plot(list(means), [np.mean(values) for values in means.values()], color=color, label=name)
             axes.plot(*zip(*points, strict=True), "o", color=color, markersize=4)
         axes.set_xscale("log")
         # Numbers of rows may be almost equal: one tick where labels would overlap.
@@ -185,7 +222,7 @@ def _draw(
         axes.plot(x, y, label=label, color=color, marker=shape, markersize=4, linestyle="--" if dashed else "-")
 
 
-def _finish_axes(axes: Axes, title: str, last_epoch: float) -> None:
+def _finish_axes(axes: Axes, title: str, epochs: Sequence[float], chosen_epoch: float | None) -> None:
     axes.set_title(title)
     if not axes.lines:
         axes.set_axis_off()
@@ -193,10 +230,28 @@ def _finish_axes(axes: Axes, title: str, last_epoch: float) -> None:
         return
     axes.set_xlabel("epoch")
     axes.grid(visible=True)
-    if last_epoch:
-        axes.set_xlim(0, 1.02 * last_epoch)
+    first, last = min(epochs), max(epochs)
+    if chosen_epoch is not None:
+        axes.axvline(chosen_epoch, color=TEXT, linewidth=1.0, linestyle=":", label=f"chosen, epoch {chosen_epoch:.3g}")
+    if last > first:
+        margin = 0.02 * (last - first)
+        axes.set_xlim(first - margin, last + margin)
     if any(axes.get_legend_handles_labels()[1]):
         axes.legend()
+
+
+def _line_colours(count: int) -> Sequence[Any]:
+    """As many different colours as there are lines."""
+    if count <= len(LINE_COLOURS):
+        return LINE_COLOURS[:count]
+    from matplotlib import colormaps
+
+    return list(colormaps["turbo"](np.linspace(0.05, 0.95, count)))
+
+
+def _set_title(figure: Figure, title: str) -> None:
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10.0, fontweight="bold")
 
 
 def _rate_text(rate: float, position: int | None = None) -> str:
@@ -208,7 +263,7 @@ def _rate_text(rate: float, position: int | None = None) -> str:
 def _write_counts(axes: Axes, counts: NDArray[np.int64], shares: NDArray[np.float64]) -> None:
     size = 9.0 if len(counts) <= 12 else 7.0
     for row, column in zip(*np.nonzero(counts), strict=True):
-        color = "white" if shares[row, column] > DARK else "#303030"
+        color = "white" if shares[row, column] > DARK else TEXT
         axes.text(column, row, f"{counts[row, column]:,}", ha="center", va="center", color=color, fontsize=size)
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
+from slugline.core.memory import memory_errors
 from slugline.core.predictions import UNCALIBRATED, Calibration
 from slugline.data.preparing.cleaning import clean
 from slugline.inference.predictor import Predictor
@@ -65,9 +67,13 @@ class Classifier:
 
         Yields:
             (b, K) logits of the next b texts, in order.
+
+        Raises:
+            ModelError: the memory is exhausted.
         """
         checked = texts_of(texts, self.text_columns)
-        yield from self.predictor.logits(clean(text, self.cleaning) for text in checked)
+        with memory_errors(ModelError, "predicting"):
+            yield from self.predictor.logits(clean(text, self.cleaning) for text in checked)
 
     def probabilities(self, texts: Any) -> Iterator[NDArray[np.float64]]:
         """Calibrated probabilities, in chunks and in constant memory.

@@ -12,6 +12,7 @@ from pathlib import Path
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
 from slugline.core.layouts import RunLayout
+from slugline.core.memory import memory_errors
 from slugline.inference.classifier import Classifier
 from slugline.inference.ensemble import EnsemblePredictor
 from slugline.inference.predictor import Predictor
@@ -42,6 +43,7 @@ LOADERS = {kind.saved_as: kind.load for kind in KINDS.values()}
 HUB_FORMAT = "config.json"
 
 
+@memory_errors(ModelError, "loading a model")
 def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto") -> Classifier:
     """Load a classifier.
 
@@ -56,7 +58,8 @@ def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto
 
     Raises:
         RecipeError: the device is not available.
-        ModelError: the path cannot be loaded, or the model has no tokenizer or no classification head.
+        ModelError: the path cannot be loaded, the model has no tokenizer or no classification head, or the memory is
+            exhausted.
         RunError: the run has no model yet.
     """
     path = path.path if isinstance(path, Run) else path

@@ -20,8 +20,10 @@ from slugline.inference.load import LoadOptions
 from slugline.inference.predictor import Predictor
 from slugline.inference.transformer import TransformerPredictor
 from slugline.models.adaptation.adapt import adapt
+from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.build import set_pad_token
 from slugline.models.forward import cast_linear_weights, predict_logits
+from slugline.models.precision import working_precision
 from slugline.models.pretrained import from_pretrained, load_config, longest_input, resolve_base
 from slugline.models.saving import load_evaluated_weights
 from slugline.models.tokenizers import load_tokenizer
@@ -55,10 +57,12 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
     config = load_config(source)
     hardware = detect(options.device)
     profile = choose_profile(hardware)
-    precision = choose_precision(hardware, options.precision, autocast=profile.autocast).precision
     tokenizer, model = load_tokenizer(source), _load_model(source, config, recipe)
     set_pad_token(model, tokenizer)
     model.to(hardware.device).eval()  # type: ignore[arg-type]
+    compute_head_in_float32(model)
+    choice = choose_precision(hardware, options.precision, autocast=profile.autocast)
+    precision = working_precision(model, choice, is_trained=False).precision
     cast_linear_weights(model, precision)
     longest = longest_input(config, tokenizer)
     predictor = TransformerPredictor(

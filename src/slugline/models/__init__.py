@@ -9,6 +9,7 @@ architectures/      torch modules: classifier, small decoder, adapters
 pretrained.py       loads bases and trained models, from a folder or the Hub
 tokenizers.py       loads or trains tokenizers
 forward.py          forward passes: tokens to logits
+precision.py        tries the precision that the hardware is fast at
 memory.py           smaller forward passes when memory runs out
 saving.py           writes model folders, loads weights of checkpoints
 ```

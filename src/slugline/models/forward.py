@@ -17,6 +17,7 @@ from torch import Tensor
 from slugline.core.hardware import Precision
 from slugline.data.batching.planning import BatchForward, BatchLimits, batched_logits
 from slugline.data.batching.tokens import Tokens
+from slugline.models.architectures.blocks import base_of
 from slugline.models.memory import retry_with_smaller_batches
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def predict_logits(
 def _batch_forward(model: PreTrainedModel) -> BatchForward:
     def forward(batch: Mapping[str, NDArray[np.int64]], count: int) -> NDArray[np.float32]:
         tensors = {name: torch.from_numpy(array).to(model.device) for name, array in batch.items()}
-        return text_logits(model, tensors, count).float().cpu().numpy()
+        return text_logits(model, tensors, count).cpu().numpy()
 
     return forward
 
@@ -96,20 +97,19 @@ def text_logits(model: torch.nn.Module, batch: Mapping[str, Tensor], count: int)
         count: number of texts, B.
 
     Returns:
-        (B, K).
+        (B, K) in float32.
     """
     inputs = dict(batch)
     window_of = inputs.pop("window_of", None)
-    logits: Tensor = model(**inputs).logits
+    logits: Tensor = model(**inputs).logits.float()
     if window_of is None:
         return logits
-    logits = logits.float()  # the mean of eight windows in bfloat16 loses differences between close classes
     sums = logits.new_zeros(count, logits.shape[1]).index_add(0, window_of, logits)
     return sums / window_of.bincount(minlength=count).unsqueeze(1)
 
 
 def cast_linear_weights(model: PreTrainedModel, precision: Precision) -> None:
-    """Store the weights of linear layers in ``precision``.
+    """Store the weights of the linear layers of the base in ``precision``.
 
     ``autocast`` would convert them in every forward pass, which takes longer than the pass itself for a single short
     text; the products are bitwise the same. For prediction only: such weights cannot be trained well.
@@ -120,6 +120,25 @@ def cast_linear_weights(model: PreTrainedModel, precision: Precision) -> None:
     """
     if precision == "fp32":
         return
-    for module in model.modules():
+    for module in base_of(model).modules():
         if isinstance(module, torch.nn.Linear):
             module.to(DTYPES[precision])
+
+
+def two_texts(model: PreTrainedModel) -> dict[str, Tensor]:
+    """Return a small batch to try a model on.
+
+    Args:
+        model: model of any architecture.
+
+    Returns:
+        ``input_ids`` and ``attention_mask`` (2, 6) on the model's device; the second text has padding if the model has
+        a padding token.
+    """
+    ids = torch.arange(12, device=model.device).reshape(2, 6) % int(base_of(model).config.vocab_size)
+    pad = model.config.pad_token_id
+    ids[ids == pad] = 1 if pad == 0 else 0
+    mask = torch.ones_like(ids)
+    if pad is not None:
+        ids[1, 4:], mask[1, 4:] = pad, 0
+    return {"input_ids": ids, "attention_mask": mask}

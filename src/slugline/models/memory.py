@@ -6,22 +6,13 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-import torch
-
 from slugline.core.errors import ModelError
+from slugline.core.memory import SMALLER_TEXTS, free_memory, is_out_of_memory
 from slugline.data.batching.planning import BatchLimits
 
 logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """True if an error means that GPU or main memory is exhausted."""
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    message = str(error).lower()
-    return "out of memory" in message or "can't allocate memory" in message
 
 
 def retry_with_smaller_batches(compute: Callable[[BatchLimits], Result], *, limits: BatchLimits) -> Result:
@@ -46,11 +37,10 @@ def retry_with_smaller_batches(compute: Callable[[BatchLimits], Result], *, limi
             if limits.max_pieces == 1:
                 raise ModelError(
                     "a single text does not fit into memory.",
-                    hint="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base.",
+                    hint=f"{SMALLER_TEXTS}.",
                 ) from error
         # After the except clause, because its traceback holds the tensors.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
         limits = limits.halved()
         logger.warning(
             "out of memory: trying again with at most %d texts and %d tokens per forward pass.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from slugline.core.predictions import Predictions
 from slugline.evaluation.compare import Comparison, compare
+from slugline.evaluation.metrics import metric as find_metric
 from slugline.run.run import Run
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ def compare_runs(
 ) -> Comparison:
     """Compare runs by the predictions in their folders.
 
+    Runs that differ only in their seed are compared as one, unless each is given a name.
+
     Args:
         *runs: two or more runs, folders of runs, or predictions on the same rows: one by one, as a list, or by name.
         split: split of the predictions to compare.
@@ -45,9 +49,14 @@ def compare_runs(
         DataError: there are fewer than two runs, or they were not scored on the same rows.
         RecipeError: the metric is unknown.
     """
+    find_metric(metric)
     named = _named(runs)
-    warn_of_sizes({name: each for name, each in named.items() if isinstance(each, Run)})
-    predictions = {name: each.predictions(split) if isinstance(each, Run) else each for name, each in named.items()}
+    opened = {name: each for name, each in named.items() if isinstance(each, Run)}
+    warn_of_sizes(opened)
+    has_names = len(runs) == 1 and isinstance(runs[0], Mapping)
+    groups = {name: [run] for name, run in opened.items()} if has_names else _by_setting(opened)
+    predictions = {name: [run.predictions(split) for run in group] for name, group in groups.items()}
+    predictions |= {name: [each] for name, each in named.items() if isinstance(each, Predictions)}
     return compare(predictions, metric=metric, resamples=resamples, seed=seed)
 
 
@@ -70,6 +79,25 @@ def _named(given: Sequence[Compared | Sequence[Compared] | Mapping[str, Compared
 
 def _opened(each: Any) -> Run | Predictions:
     return each if isinstance(each, (Run, Predictions)) else Run(Path(each))
+
+
+def _by_setting(runs: Mapping[str, Run]) -> dict[str, list[Run]]:
+    """Runs that differ only in their seed, together; each run for itself if all belong to one setting."""
+    settings: dict[str, dict[str, Run]] = {}
+    for name, run in runs.items():
+        setting = run.recipe.model_copy(update={"name": "", "seed": 0}).model_dump_json()
+        settings.setdefault(setting, {})[name] = run
+    if len(settings) == 1:
+        return {name: [run] for name, run in runs.items()}
+    return {_setting_name(group): list(group.values()) for group in settings.values()}
+
+
+def _setting_name(group: Mapping[str, Run]) -> str:
+    """The common name without the seed: ``base, 3 seeds`` for ``base-13``, ``base-14`` and ``base-15``."""
+    if len(group) == 1:
+        return next(iter(group))
+    bare = {re.sub(rf"[^A-Za-z0-9]*(seed)?[-_=]?{run.recipe.seed}$", "", name) for name, run in group.items()}
+    return f"{bare.pop() or 'seeds' if len(bare) == 1 else ' + '.join(group)}, {len(group)} seeds"
 
 
 def warn_of_sizes(runs: Mapping[str, Run]) -> None:

@@ -98,8 +98,8 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     evaluations = {OUT_OF_FOLD: score(out_of_fold, bootstrap=0)}
     if others:
         # In the precision of the training; another one would give other metrics.
-        device = hardware_for(recipe.train).device
-        ensemble = load(run.path, precision=recipe.train.precision, device=device)
+        device, precision = hardware_for(recipe.train).device, folds[0].manifest.get("precision", "auto")
+        ensemble = load(run.path, precision=precision, device=device)
         evaluations |= evaluate_splits(ensemble, dataset, others)
     scored = {
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)

@@ -16,6 +16,7 @@ from slugline.inference.classifier import Classifier
 from slugline.inference.load import load, run_of
 from slugline.pipeline.learned_rows import leave_out_learned
 from slugline.pipeline.run_data import own_data
+from slugline.pipeline.steps import report_split, reported_split
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.locations import located_path, short_path
 from slugline.recipe.recipe import section_of
@@ -138,6 +139,8 @@ def _is_source_of(section: DataSection, trained: DataSection) -> bool:
 def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
     """Score one more split of a complete run, with the result that training would have given. Scored splits are kept.
 
+    Errors and plots are then about this split if it is the one to report.
+
     Args:
         path: the run, or its folder.
         split: name of a split of the run's own data: ``test``.
@@ -161,6 +164,8 @@ def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
     evaluation = score(replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap)
     run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
     run.write_json(run.layout.metrics, run.metrics | {split: evaluation.metrics})
+    if reported_split(run.scored_splits) == split:
+        report_split(run, dataset, evaluation)
     return evaluation.metrics
 
 

@@ -55,5 +55,10 @@ def pretrain(
         size = {**result.size, "model_bytes": bytes_in(run.layout.model)}
         run.write_json(run.layout.metrics, {"validation": result.scores, "timing": result.timing, "size": size})
         with replacing_folder(run.layout.plots) as folder:
-            plot_curves(run.history, folder / "curves")
+            plot_curves(
+                run.history,
+                folder / "curves",
+                title=f"{recipe.name}: pre-training and validation",
+                chosen_epoch=result.selected.get("epoch"),
+            )
     return run

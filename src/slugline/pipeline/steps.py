@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from slugline.data.dataset import TextDataset
 from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.error_analysis import analyse_errors
 from slugline.evaluation.evaluate import evaluate
+from slugline.evaluation.metrics import metric
 from slugline.evaluation.plots import plot_confusion, plot_curves
 from slugline.evaluation.score import Evaluation
 from slugline.inference.classifier import Classifier
@@ -28,22 +29,23 @@ def fit_and_evaluate(
         recipe: recipe with all defaults.
         dataset: data set with train and validation.
         run: run opened for writing; training resumes from its last complete checkpoint, if it has one.
-        splits: names of the splits to score.
+        splits: names of the splits to score; validation is always scored, because the diagnosis is based on it.
         checkpoint: checkpoint to resume from instead of the last one.
     """
     result = fit(recipe, dataset, run, checkpoint=checkpoint)
     run.update_manifest({"size": result.size, "training": result.timing, "chosen": result.selected})
     run.write_json(run.layout.data, run.data | dict(result.data))
-    evaluations = evaluate_splits(result.classifier, dataset, list(dict.fromkeys(["validation", *splits])))
+    evaluations = evaluate_splits(result.classifier, dataset, dict.fromkeys(["validation", *splits]))
     calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
     run.save_calibration(calibration)
     scored = {
-        split: evaluations[split].calibrated(calibration, bootstrap=recipe.evaluation.bootstrap) for split in splits
+        split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
+        for split, evaluation in evaluations.items()
     }
     record_evaluations(run, dataset, scored, timing=result.timing, size=result.size)
 
 
-def evaluate_splits(classifier: Classifier, dataset: TextDataset, splits: Sequence[str]) -> dict[str, Evaluation]:
+def evaluate_splits(classifier: Classifier, dataset: TextDataset, splits: Iterable[str]) -> dict[str, Evaluation]:
     """Predict each split once, without calibration and intervals.
 
     Args:
@@ -67,29 +69,65 @@ def record_evaluations(
     size: Mapping[str, Any],
     further: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write predictions and metrics of every split; error analysis, plots and inference timing of the last split.
+    """Write predictions and metrics of every split; errors, plots and inference timing of the split to report.
 
     Args:
         run: run opened for writing.
         dataset: data set that contains the predicted rows.
-        evaluations: evaluations by split; the last one is the one to report.
+        evaluations: evaluations by split.
         timing: timing of the training.
         size: parameter counts.
         further: other keys of ``metrics.json``.
     """
     for evaluation in evaluations.values():
         run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
-    reported = list(evaluations.values())[-1]
+    reported = evaluations[reported_split(evaluations)]
     metrics: dict[str, Any] = {split: evaluation.metrics for split, evaluation in evaluations.items()}
     metrics |= further or {}
-    metrics["timing"] = {**timing, **reported.timing}
+    metrics["timing"] = {**timing, "split": reported.predictions.split, **reported.timing}
     metrics["size"] = {**size, "model_bytes": sum(map(bytes_in, run.model_dirs))}
     run.write_json(run.layout.metrics, metrics)
-    run.write_json(run.layout.errors, analyse_errors(reported.predictions, _texts_of(reported, dataset)))
+    report_split(run, dataset, reported)
+
+
+def reported_split(splits: Iterable[str]) -> str:
+    """Return the split that errors, plots and timing are about: test if it was scored, else the first.
+
+    Args:
+        splits: names of the scored splits.
+
+    Returns:
+        The name of one of them.
+    """
+    return next(iter(sorted(splits, key=lambda split: split != "test")))
+
+
+def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None:
+    """Write the error analysis and the plots of one split; both name it.
+
+    Args:
+        run: run opened for writing, with its metrics.
+        dataset: data set that contains the predicted rows.
+        evaluation: evaluation of the split.
+    """
+    run.write_json(run.layout.errors, analyse_errors(evaluation.predictions, _texts_of(evaluation, dataset)))
+    chosen, metrics = metric(run.recipe.train.select_by), evaluation.metrics
+    name = run.manifest["name"]
     with replacing_folder(run.layout.plots) as folder:
         if run.history:
-            plot_curves(run.history, folder / "curves")
-        plot_confusion(reported.metrics["confusion_matrix"], dataset.labels.names, folder / "confusion")
+            plot_curves(
+                run.history,
+                folder / "curves",
+                title=f"{name}: training and validation",
+                chosen_epoch=run.manifest["chosen"].get("epoch"),
+            )
+        plot_confusion(
+            metrics["confusion_matrix"],
+            dataset.labels.names,
+            folder / "confusion",
+            title=f"{name}: {evaluation.predictions.split}, {metrics['support']:,} rows, "
+            f"{chosen.title} {chosen.text(metrics[chosen.name])}",
+        )
 
 
 def _texts_of(evaluation: Evaluation, dataset: TextDataset) -> list[str]:

@@ -31,8 +31,10 @@ class Kind:
         is_causal: True if the base has to be a causal language model.
         has_native_head: True if the architecture may have a classification head of its own.
         has_updates: True if training consists of gradient updates, with checkpoints, history and trackers.
+        has_random_training: True if its training depends on the seed.
         has_margins: True if its logits are margins, which calibration has to scale before they are probabilities.
         keys: keys of ``[model]`` that only this kind has.
+        train_keys: keys of ``[train]`` that its training reads; empty = all.
     """
 
     title: str
@@ -47,8 +49,14 @@ class Kind:
     is_causal: bool = False
     has_native_head: bool = False
     has_updates: bool = True
+    has_random_training: bool = True
     has_margins: bool = False
     keys: tuple[str, ...] = ()
+    train_keys: tuple[str, ...] = ()
+
+    def reads(self, train_key: str) -> bool:
+        """True if its training reads this key of ``[train]``."""
+        return not self.train_keys or train_key in self.train_keys
 
     @property
     def is_from_scratch(self) -> bool:
@@ -92,7 +100,20 @@ KINDS: dict[str, Kind] = {
         load="slugline.inference.linear:load_linear",
         saved_as="linear.json",
         has_updates=False,
+        has_random_training=False,
         has_margins=True,
+        train_keys=(
+            "class_weights",
+            "class_weight_bounds",
+            "select_by",
+            "folds",
+            "ensemble",
+            "profile",
+            "device",
+            "workers",
+            "threads",
+            "report_to",
+        ),
     ),
 }
 

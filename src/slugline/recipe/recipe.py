@@ -6,6 +6,7 @@ neither torch nor transformers. Models and losses get single values, never the w
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,12 +27,15 @@ from slugline.core.errors import RecipeError
 from slugline.recipe.changes import with_present_keys
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.defaults import NO_DATA, with_defaults
+from slugline.recipe.kinds import KINDS
 from slugline.recipe.locations import located
 from slugline.recipe.messages import explain_recipe
 from slugline.recipe.model_section import ModelSection
 from slugline.recipe.section import Section, section_in
 from slugline.recipe.toml import override, read_toml
 from slugline.recipe.train_section import EvaluationSection, PretrainSection, TrainSection
+
+logger = logging.getLogger(__name__)
 
 
 def _validate_unless_absent(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -118,6 +122,8 @@ def read(
 ) -> Recipe:
     """Read, override and validate a recipe.
 
+    An override of ``model.kind`` leaves out the keys of [train] that the new kind does not read: they are for another.
+
     Args:
         path: TOML file.
         overrides: ``key.sub=value`` each; the value as in TOML, quotes may be left out.
@@ -142,7 +148,23 @@ def read(
     for given in overrides:
         override(values, given)
     values = located(values, overrides_folder or Path.cwd())
+    if any(given.partition("=")[0].strip() == "model.kind" for given in overrides):
+        _leave_out_unread(values)
     return validate(values, where=str(path), text=text, overrides=overrides)
+
+
+def _leave_out_unread(values: dict[str, Any]) -> None:
+    """Remove the keys of [train] that the training of the kind does not read, and log them."""
+    kind, train = KINDS.get(values["model"]["kind"]), values.get("train", {})
+    unread = [key for key in train if key in TrainSection.model_fields and not kind.reads(key)] if kind else []
+    for key in unread:
+        del train[key]
+    if unread:
+        logger.info(
+            "train.%s: left out, because the %s kind has no use for it.",
+            ", train.".join(unread),
+            values["model"]["kind"],
+        )
 
 
 def with_absolute_paths(recipe: Recipe) -> Recipe:

@@ -39,7 +39,8 @@ class TrainSection(Section):
     max_grad_norm: Annotated[float, Field(ge=0)] = Field(1.0, description="gradients are clipped to it; 0 = never")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="auto: bf16 if the hardware has it natively, else fp16 on GPUs that are fast at it, else fp32",
+        description="auto: bf16 if the hardware has it natively, else fp16 on GPUs that are fast at it, else fp32; "
+        "and fp32 if the model fails in it",
     )
     loss: Literal["cross_entropy", "focal"] = Field(
         "cross_entropy", description="focal reduces the weight of easy examples"
@@ -90,7 +91,11 @@ class TrainSection(Section):
     report_to: list[Tracker] = Field(
         [], description="experiment trackers, offline by default: tensorboard, wandb, mlflow, trackio"
     )
-    arguments: dict[str, Any] = Field({}, description="further arguments of transformers' TrainingArguments")
+    arguments: dict[str, Any] = Field(
+        {},
+        description="further arguments of transformers' TrainingArguments: optim, optim_args, adam_beta1, adam_beta2, "
+        "adam_epsilon, logging_first_step",
+    )
 
 
 class PretrainSection(Section):
@@ -112,7 +117,9 @@ class EvaluationSection(Section):
     """The evaluation after training."""
 
     splits: list[Literal["train", "validation", "test"]] = Field(
-        ["validation", "test"], min_length=1, description="scored once, with the checkpoint selected on validation"
+        ["validation", "test"],
+        min_length=1,
+        description="scored once, with the checkpoint selected on validation; validation is always scored",
     )
     calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
     bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")

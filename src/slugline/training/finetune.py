@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import TrainingError
+from slugline.core.memory import free_memory
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import METRICS, summary
+from slugline.inference.classifier import Classifier
 from slugline.inference.load import load
 from slugline.models.adaptation.adapt import Adapted, adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
+from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.pretrained import longest_input
 from slugline.models.saving import save, size_of
 from slugline.recipe.kinds import resolve
@@ -35,14 +39,21 @@ from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import load_progress, resume_point
-from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
+from slugline.training.loop.schedules import SCHEDULES
+from slugline.training.loop.session import (
+    TrainingSession,
+    enable_activation_checkpointing,
+    prepare,
+    run_training,
+    with_working_precision,
+)
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.methods.class_weights import class_weights, logit_adjustment
 from slugline.training.methods.losses import Loss, build_loss
 from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
 from slugline.training.result import FitResult
-from slugline.training.runtime import Runtime
+from slugline.training.runtime import Runtime, hardware_for
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
@@ -79,6 +90,16 @@ class FinetuneSession(TrainingSession):
 
 def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
     """Train a transformer and keep the best weights on validation; see `slugline.training.fit.fit`."""
+    result_of = _train(recipe, dataset, run, checkpoint)
+    free_memory()  # that of the trained model and its optimizer, before the saved model is loaded
+    precision, device = run.manifest["precision"], hardware_for(recipe.train).device
+    return result_of(load(run.path, precision=precision, device=device))
+
+
+def _train(
+    recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None
+) -> Callable[[Classifier], FitResult]:
+    """Train and save; the function that is returned does not hold the model."""
     session = _session(recipe, dataset, run, checkpoint)
     size = size_of(session.model)
     _log_size(size)
@@ -90,9 +111,8 @@ def fit_transformer(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: 
         callbacks=_callbacks(session),
     )
     _save(session)
-    runtime = session.runtime
-    return FitResult(
-        load(run.path, precision=runtime.precision.precision, device=runtime.hardware.device),
+    return partial(
+        FitResult,
         timing=session.timing,
         size=size,
         selected=session.selected,
@@ -106,6 +126,8 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
     runtime, tokenizer = prepare(recipe, run, lambda: dataset["train"]["text"][:])
     model = resolve(recipe.model.capabilities.build)(recipe.model, dataset.labels, runtime.hardware.device, tokenizer)
     adapted = adapt(model, recipe.model)
+    compute_head_in_float32(model)
+    runtime = with_working_precision(runtime, model, run)
     if recipe.model.gradient_checkpointing:
         enable_activation_checkpointing(model)
     truncation = _truncation(recipe, model, tokenizer)
@@ -162,7 +184,6 @@ def _inputs(
     """Tokens, or the features of a frozen base; the training time includes the time to compute the features."""
     if recipe.model.adapt != "frozen":
         return TokenInputs(tokens, pad_id)
-    model.to(runtime.hardware.device)  # type: ignore[arg-type]
     try:
         frozen_base = FrozenBase(model)
     except ValueError as error:
@@ -224,7 +245,7 @@ def _method(session: FinetuneSession) -> Method:
         forward=session.inputs.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
-        one_cycle=section.schedule == "one_cycle",
+        schedule=SCHEDULES[section.schedule],
         pass_overhead=session.runtime.profile.pass_overhead,
         token_dropout=section.token_dropout,
         mixing=_mixing(section, session.model),

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from slugline.core.errors import RecipeError
+from slugline.core.errors import RecipeError, TrainingError
+from slugline.core.memory import free_memory, memory_errors
 from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
@@ -20,7 +22,7 @@ from slugline.recipe.train_section import Tracker, TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import check_arguments
 from slugline.training.result import FitResult, PretrainResult
-from slugline.training.runtime import require_single_process
+from slugline.training.runtime import hardware_for, require_single_process
 from slugline.training.tracking.environment import check_trackers, tracking
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ def check(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: several processes were started, the recipe is a pre-training, ``train.select_by`` is not a metric,
-            or ``[train.arguments]`` has an argument that does not exist or that another key sets.
+            the kind does not read a key of [train], ``train.precision`` needs a GPU, or ``[train.arguments]`` has an
+            argument that is not accepted.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
     require_single_process()
@@ -62,8 +65,27 @@ def check(recipe: Recipe) -> None:
             hint="Run it with: slugline pretrain RECIPE; fine-tune with a recipe of its own.",
         )
     metric(recipe.train.select_by)
+    _check_train_keys(recipe)
+    _check_precision(recipe)
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))
+
+
+def _check_train_keys(recipe: Recipe) -> None:
+    """Refuse keys of [train] that the kind does not read."""
+    kind, train = recipe.model.capabilities, recipe.train
+    unread = [key for key in TrainSection.model_fields if not kind.reads(key) and _is_set(train, key)]
+    if unread:
+        names = ", ".join(f"train.{key}" for key in unread)
+        raise RecipeError(
+            f'{names} would have no effect: model.kind is "{recipe.model.kind}" ({kind.title}).',
+            hint=f"Leave it out. The keys of [train] for this kind: {', '.join(kind.train_keys)}.",
+        )
+
+
+def _is_set(train: TrainSection, key: str) -> bool:
+    """True if a key has another value than its default."""
+    return bool(getattr(train, key) != TrainSection.model_fields[key].default)
 
 
 def check_pretraining(recipe: Recipe) -> None:
@@ -74,7 +96,8 @@ def check_pretraining(recipe: Recipe) -> None:
 
     Raises:
         RecipeError: several processes were started, there is no [pretrain] section, a key has no meaning in
-            pre-training, or ``[train.arguments]`` has an argument that does not exist or that another key sets.
+            pre-training, ``train.precision`` needs a GPU, or ``[train.arguments]`` has an argument that is not
+            accepted.
         ModelError: the base cannot be pre-trained with these settings.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
     """
@@ -100,12 +123,22 @@ def check_pretraining(recipe: Recipe) -> None:
             f"train.select_by is {train.select_by!r}, but pre-training has no classes to score.",
             hint='Leave it out: pre-training selects by "loss".',
         )
-    for key in CLASS_KEYS:
-        if getattr(train, key) != TrainSection.model_fields[key].default:
-            raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
+    for key in filter(partial(_is_set, train), CLASS_KEYS):
+        raise RecipeError(f"train.{key} has no meaning in pre-training.", hint="Leave it out.")
+    _check_precision(recipe)
     check_arguments(train.arguments)
     check_trackers(_trackers(recipe))
     import_module(PRETRAINING).check_base(recipe)
+
+
+def _check_precision(recipe: Recipe) -> None:
+    """Refuse float16 on a CPU, where a training would ignore it."""
+    train = recipe.train
+    if train.precision == "fp16" and recipe.model.capabilities.has_updates and hardware_for(train).device == "cpu":
+        raise RecipeError(
+            'train.precision is "fp16", but this training runs on a CPU, which does not train in float16.',
+            hint='Choose "auto", "bf16" or "fp32", or a GPU with train.device.',
+        )
 
 
 def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | None = None) -> FitResult:
@@ -121,14 +154,15 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
         The classifier, loaded from the saved model, and statistics of its training.
 
     Raises:
-        TrainingError: training cannot continue.
+        TrainingError: training cannot continue, for example because the memory is exhausted.
         RunError: the disk is full, or ``checkpoint`` is incomplete.
     """
     fit_kind: Fit = resolve(recipe.model.capabilities.fit)
     trackers = _trackers(recipe)
     if len(trackers) < len(recipe.train.report_to):
         logger.info("train.report_to is ignored: the %s kind has no updates to report.", recipe.model.kind)
-    with tracking(run, trackers):
+    free_memory()  # that of a model trained before, such as another fold
+    with tracking(run, trackers), memory_errors(TrainingError, "training"):
         return fit_kind(recipe, dataset, run, checkpoint)
 
 
@@ -148,7 +182,7 @@ def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:
         TrainingError: training cannot continue.
         RunError: the disk is full.
     """
-    with tracking(run, _trackers(recipe)):
+    with tracking(run, _trackers(recipe)), memory_errors(TrainingError, "training"):
         result: PretrainResult = import_module(PRETRAINING).fit_backbone(recipe, corpus, run)
     return result
 

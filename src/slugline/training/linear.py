@@ -20,12 +20,16 @@ from slugline.inference.linear import SETTINGS, LinearPredictor, build_vectorize
 from slugline.inference.load import load
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
+from slugline.training.methods.class_weights import class_weights
 from slugline.training.result import FitResult
 
 logger = logging.getLogger(__name__)
 
 #: Values of the SVM's C; validation chooses one.
 LINEAR_COSTS = (0.1, 0.3, 1.0, 3.0, 10.0)
+
+#: Seed of the solver's order of rows. The optimum does not depend on it, so that the seed of the recipe is not used.
+SOLVER_SEED = 13
 
 
 def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | None) -> FitResult:
@@ -47,12 +51,13 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     validation = dataset["validation"]
     best: tuple[tuple[float, float], LinearPredictor] | None = None
     started = time.monotonic()
+    targets = np.array(dataset["train"]["label"][:])
     predictors = fit_linear_models(
         dataset["train"]["text"][:],
-        np.array(dataset["train"]["label"][:]),
+        targets,
         labels=dataset.labels,
         costs=LINEAR_COSTS,
-        seed=recipe.seed,
+        weights=_class_weights(recipe, dataset, targets),
     )
     for predictor in predictors:
         logits = np.concatenate(list(predictor.logits(validation["text"][:])))
@@ -80,8 +85,22 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     )
 
 
+def _class_weights(recipe: Recipe, dataset: TextDataset, targets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(K,) weights from ``train.class_weights``; balanced sampling is the same as weights of equal sum per class."""
+    section, counts = recipe.train, np.bincount(targets, minlength=len(dataset.labels))
+    weights = class_weights(
+        counts, scheme=section.class_weights, bounds=section.class_weight_bounds, names=dataset.labels.names
+    )
+    return weights * class_weights(counts, scheme="balanced" if recipe.data.sampling == "balanced" else "none")
+
+
 def fit_linear_models(
-    texts: Sequence[str], targets: NDArray[np.int64], *, labels: LabelSet, costs: Sequence[float], seed: int
+    texts: Sequence[str],
+    targets: NDArray[np.int64],
+    *,
+    labels: LabelSet,
+    costs: Sequence[float],
+    weights: NDArray[np.float64] | None = None,
 ) -> Iterator[LinearPredictor]:
     """Fit one model for each cost; the TF-IDF vectors are computed once.
 
@@ -90,7 +109,7 @@ def fit_linear_models(
         targets: (N,) class indices.
         labels: the K classes; a class without a text gets a margin that is never the largest.
         costs: values of the SVM's C.
-        seed: seed of the solver.
+        weights: (K,) weight of the rows of each class in the loss; None = 1.
 
     Yields:
         A predictor for each cost, in order.
@@ -109,9 +128,10 @@ def fit_linear_models(
         raise TrainingError(f"the training texts contain no words: {error}.", hint="Check data.text.") from error
     vocabulary = tuple(vectorizer.get_feature_names_out().tolist())
     for cost in costs:
-        model = LinearSVC(C=cost, random_state=seed).fit(vectors, targets)
-        weights, bias = _all_classes(model, len(labels))
-        yield LinearPredictor(labels, vocabulary, vectorizer.idf_, weights, bias, SETTINGS | {"C": cost})
+        model = LinearSVC(C=cost, random_state=SOLVER_SEED)
+        model.fit(vectors, targets, sample_weight=None if weights is None else weights[targets])
+        coefficients, bias = _all_classes(model, len(labels))
+        yield LinearPredictor(labels, vocabulary, vectorizer.idf_, coefficients, bias, SETTINGS | {"C": cost})
 
 
 def _all_classes(model: Any, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -47,7 +47,14 @@ from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import UNLIMITED, load_progress, resume_point
-from slugline.training.loop.session import TrainingSession, enable_activation_checkpointing, prepare, run_training
+from slugline.training.loop.schedules import SCHEDULES
+from slugline.training.loop.session import (
+    TrainingSession,
+    enable_activation_checkpointing,
+    prepare,
+    run_training,
+    with_working_precision,
+)
 from slugline.training.loop.train_metrics import RunningAccuracy
 from slugline.training.methods.language_modeling import non_special_tokens, objective_of
 from slugline.training.result import PretrainResult
@@ -154,6 +161,7 @@ def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
     runtime, tokenizer = prepare(recipe, run, lambda: corpus.texts)
     objective = objective_of(recipe)
     model = build_language_model(recipe.model, objective.auto_class, runtime.hardware.device, tokenizer)
+    runtime = with_working_precision(runtime, model, run)
     if recipe.model.gradient_checkpointing:
         enable_activation_checkpointing(model)
     non_special = non_special_tokens(tokenizer, model.config.vocab_size)
@@ -214,7 +222,7 @@ def _method(session: PretrainSession) -> Method:
         forward=session.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
-        one_cycle=section.schedule == "one_cycle",
+        schedule=SCHEDULES[section.schedule],
         pass_overhead=session.runtime.profile.pass_overhead,
     )
 

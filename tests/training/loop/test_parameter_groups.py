@@ -15,6 +15,7 @@ from slugline.core.labels import LabelSet
 from slugline.models.build import build_pretrained
 from slugline.recipe.model_section import ModelSection
 from slugline.training.loop.parameter_groups import parameter_groups
+from slugline.training.loop.schedules import SCHEDULES, ScheduledRates
 
 LABELS = LabelSet(("business", "sport", "tech"))
 RATE, HEAD, DECAY = 1e-3, 1e-2, 0.5
@@ -101,7 +102,7 @@ def test_one_cycle_keeps_the_ratio_of_the_rates(tiny_base: Path) -> None:
     """Used as in the trainer: each group rises to its own rate and falls again."""
     optimizer = torch.optim.AdamW(groups_of(network(tiny_base, "mean")))
     peaks = [group["lr"] for group in optimizer.param_groups]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=peaks, total_steps=10, cycle_momentum=False)
+    schedule = ScheduledRates(optimizer, SCHEDULES["one_cycle"], warmup=3, updates=9)
     highest = [0.0] * len(peaks)
     for _ in range(9):
         rates = [group["lr"] for group in optimizer.param_groups]

@@ -24,8 +24,9 @@ from slugline.recipe.model_section import ModelSection
 from slugline.training.loop.callbacks import EvaluationSchedule
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
+from slugline.training.loop.schedules import SCHEDULES
 from slugline.training.loop.train_metrics import RunningConfusion
-from slugline.training.loop.trainer import SCHEDULES, ClassifierTrainer
+from slugline.training.loop.trainer import ClassifierTrainer
 from slugline.training.methods.losses import build_loss
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -79,7 +80,6 @@ def make(
         num_train_epochs=2,
         learning_rate=rate,
         warmup_steps=0.2,
-        lr_scheduler_type=SCHEDULES[schedule],
         use_cpu=True,
         logging_steps=1,
         eval_strategy="no",
@@ -92,7 +92,7 @@ def make(
         model,
         arguments,
         loader=update_loader(tokenised, targets, sampler=sampler, pad_id=0),
-        method=Method(build_loss("cross_entropy"), head_learning_rate=head_rate, one_cycle=schedule == "one_cycle"),
+        method=Method(build_loss("cross_entropy"), head_learning_rate=head_rate, schedule=SCHEDULES[schedule]),
         progress=Progress(BatchLimits(rows, tokens)),
         train_metrics=RunningConfusion(3),
         score=lambda _: {},

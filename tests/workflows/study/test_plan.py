@@ -188,7 +188,6 @@ STEP = '[[step]]\nname = "s"\n'
         (HEAD + '[[step]]\nname = "../up"\n', "name is '../up'"),
         (HEAD + "[[step]]\nset = {}\n", "step 1: name is missing"),
         (HEAD + STEP + 'set = { "train.select_by" = "f1_marco" }\n', "f1_macro"),
-        (HEAD + STEP + 'set = { "evaluation.splits" = ["test"] }\n', "a study chooses on validation"),
         (HEAD + 'set = { "train.epoch" = 1 }\n' + STEP, "override 'train.epoch=1'"),
         (HEAD.replace("recipe.toml", "missing.toml") + STEP, "recipe is 'missing.toml', but there is no"),
         ("name = r\n", "study.toml: not valid TOML"),

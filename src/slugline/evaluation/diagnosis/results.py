@@ -72,16 +72,14 @@ def never_predicted(evidence: Evidence) -> Diagnosis | None:
 
 
 def _rare_class_settings(evidence: Evidence) -> dict[str, Any]:
-    """Settings in favour of rare classes that the recipe does not have yet; the linear kind always weights classes."""
+    """Settings in favour of rare classes that the recipe does not have yet."""
     recipe = evidence.recipe
-    if not recipe.model.capabilities.has_updates:
-        return {}
     settings: dict[str, Any] = {}
     if recipe.train.class_weights == "none":
         settings["train.class_weights"] = "balanced"
     if recipe.data.sampling == "shuffle":
         settings["data.sampling"] = "balanced"
-    if not recipe.train.logit_adjustment:
+    if not recipe.train.logit_adjustment and recipe.model.capabilities.reads("logit_adjustment"):
         settings["train.logit_adjustment"] = 1.0
     return settings
 

@@ -23,7 +23,7 @@ from slugline.data.batching.planning import BatchLimits, padded_batches
 from slugline.data.batching.tokens import Tokens
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.pooled import pool
-from slugline.models.forward import autocast
+from slugline.models.forward import autocast, two_texts
 from slugline.models.memory import retry_with_smaller_batches
 
 if TYPE_CHECKING:
@@ -141,21 +141,17 @@ class FrozenBase:
 
     def _find_pooling(self) -> PoolingFunction:
         """Compare the poolings on two short texts of different lengths."""
-        ids = torch.arange(12, device=self.model.device).reshape(2, 6) % int(self.base.config.vocab_size)
-        pad = self.model.config.pad_token_id
-        ids[ids == pad] = 1 if pad == 0 else 0
-        mask = torch.ones_like(ids)
-        if pad is not None:
-            ids[1, 4:], mask[1, 4:] = pad, 0
+        texts = two_texts(self.model)
+        mask = texts["attention_mask"]
         was_training = self.model.training
         self.model.train(False)
         try:
             with torch.inference_mode():
-                expected = self.model(input_ids=ids, attention_mask=mask).logits
-                states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
+                expected = self.model(**texts).logits
+                states = self.base(**texts).last_hidden_state
                 for pooling in POOLINGS.values():
                     with self.returning(pooling(states, mask).unsqueeze(1)):
-                        batch = {key: value.to(ids.device) for key, value in self.batch(2).items()}
+                        batch = {key: value.to(mask.device) for key, value in self.batch(2).items()}
                         found = self.model(**batch).logits
                     if torch.allclose(found, expected, rtol=0.0, atol=TOLERANCE * float(expected.abs().max())):
                         return pooling

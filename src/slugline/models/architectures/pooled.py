@@ -162,10 +162,10 @@ def weighted_mean(states: Tensor, mask: Tensor, scores: Tensor) -> Tensor:
         scores: (B, T), larger for tokens with a larger weight.
 
     Returns:
-        (B, H).
+        (B, H) in float32.
     """
     weights = scores.float().masked_fill(mask == 0, torch.finfo(torch.float32).min).softmax(dim=1)
-    return (weights.to(states.dtype).unsqueeze(-1) * states).sum(dim=1)
+    return (weights.unsqueeze(-1) * states.float()).sum(dim=1)
 
 
 def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
@@ -177,15 +177,15 @@ def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
         pooling: first token, last token, mean or maximum over the tokens; `weighted_mean` does ``attention``.
 
     Returns:
-        (B, H).
+        (B, H) in float32.
     """
     rows = torch.arange(len(states), device=states.device)
     if pooling == "cls":
-        return states[rows, mask.argmax(dim=1)]
+        return states[rows, mask.argmax(dim=1)].float()
     if pooling == "last":
         positions = torch.arange(mask.shape[1], device=mask.device)
-        return states[rows, (mask * positions).argmax(dim=1)]
-    weights = mask.unsqueeze(-1).to(states.dtype)
+        return states[rows, (mask * positions).argmax(dim=1)].float()
+    states, weights = states.float(), mask.unsqueeze(-1).float()
     if pooling == "max":
         return states.masked_fill(weights == 0, torch.finfo(states.dtype).min).amax(dim=1)
     return (states * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)

@@ -1,6 +1,7 @@
 """``TrainingArguments`` of a recipe, and checks of ``[train.arguments]``.
 
-An argument that a recipe key sets cannot also be set in ``[train.arguments]``: `OWNED_ARGUMENTS` lists these arguments.
+``[train.arguments]`` accepts `ALLOWED`, the arguments that were tried together with this training loop. Other arguments
+do nothing here, break exact resuming, or have a recipe key of their own.
 """
 
 from __future__ import annotations
@@ -17,18 +18,39 @@ if TYPE_CHECKING:
 
     from slugline.training.runtime import Runtime
 
-#: Argument that cannot be set -> the recipe key or option to use instead; empty for values that exact and resumable
-#: training depends on.
-OWNED_ARGUMENTS = {
+#: Arguments of Adam and its variants.
+ADAM_ARGUMENTS = ("adam_beta1", "adam_beta2", "adam_epsilon")
+
+#: Arguments that ``[train.arguments]`` accepts.
+ALLOWED = ("optim", "optim_args", *ADAM_ARGUMENTS, "logging_first_step")
+
+#: The default of ``optim``.
+DEFAULT_OPTIMIZER = "adamw_torch_fused"
+
+#: ``optim`` -> the other arguments that have an effect on it; those of ``optim_args`` have the form ``name=``.
+OPTIMIZERS: dict[str, tuple[str, ...]] = {
+    "adamw_torch_fused": ADAM_ARGUMENTS,
+    "adamw_torch": ADAM_ARGUMENTS,
+    "sgd": ("momentum=", "dampening=", "nesterov="),
+    "adagrad": ("lr_decay=", "eps="),
+    "rmsprop": ("momentum=", "alpha=", "eps=", "centered="),
+    "adafactor": (),
+}
+
+#: Argument that is not accepted -> the recipe key or option to use instead.
+INSTEAD = {
     "output_dir": "--run-dir",
     "seed": "seed",
     "data_seed": "seed",
+    "full_determinism": "seed",
     "num_train_epochs": "train.epochs",
     "max_steps": "train.max_tokens",
     "per_device_train_batch_size": "train.batch_size",
     "per_device_eval_batch_size": "train.eval_batch_size",
     "gradient_accumulation_steps": "train.micro_batch_size",
     "auto_find_batch_size": "train.micro_batch_size",
+    "gradient_checkpointing": "model.gradient_checkpointing",
+    "activation_checkpointing": "model.gradient_checkpointing",
     "learning_rate": "train.learning_rate",
     "weight_decay": "train.weight_decay",
     "warmup_steps": "train.warmup",
@@ -36,6 +58,8 @@ OWNED_ARGUMENTS = {
     "max_grad_norm": "train.max_grad_norm",
     "bf16": "train.precision",
     "fp16": "train.precision",
+    "bf16_full_eval": "train.precision",
+    "fp16_full_eval": "train.precision",
     "use_cpu": "train.device",
     "label_smoothing_factor": "train.label_smoothing",
     "eval_strategy": "train.eval_every",
@@ -49,47 +73,105 @@ OWNED_ARGUMENTS = {
     "greater_is_better": "train.select_by",
     "logging_steps": "train.logging_steps",
     "logging_strategy": "train.logging_steps",
-    "logging_nan_inf_filter": "",
-    "restore_callback_states_from_checkpoint": "",
-    "disable_tqdm": "",
-    "remove_unused_columns": "",
     "report_to": "train.report_to",
     "run_name": "name",
-    "push_to_hub": "",
-    "do_train": "",
-    "do_eval": "",
-    "do_predict": "",
+    "project": "WANDB_PROJECT, in the environment,",
     "resume_from_checkpoint": "--resume",
     "dataloader_num_workers": "train.workers",
-    "full_determinism": "",
 }
+
+#: Beginning of the name of an argument that is not accepted -> reason.
+REASONS = {
+    "eval_on_start": "Evaluation before the first update would select weights that no checkpoint has.",
+    "ignore_data_skip": "A resumed training would read other rows than an uninterrupted one.",
+    "lr_scheduler_kwargs": "The schedules of train.schedule have no further settings.",
+    "torch_compile": "Compiled models were not tried.",
+    **dict.fromkeys(("fsdp", "deepspeed", "ddp_", "local_rank", "parallelism"), "A training runs in one process."),
+    **dict.fromkeys(("dataloader_", "train_sampling", "length_column"), "Slugline has data loaders of its own."),
+    **dict.fromkeys(("eval_", "batch_eval", "include_", "prediction_loss"), "Slugline has evaluations of its own."),
+    **dict.fromkeys(("push_to_hub", "hub_"), "A training publishes nothing."),
+}
+
+#: Reason for all other arguments.
+NOT_TRIED = "It has no effect here, or was not tried."
 
 
 def check_arguments(arguments: dict[str, Any]) -> None:
-    """Refuse arguments that do not exist, that the recipe sets elsewhere, or whose values are invalid.
+    """Refuse arguments that are not in `ALLOWED`, that have no effect, or whose values are invalid.
 
     Args:
         arguments: ``[train.arguments]`` of the recipe.
 
     Raises:
-        RecipeError: names the argument and the key to use instead.
+        RecipeError: names the argument, the reason or the key to use instead, and the accepted arguments.
     """
-    if not arguments:
-        return
+    for name in arguments:
+        if name not in ALLOWED:
+            raise _refusal(name)
+    if not isinstance(arguments.get("logging_first_step", False), bool):
+        raise RecipeError(
+            f"train.arguments.logging_first_step is {arguments['logging_first_step']!r}, not true or false."
+        )
+    if arguments:
+        _check_optimizer(arguments)
+
+
+def _refusal(name: str) -> RecipeError:
     from transformers import TrainingArguments
 
-    known = [field.name for field in dataclasses.fields(TrainingArguments)]
-    for name in arguments:
-        if name in OWNED_ARGUMENTS:
-            instead = OWNED_ARGUMENTS[name]
+    allowed = f"[train.arguments] accepts {', '.join(ALLOWED)}."
+    if name in INSTEAD:
+        return RecipeError(f"train.arguments.{name} cannot be set.", hint=f"Use {INSTEAD[name]} instead. {allowed}")
+    if name not in (field.name for field in dataclasses.fields(TrainingArguments)):
+        known = [*ALLOWED, *INSTEAD]
+        return RecipeError(
+            f"train.arguments.{name} is not an argument of TrainingArguments.{nearest(name, known)}", hint=allowed
+        )
+    reason = next((reason for start, reason in REASONS.items() if name.startswith(start)), NOT_TRIED)
+    return RecipeError(f"train.arguments.{name} cannot be set.", hint=f"{reason} {allowed}")
+
+
+def _check_optimizer(arguments: dict[str, Any]) -> None:
+    """Refuse an optimizer that was not tried, settings that it does not have, and invalid values."""
+    optimizer = arguments.get("optim", DEFAULT_OPTIMIZER)
+    if optimizer not in OPTIMIZERS:
+        raise RecipeError(
+            f"train.arguments.optim is {optimizer!r}.{nearest(str(optimizer), list(OPTIMIZERS))}",
+            hint=f"It can be {', '.join(OPTIMIZERS)}.",
+        )
+    effective = OPTIMIZERS[optimizer]
+    given = [name for name in arguments if name in ADAM_ARGUMENTS] + _settings_in(arguments.get("optim_args"))
+    for name in given:
+        if name not in effective:
             raise RecipeError(
-                f"train.arguments.{name} cannot be set.",
-                hint=f"Use {instead} instead." if instead else "Exact and resumable training depends on its value.",
+                f"[train.arguments] {name} has no effect on optim = {optimizer!r}.",
+                hint=f"Effective are {', '.join(effective)}." if effective else "Leave it out.",
             )
-        if name not in known:
-            raise RecipeError(f"train.arguments.{name} is not an argument of TrainingArguments.{nearest(name, known)}")
+    _try(arguments)
+
+
+def _settings_in(optim_args: Any) -> list[str]:
+    """Names in ``optim_args``, each with its ``=``."""
+    if optim_args is None:
+        return []
+    parts = optim_args.split(",") if isinstance(optim_args, str) else []
+    if not parts or not all(part.partition("=")[2] for part in parts):
+        raise RecipeError(
+            f"train.arguments.optim_args is {optim_args!r}.",
+            hint='Give pairs, for example "momentum=0.9,nesterov=True".',
+        )
+    return [part.partition("=")[0].strip() + "=" for part in parts]
+
+
+def _try(arguments: dict[str, Any]) -> None:
+    """Build the optimizer for a single weight, so that invalid values are found."""
+    import torch
+    from transformers import Trainer, TrainingArguments
+
     try:
-        TrainingArguments(output_dir="unused", use_cpu=True, **arguments)
+        given = TrainingArguments(output_dir="unused", use_cpu=True, **arguments)
+        optimizer_class, options = Trainer.get_optimizer_cls_and_kwargs(given)
+        optimizer_class([torch.nn.Parameter(torch.zeros(1))], **options)
     except (ValueError, TypeError, ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RecipeError(f"[train.arguments] {arguments}: {reason}") from error
@@ -109,8 +191,6 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
     """
     from transformers import TrainingArguments
 
-    from slugline.training.loop.trainer import SCHEDULES
-
     section = recipe.train
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -122,7 +202,6 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
         learning_rate=section.learning_rate,
         weight_decay=section.weight_decay,
         warmup_steps=section.warmup,
-        lr_scheduler_type=SCHEDULES[section.schedule],
         max_grad_norm=section.max_grad_norm,
         bf16=runtime.precision.precision == "bf16",
         fp16=runtime.precision.precision == "fp16",
@@ -138,7 +217,8 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
         # `TrackerCallback` calls the trackers instead, because an error of a tracker must not end the training.
         report_to="none",
         run_name=recipe.name,
-        **({"project": "slugline"} | section.arguments),
+        project="slugline",
+        **section.arguments,
     )
     if arguments.n_gpu > 1:
         # With several GPUs in one process, Trainer would use DataParallel, which splits an update a second time. To use

@@ -20,8 +20,8 @@ from slugline.core.termination import Terminated, sigterm_was_received
 from slugline.evaluation.metrics import Metric
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import Progress
+from slugline.training.loop.loss_scaling import diverged
 from slugline.training.loop.train_metrics import RunningConfusion
-from slugline.training.loop.trainer import diverged
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +177,7 @@ class HistoryWriter(TrainerCallback):
         self.started = self.step_started = time.monotonic()
         self.previous_seconds = progress.train_seconds
         self.logged = (progress.examples, progress.update_seconds)
+        self.logged_skipped = progress.skipped
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training starts or resumes."""
@@ -213,13 +214,18 @@ class HistoryWriter(TrainerCallback):
             )
             logger.info("epoch %.2f: validation %s", position["epoch"], shown)
         elif "loss" in logs:
-            self.run.append_history(
-                position | _finite(logs) | self.train_metrics.scores() | {"examples_per_second": self._speed()}
-            )
+            measured = self.train_metrics.scores() | {"examples_per_second": self._speed()}
+            self.run.append_history(position | _finite(logs) | measured | self._skipped())
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Training has ended."""
         self.progress.train_seconds = self.previous_seconds + time.monotonic() - self.started
+
+    def _skipped(self) -> dict[str, int]:
+        """Updates that the gradient scaler has skipped since the previous line, if there are any."""
+        skipped = self.progress.skipped - self.logged_skipped
+        self.logged_skipped = self.progress.skipped
+        return {"skipped_updates": skipped} if skipped else {}
 
     def _speed(self) -> float:
         """Examples per second since the previous line."""

@@ -38,6 +38,8 @@ class Progress:
         best_loss: loss on validation in the same evaluation, which breaks ties of the value.
         best_step: update after which the best value was measured.
         stale: number of evaluations since the best value improved.
+        skipped: number of updates that the gradient scaler of float16 has skipped.
+        skipped_in_a_row: number of these since the last update that changed the weights.
         stopped: True after early stopping; a resumed run does not continue training.
         real_tokens: number of tokens processed, without padding.
         padded_tokens: number of tokens processed, with padding.
@@ -51,6 +53,8 @@ class Progress:
     best_loss: float | None = None
     best_step: int = 0
     stale: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
     stopped: bool = False
     real_tokens: int = 0
     padded_tokens: int = 0

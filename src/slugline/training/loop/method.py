@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from slugline.models.forward import text_logits
+from slugline.training.loop.schedules import Schedule, linear
 from slugline.training.methods.losses import Loss
 from slugline.training.methods.mixup import Mixing
 
@@ -39,7 +40,7 @@ class Method:
         forward: function that computes logits and targets of a batch.
         head_learning_rate: learning rate of the layers outside the base; 0 = the rate of the base.
         layer_decay: learning rate of a block of the base, as a factor of the rate of the block above.
-        one_cycle: True to use torch's ``OneCycleLR``.
+        schedule: schedule of the learning rates.
         pass_overhead: constant cost of a forward pass in tokens; the default makes as few passes as possible.
         token_dropout: share of the tokens of a text that a forward pass masks out.
         mixing: mixup or CutMix of the texts of a forward pass, or None.
@@ -49,7 +50,7 @@ class Method:
     forward: ForwardFunction = forward_texts
     head_learning_rate: float = 0.0
     layer_decay: float = 1.0
-    one_cycle: bool = False
+    schedule: Schedule = linear
     pass_overhead: int = 2**31
     token_dropout: float = 0.0
     mixing: Mixing | None = None

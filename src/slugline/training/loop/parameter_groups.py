@@ -1,18 +1,30 @@
-"""Parameter groups of the optimizer: learning rate and weight decay of each parameter."""
+"""Parameter groups of the optimizer: learning rate and weight decay of each parameter, also when training resumes."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
+
+logger = logging.getLogger(__name__)
 
 #: Number of the block in the name of a parameter.
 BLOCK = re.compile(r"\.(\d+)\.")
 
 #: Parts of the names of embeddings.
 EMBEDDINGS = ("embed", "wte", "wpe")
+
+#: Settings of a group that fit any state of the optimizer: rates of the recipe and its schedule, and ways to compute.
+FREE_SETTINGS = frozenset(
+    (
+        *("params", "lr", "initial_lr", "max_lr", "min_lr", "weight_decay", "betas", "eps"),
+        *("fused", "foreach", "capturable", "differentiable"),
+    )
+)
 
 
 def parameter_groups(
@@ -61,3 +73,29 @@ def _height(name: str) -> int:
         return 0
     found = BLOCK.search(name)
     return int(found[1]) + 1 if found else -1
+
+
+def with_current_settings(optimizer: Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
+    """Combine the state in a checkpoint with the settings of the present recipe; a hook of ``load_state_dict``.
+
+    Args:
+        optimizer: optimizer that resumes.
+        saved: state of the optimizer in the checkpoint, and its groups.
+
+    Returns:
+        The saved state with the present groups; the present state if the saved one belongs to another optimizer, or to
+        other groups.
+    """
+    present = optimizer.state_dict()
+    if list(map(_structure, saved["param_groups"])) != list(map(_structure, present["param_groups"])):
+        logger.warning(
+            "the optimizer starts with a fresh state: the checkpoint has that of another optimizer, or of other groups "
+            "of weights."
+        )
+        return present
+    return {**saved, "param_groups": present["param_groups"]}
+
+
+def _structure(group: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Number of parameters, and the settings that a saved state depends on."""
+    return len(group["params"]), {name: value for name, value in group.items() if name not in FREE_SETTINGS}

@@ -10,7 +10,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from slugline.core.storage import disk_errors
 from slugline.core.termination import deferred_sigterm
 from slugline.data.batching.loaders import UpdateLoader
 from slugline.evaluation.metrics import metric
+from slugline.models.precision import working_precision
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
 from slugline.recipe.recipe import Recipe
@@ -30,6 +31,7 @@ from slugline.run.run import Run
 from slugline.training.loop.arguments import training_arguments
 from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, StopOnSigterm, updates_between
 from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, step_of
+from slugline.training.loop.loss_scaling import require_applied_updates
 from slugline.training.loop.method import Method
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.loop.trainer import ClassifierTrainer
@@ -94,9 +96,14 @@ class TrainingSession:
         return -(-self.examples // self.recipe.train.batch_size)
 
     @property
+    def resumed_after(self) -> int:
+        """Number of updates before the checkpoint to resume from; 0 for a new training."""
+        return step_of(self.start) if self.start else 0
+
+    @property
     def is_over(self) -> bool:
         """True if the checkpoint to resume from is the last one of the training."""
-        return self.progress.stopped or (self.start is not None and step_of(self.start) >= self.updates)
+        return self.progress.stopped or self.resumed_after >= self.updates
 
     @property
     def selected(self) -> dict[str, float | str | None]:
@@ -146,6 +153,29 @@ def prepare(recipe: Recipe, run: Run, texts: Callable[[], Sequence[str]]) -> tup
     tokenizer = resolve_tokenizer(recipe.model, texts, run)
     set_seed(recipe.seed)
     return runtime, tokenizer
+
+
+def with_working_precision(runtime: Runtime, model: PreTrainedModel, run: Run) -> Runtime:
+    """Move a model to its device, and try the precision that was chosen for the hardware.
+
+    Args:
+        runtime: hardware and its settings, from `prepare`.
+        model: model to train, already adapted.
+        run: run to write to; its manifest receives the precision.
+
+    Returns:
+        The hardware with the precision in which the model works.
+
+    Raises:
+        ModelError: the recipe sets a precision in which the model does not work.
+    """
+    model.to(runtime.hardware.device)  # type: ignore[arg-type]
+    precision = working_precision(model, runtime.precision, is_trained=True)
+    if precision != runtime.precision:
+        logger.warning("precision %s: %s", precision.precision, precision.reason)
+        runtime = replace(runtime, precision=precision)
+        run.update_manifest(runtime.to_manifest())
+    return runtime
 
 
 def enable_activation_checkpointing(model: PreTrainedModel) -> None:
@@ -199,6 +229,7 @@ def run_training(
             trainer.add_callback(callback)
         if not session.is_over:
             trainer.train(resume_from_checkpoint=str(session.start) if session.start else None)
+    require_applied_updates(session.progress, max(trainer.state.global_step, session.resumed_after))
     _restore_best(session)
 
 

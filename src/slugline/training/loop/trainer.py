@@ -9,41 +9,31 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_utils import SchedulerType
 
 from slugline.core.errors import TrainingError
+from slugline.core.memory import SMALLER_TEXTS, free_memory, is_out_of_memory
 from slugline.data.batching.loaders import UpdateLoader, split_update
 from slugline.data.batching.planning import BatchLimits
-from slugline.models.memory import is_out_of_memory
 from slugline.training.loop.checkpoints import Progress
+from slugline.training.loop.loss_scaling import SkippedUpdates, diverged, report_skipped_updates
 from slugline.training.loop.method import Method
-from slugline.training.loop.parameter_groups import parameter_groups
+from slugline.training.loop.parameter_groups import parameter_groups, with_current_settings
+from slugline.training.loop.schedules import ScheduledRates
 from slugline.training.loop.train_metrics import RunningConfusion
 from slugline.training.methods.mixup import mixed_loss
 from slugline.training.methods.token_dropout import drop_tokens
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, TrainerControl, TrainerState, TrainingArguments
+    from transformers import PreTrainedModel, TrainingArguments
 
 logger = logging.getLogger(__name__)
-
-#: ``train.schedule`` -> name in transformers. One-cycle is torch's own, see `ClassifierTrainer.create_scheduler`.
-SCHEDULES = {
-    "linear": SchedulerType.LINEAR,
-    "cosine": SchedulerType.COSINE,
-    "constant": SchedulerType.CONSTANT_WITH_WARMUP,
-    "one_cycle": SchedulerType.CONSTANT,
-}
-
-#: Entries of an optimizer's parameter groups that recipe and schedule set.
-RATES = ("lr", "initial_lr", "max_lr", "min_lr", "weight_decay", "betas", "eps")
 
 
 class ClassifierTrainer(Trainer):
@@ -86,9 +76,7 @@ class ClassifierTrainer(Trainer):
         # Labels are aligned with the logits, also for language models: the count of items must include all of them.
         self._loss_shifts_labels = False
         self.progress, self.train_metrics, self.score = progress, train_metrics, score
-        self.recipe_groups: list[dict[str, Any]] = []
-        self.recipe_schedule: dict[str, Any] = {}
-        self.add_callback(_RestoreRatesOnResume(self))
+        self.add_callback(SkippedUpdates(progress, lambda: self.accelerator.optimizer_step_was_skipped))
 
     def get_train_dataloader(self) -> UpdateLoader:
         """Return the loader itself; ``accelerator.prepare`` would lose the epoch on resuming and repeat rows."""
@@ -144,8 +132,7 @@ class ClassifierTrainer(Trainer):
                 if self.progress.limits.max_pieces == 1:
                     raise TrainingError(
                         "a single example does not fit into memory.",
-                        hint="Choose a smaller data.max_length (or pretrain.sequence_length) or model.base, "
-                        "or model.gradient_checkpointing=true.",
+                        hint=f"{SMALLER_TEXTS}, or model.gradient_checkpointing=true.",
                     ) from error
             del self.train_metrics.cells[n_cells:]
             self._halve(model, inputs)  # after the except clause, because its traceback holds the tensors
@@ -171,8 +158,7 @@ class ClassifierTrainer(Trainer):
     def _halve(self, model: nn.Module, inputs: Any) -> None:
         """Discard the gradients of the update and halve the limits of forward passes."""
         model.zero_grad(set_to_none=True)
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        free_memory()
         largest = max(len(batch["input_ids"]) for batch in self._forward_passes(inputs))
         limits = self.progress.limits
         self.progress.limits = BatchLimits(min(limits.max_pieces, largest), limits.max_tokens).halved()
@@ -184,18 +170,22 @@ class ClassifierTrainer(Trainer):
         )
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Create AdamW with separate rates for the head and each block, without weight decay on biases and norms.
+        """Create the optimizer with separate rates for the head and each block, without decay of biases and norms.
 
         Args:
             model: model to optimise instead of the trainer's own.
 
         Returns:
-            The optimizer; its first group belongs to the base, and its rate is logged.
+            The optimizer, by default AdamW; its first group belongs to the base, and its rate is logged.
         """
         if self.optimizer is None:
             optimizer_class, options = self.get_optimizer_cls_and_kwargs(self.args, self.network)
             groups = self._parameter_groups(self.network if model is None else model)
-            self.optimizer = optimizer_class(groups, **options)
+            optimizer = optimizer_class(groups, **options)
+            optimizer.register_load_state_dict_pre_hook(with_current_settings)
+            if self.accelerator.scaler is not None:
+                report_skipped_updates(optimizer)
+            self.optimizer = optimizer
         return self.optimizer
 
     def _parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
@@ -210,7 +200,7 @@ class ClassifierTrainer(Trainer):
         )
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
-        """Create the one-cycle schedule (Smith 2018), or a schedule of transformers.
+        """Create the schedule of the learning rates.
 
         Args:
             num_training_steps: number of updates.
@@ -219,34 +209,14 @@ class ClassifierTrainer(Trainer):
         Returns:
             The scheduler.
         """
-        if self.lr_scheduler is None and self.method.one_cycle:
-            chosen = optimizer or self.create_optimizer()
-            # torch divides by the length of the warm-up minus one.
-            warmup = max(self.args.get_warmup_steps(num_training_steps), 2)
-            schedule: Any = torch.optim.lr_scheduler.OneCycleLR(
-                chosen,
-                max_lr=[group["lr"] for group in chosen.param_groups],
-                # One more than the number of updates: the scheduler is stepped after the last update too.
-                total_steps=num_training_steps + 1,
-                pct_start=min(warmup / (num_training_steps + 1), 1.0),
-                cycle_momentum=False,
+        if self.lr_scheduler is None:
+            self.lr_scheduler = ScheduledRates(
+                optimizer or self.create_optimizer(),
+                self.method.schedule,
+                warmup=self.args.get_warmup_steps(num_training_steps),
+                updates=num_training_steps,
             )
-            self.lr_scheduler = schedule
-        scheduler = super().create_scheduler(num_training_steps, optimizer)
-        self.recipe_groups = [_settings(group) for group in scheduler.optimizer.param_groups]
-        self.recipe_schedule = scheduler.state_dict()
-        return scheduler
-
-    def restore_recipe_rates(self) -> None:
-        """Apply the rates of the current recipe; loading a checkpoint has restored those of its own recipe."""
-        assert self.lr_scheduler is not None
-        for group, settings in zip(self.lr_scheduler.optimizer.param_groups, self.recipe_groups, strict=True):
-            group.update(settings)
-        # The rate depends only on the number of steps of the schedule: set it one step back, then step once. The number
-        # comes from the checkpoint, because it excludes updates that float16 skipped.
-        done = self.lr_scheduler.last_epoch
-        self.lr_scheduler.load_state_dict(self.recipe_schedule | {"last_epoch": done - 1, "_step_count": done + 1})
-        self.lr_scheduler.step()
+        return self.lr_scheduler
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval"
@@ -265,38 +235,3 @@ class ClassifierTrainer(Trainer):
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
-
-
-class _RestoreRatesOnResume(TrainerCallback):
-    """Applies the rates of the recipe after ``Trainer`` has loaded a checkpoint."""
-
-    def __init__(self, trainer: ClassifierTrainer) -> None:
-        self.trainer = trainer
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Training starts or resumes."""
-        if state.global_step:
-            self.trainer.restore_recipe_rates()
-
-
-def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a parameter group that recipe and schedule set, without the state of the optimizer."""
-    return {name: group[name] for name in RATES if name in group}
-
-
-def diverged(problem: str, update: int) -> TrainingError:
-    """Return the error for weights or losses that are not finite.
-
-    Args:
-        problem: beginning of the message.
-        update: number of the update, from 1.
-
-    Returns:
-        The error, to be raised.
-    """
-    return TrainingError(
-        f"{problem} in update {update}; the last checkpoint is intact.",
-        hint="Most likely the learning rate is too high: try a train.learning_rate 3 times lower (with --resume "
-        "--accept-changes), train.max_grad_norm=1.0, more train.warmup, another train.batch_size, a shorter "
-        "data.max_length, or train.precision=fp32.",
-    )

@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -129,6 +129,7 @@ class Study:
         chosen_by: metric on validation, from ``train.select_by`` of recipe and ``set``.
         seeds: seeds of the members of each setting.
         steps: steps in their order.
+        _recipes: recipes that were resolved before, by title of the setting.
     """
 
     path: Path
@@ -137,6 +138,7 @@ class Study:
     chosen_by: Metric
     seeds: tuple[int, ...]
     steps: tuple[Step, ...]
+    _recipes: dict[str, Recipe] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def layout(self) -> StudyLayout:
@@ -155,14 +157,19 @@ class Study:
             settings: settings proposed by steps.
 
         Returns:
-            One member for each setting and seed.
+            One member for each setting and seed; only one for a setting whose training does not depend on the seed.
 
         Raises:
             RecipeError: the recipe of a member is invalid; names all errors of all members.
         """
-        overrides = {setting.title: self.file.set | setting.overrides for setting in settings}
-        recipes = _resolve(self.path, self.recipe, overrides)
-        return tuple(self._member(setting, recipes[setting.title], seed) for setting in settings for seed in self.seeds)
+        new = [setting for setting in settings if setting.title not in self._recipes]
+        overrides = {setting.title: self.file.set | setting.overrides for setting in new}
+        self._recipes.update(_resolve(self.path, self.recipe, overrides))
+        return tuple(
+            self._member(setting, recipe, seed)
+            for setting, recipe in ((setting, self._recipes[setting.title]) for setting in settings)
+            for seed in (self.seeds if recipe.model.capabilities.has_random_training else self.seeds[:1])
+        )
 
     def _member(self, setting: Setting, recipe: Recipe, seed: int) -> Member:
         # The name always contains the seed, so that adding seeds later does not rename existing runs.
@@ -274,9 +281,4 @@ def _resolved(recipe_path: Path, overrides: Overrides, folder: Path) -> Recipe:
         # Test scores must not influence the choice of a setting.
         evaluation = evaluation.model_copy(update={"splits": ["validation"]})
         return recipe.model_copy(update={"evaluation": evaluation})
-    if "validation" not in evaluation.splits:
-        raise RecipeError(
-            f"{recipe_path}: evaluation.splits is {evaluation.splits!r}; a study chooses on validation.",
-            hint="Add 'validation' to evaluation.splits, or leave the key out.",
-        )
     return recipe

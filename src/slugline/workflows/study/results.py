@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from slugline.core.errors import RunError
+from slugline.evaluation.alignment import rows_digest
 from slugline.evaluation.compare import Comparison
 from slugline.evaluation.metrics import METRICS
 from slugline.run.run import Run, State
@@ -57,6 +58,7 @@ class MemberResult:
         metrics: metrics on that split; empty until it is complete.
         seconds: duration of the run.
         error: message of a failed run.
+        rows: number of rows of the split, and a checksum of their ids and labels; empty until it is complete.
     """
 
     member: Member
@@ -65,6 +67,7 @@ class MemberResult:
     metrics: Mapping[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     error: str = ""
+    rows: str = ""
 
     @classmethod
     def of(cls, member: Member, *, error: str = "") -> MemberResult:
@@ -85,7 +88,9 @@ class MemberResult:
             return cls(member, state, seconds=seconds, error=error or manifest.get("error", ""))
         metrics = run.metrics
         split = "validation" if "validation" in metrics else "out_of_fold"
-        return cls(member, state, split, {name: metrics[split][name] for name in METRICS}, seconds)
+        return cls(
+            member, state, split, {name: metrics[split][name] for name in METRICS}, seconds, rows=_rows(run, split)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -154,14 +159,15 @@ class StudyResult:
         members: results of the members, in the order of the study.
         test: metrics of the chosen setting on test, by seed, as in ``metrics.json``; empty before the end, and if there
             are no test rows.
-        comparisons: comparisons of the chosen setting with the second best on validation, by seed.
+        comparison: comparison of the chosen setting with the second best on validation, over all seeds; None if there
+            is no second one.
         failures: errors after training, one line each.
     """
 
     study: Study
     members: tuple[MemberResult, ...]
     test: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
-    comparisons: Mapping[int, Comparison] = field(default_factory=dict)
+    comparison: Comparison | None = None
     failures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -177,13 +183,40 @@ class StudyResult:
 
     @property
     def ranking(self) -> list[SettingResult]:
-        """Complete settings, the best on validation first; equal settings keep their order."""
+        """Complete settings, the best on validation first; equal settings keep their order.
+
+        Empty if complete members were scored on different rows: their metrics cannot be compared.
+        """
+        if self.differing_rows:
+            return []
         metric = self.study.chosen_by
         return sorted(
             (setting for setting in self.settings if setting.is_complete),
             key=lambda setting: _mean(setting, metric.name),
             reverse=metric.greater_is_better,
         )
+
+    @property
+    def differing_rows(self) -> str:
+        """A sentence if complete members were scored on different rows, with the members of each set of rows."""
+        by_rows: dict[str, list[str]] = {}
+        for result in self.members:
+            if result.rows:
+                by_rows.setdefault(result.rows, []).append(result.member.title)
+        if len(by_rows) < 2:
+            return ""
+        groups = "; ".join(f"{rows.partition(' ')[0]} rows: {_listed(titles)}" for rows, titles in by_rows.items())
+        return (
+            f"The members were scored on different validation rows and are not ranked: {groups}. Give them the same "
+            "keys of [data]; if the data has changed, train all of them again with --force."
+        )
+
+    @property
+    def reason_for_no_choice(self) -> str:
+        """Reason why no setting is chosen; empty if one is."""
+        if self.chosen is not None:
+            return ""
+        return self.differing_rows or "No setting is chosen, because none is complete with all its seeds."
 
     @property
     def is_over(self) -> bool:
@@ -224,7 +257,8 @@ class StudyResult:
             "members": [member.to_dict() for member in self.members],
             "settings": [setting.to_dict() for setting in self.settings],
             "chosen": self._chosen_to_dict(),
-            "comparisons": {str(seed): comparison.to_dict() for seed, comparison in self.comparisons.items()},
+            "reason_for_no_choice": self.reason_for_no_choice,
+            "comparison": self.comparison.to_dict() if self.comparison else None,
             "failures": list(self.failures),
         }
 
@@ -237,6 +271,18 @@ class StudyResult:
         spreads = {name: self.test_spread(name) for name in METRICS}
         by_seed = {str(seed): dict(_single_numbers(metrics)) for seed, metrics in self.test.items()}
         return chosen | {"test": _as_dicts(spreads), "test_by_seed": by_seed}
+
+
+def _rows(run: Run, split: str) -> str:
+    """Number and checksum of the rows that a member was scored on."""
+    if not run.layout.predictions(split).is_file():
+        return ""
+    predictions = run.predictions(split)
+    return f"{len(predictions):,} {rows_digest(predictions)}"
+
+
+def _listed(titles: Sequence[str]) -> str:
+    return titles[0] if len(titles) == 1 else f"{titles[0]} and {len(titles) - 1} more"
 
 
 def _mean(setting: SettingResult, metric: str) -> float:

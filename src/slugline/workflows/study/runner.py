@@ -14,16 +14,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slugline.core.errors import DataError, RunError, SluglineError
+from slugline.core.errors import RunError, SluglineError
 from slugline.core.layouts import RunLayout
 from slugline.core.messages import visible_messages
 from slugline.core.storage import disk_errors, replacing, replacing_folder
 from slugline.evaluation.compare import Comparison, compare
 from slugline.evaluation.plots import plot_learning_curves
 from slugline.pipeline import score_split, train, warn_of_sizes
+from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.changes import changed_keys
 from slugline.run.lifecycle import restore_replaced
-from slugline.run.run import Run
+from slugline.run.run import Run, State
 from slugline.workflows.study.learning_curves import learning_curves
 from slugline.workflows.study.plan import Member, Step, Study, read_study
 from slugline.workflows.study.results import MemberResult, SettingResult, StudyResult
@@ -37,7 +38,7 @@ def run_study(path: str | Path, *, force: bool = False) -> StudyResult:
 
     Args:
         path: the study's TOML file.
-        force: train members again whose recipe has changed.
+        force: train members again whose recipe or data has changed.
 
     Returns:
         The result, with the members that failed; a failed member does not end the study.
@@ -45,7 +46,7 @@ def run_study(path: str | Path, *, force: bool = False) -> StudyResult:
     Raises:
         RecipeError: the study, its recipe, or the recipe of a member is invalid; nothing is trained.
         RunError: the folder of the study is a run, a member is being trained right now or was trained with another
-            recipe, or the disk is full.
+            recipe or on other data, or the disk is full.
     """
     study = read_study(Path(path))
     if RunLayout(study.layout.root).is_run():
@@ -85,27 +86,51 @@ def _untrained(
 
 
 def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:
-    """Folders that hold a run of another recipe; such folders are refused without ``force``."""
-    outdated, changes = set(), []
+    """Folders that hold a run of another recipe, or on other data; such folders are refused without ``force``."""
+    changes = {}
+    # If every member is complete, nothing is trained, and the data need not be read.
+    reads_data = force or any(_state(member) != "complete" for member in members)
+    fingerprints: dict[str, str] = {}
     for member in members:
-        restore_replaced(member.path)
-        run = Run(member.path)
-        state = run.state
-        if state == "running":
-            raise RunError(
-                f"{member.title} is being trained right now: {member.path}.",
-                hint="Wait for that study, or stop it; the same command resumes it.",
-            )
-        keys = changed_keys(run.recipe, member.recipe) if state != "new" else []
+        keys = changed_keys(Run(member.path).recipe, member.recipe) if _state(member) != "new" else []
         if keys:
-            outdated.add(member.path)
-            changes.append(f"{member.title} was trained with another recipe: {'; '.join(keys)}.")
+            changes[member.path] = f"{member.title} was trained with another recipe: {'; '.join(keys)}."
+        elif reads_data and _has_other_data(member, fingerprints):
+            changes[member.path] = f"{member.title} was trained on other data: {member.path}."
     if changes and not force:
         raise RunError(
-            "\n".join(changes),
-            hint="Restore the former values, rename the step or the study, or train these members again with --force.",
+            "\n".join(changes.values()),
+            hint="Restore the former values and files, rename the step or the study, or train these members again with "
+            "--force.",
         )
-    return outdated
+    return set(changes)
+
+
+def _state(member: Member) -> State:
+    """State of a member that is not being trained."""
+    restore_replaced(member.path)
+    state = Run(member.path).state
+    if state == "running":
+        raise RunError(
+            f"{member.title} is being trained right now: {member.path}.",
+            hint="Wait for that study, or stop it; the same command resumes it.",
+        )
+    return state
+
+
+def _has_other_data(member: Member, fingerprints: dict[str, str]) -> bool:
+    """True if a member was trained on other data than its recipe reads now; ``fingerprints`` has data read before."""
+    run, recipe = Run(member.path), member.recipe
+    before: str = run.manifest.get("data", {}).get("fingerprint", "") if run.layout.is_run() else ""
+    if not before:
+        return False
+    key = f"{recipe.data.model_dump_json()} {recipe.train.folds}"
+    if key not in fingerprints:
+        try:
+            fingerprints[key] = dataset_of(recipe).fingerprint
+        except SluglineError:  # training or scoring reports it, for this member alone
+            fingerprints[key] = before
+    return fingerprints[key] != before
 
 
 def _train(member: Member, *, force: bool) -> str:
@@ -146,6 +171,8 @@ def _delete_checkpoints(path: Path) -> None:
 
 def _score_chosen(result: StudyResult) -> StudyResult:
     """Add the test scores of the chosen setting, and its comparison with the second best."""
+    if result.differing_rows:
+        logger.warning("%s", result.differing_rows)
     if result.chosen is None:
         return result
     test: dict[int, dict[str, Any]] = {}
@@ -157,28 +184,19 @@ def _score_chosen(result: StudyResult) -> StudyResult:
             test[member.recipe.seed] = score_split(member.path, "test")
         except SluglineError as error:
             failures.append(f"{member.title} could not be scored on test: {error.message}")
-    comparisons = _comparisons(result.ranking, metric=result.study.chosen_by.name)
-    return replace(result, test=test, comparisons=comparisons, failures=tuple(failures))
+    comparison = _comparison(result.ranking, metric=result.study.chosen_by.name)
+    return replace(result, test=test, comparison=comparison, failures=tuple(failures))
 
 
-def _comparisons(ranking: Sequence[SettingResult], *, metric: str) -> dict[int, Comparison]:
-    """The two best settings compared on each seed; empty, with a warning, if they were scored on different rows."""
+def _comparison(ranking: Sequence[SettingResult], *, metric: str) -> Comparison | None:
+    """The two best settings compared over all their seeds; None if there is only one."""
     if len(ranking) < 2:
-        return {}
-    best, second = ranking[:2]
-    try:
-        return {
-            one.member.recipe.seed: compare(
-                {each.member.setting.title: Run(each.member.path).predictions(each.split) for each in (one, other)},
-                metric=metric,
-            )
-            for one, other in zip(best.members, second.members, strict=True)
-        }
-    except DataError as error:
-        logger.warning(
-            "the settings were not scored on the same rows, so that their ranking means little: %s", error.message
-        )
-        return {}
+        return None
+    predictions = {
+        setting.setting.title: [Run(each.member.path).predictions(each.split) for each in setting.members]
+        for setting in ranking[:2]
+    }
+    return compare(predictions, metric=metric)
 
 
 def _draw(result: StudyResult) -> None:
@@ -187,7 +205,8 @@ def _draw(result: StudyResult) -> None:
     curves = learning_curves(result.settings, metric)
     if curves:
         with replacing_folder(result.study.layout.plots) as folder:
-            plot_learning_curves(curves, metric, folder / "learning-curves")
+            title = f"{result.study.file.name}: {metric} on validation by number of training rows"
+            plot_learning_curves(curves, metric, folder / "learning-curves", title=title)
 
 
 def _write(result: StudyResult) -> None:
