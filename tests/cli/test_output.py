@@ -122,6 +122,7 @@ def test_show_prints_what_training_printed_and_more(trained: Run, capsys: pytest
     low, high = test["confidence_intervals"]["accuracy"]
     assert f"{100 * test['accuracy']:.1f} [{100 * low:.1f}, {100 * high:.1f}]" in out
     assert "precision_weighted *" in out
+    assert f" s on {trained.manifest['hardware']['name']}" in out
     for words in ("runs/my: complete", "classes of test", "business", "confused classes", "diagnosis", "parameters"):
         assert words in out
     values = json.loads(printed(capsys, "show", "runs/my", "--json"))

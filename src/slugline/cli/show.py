@@ -75,7 +75,7 @@ def _described(run: Run) -> Iterator[tuple[str, str]]:
         stored = f"; {size['model_bytes'] / 2**20:.1f} MiB" if "model_bytes" in size else ""
         yield "parameters", f"{size['parameters']:,}, {size['trainable_parameters']:,} of them trained{stored}"
     timing = metrics.get("timing") or manifest.get("training", {})
-    device = f" on {manifest['hardware']['device_name']}" if "hardware" in manifest else ""
+    device = f" on {manifest['hardware']['name']}" if "hardware" in manifest else ""
     if "train_seconds" in timing:
         yield "training", f"{timing['train_seconds']:,.1f} s{device}"
     if "inference_seconds_per_1000" in timing:
