@@ -513,7 +513,7 @@ def test_runs_that_differ_only_in_their_seed_are_compared_as_one(recipe_values: 
     assert [run.name for run in compare_runs(seeds).runs] == ["base-13", "base-14"]
     with pytest.raises(RecipeError, match=r"'f1_marco'.*Did you mean 'f1_macro'"):
         compare_runs(seeds, metric="f1_marco")
-    with pytest.raises(RunError, match="not scored on 'train', but on 'validation' and 'test'"):
+    with pytest.raises(RunError, match="no predictions of a split 'train'"):
         compare_runs(seeds, split="train")
 
 

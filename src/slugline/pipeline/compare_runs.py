@@ -51,12 +51,13 @@ def compare_runs(
     """
     find_metric(metric)
     named = _named(runs)
-    opened = {name: each for name, each in named.items() if isinstance(each, Run)}
-    warn_of_sizes(opened)
+    warn_of_sizes({name: each for name, each in named.items() if isinstance(each, Run)})
     has_names = len(runs) == 1 and isinstance(runs[0], Mapping)
-    groups = {name: [run] for name, run in opened.items()} if has_names else _by_setting(opened)
-    predictions = {name: [run.predictions(split) for run in group] for name, group in groups.items()}
-    predictions |= {name: [each] for name, each in named.items() if isinstance(each, Predictions)}
+    groups = {name: [each] for name, each in named.items()} if has_names else _by_setting(named)
+    predictions = {
+        name: [each.predictions(split) if isinstance(each, Run) else each for each in group]
+        for name, group in groups.items()
+    }
     return compare(predictions, metric=metric, resamples=resamples, seed=seed)
 
 
@@ -81,22 +82,25 @@ def _opened(each: Any) -> Run | Predictions:
     return each if isinstance(each, (Run, Predictions)) else Run(Path(each))
 
 
-def _by_setting(runs: Mapping[str, Run]) -> dict[str, list[Run]]:
-    """Runs that differ only in their seed, together; each run for itself if all belong to one setting."""
-    settings: dict[str, dict[str, Run]] = {}
-    for name, run in runs.items():
-        setting = run.recipe.model_copy(update={"name": "", "seed": 0}).model_dump_json()
-        settings.setdefault(setting, {})[name] = run
+def _by_setting(named: Mapping[str, Run | Predictions]) -> dict[str, list[Run | Predictions]]:
+    """Runs that differ only in their seed, together; each for itself if all belong to one setting."""
+    settings: dict[str, dict[str, Run | Predictions]] = {}
+    for name, each in named.items():
+        setting = name
+        if isinstance(each, Run):
+            setting = each.recipe.model_copy(update={"name": "", "seed": 0}).model_dump_json()
+        settings.setdefault(setting, {})[name] = each
     if len(settings) == 1:
-        return {name: [run] for name, run in runs.items()}
+        return {name: [each] for name, each in named.items()}
     return {_setting_name(group): list(group.values()) for group in settings.values()}
 
 
-def _setting_name(group: Mapping[str, Run]) -> str:
+def _setting_name(group: Mapping[str, Run | Predictions]) -> str:
     """The common name without the seed: ``base, 3 seeds`` for ``base-13``, ``base-14`` and ``base-15``."""
     if len(group) == 1:
         return next(iter(group))
-    bare = {re.sub(rf"[^A-Za-z0-9]*(seed)?[-_=]?{run.recipe.seed}$", "", name) for name, run in group.items()}
+    seeds = {name: each.recipe.seed for name, each in group.items() if isinstance(each, Run)}
+    bare = {re.sub(rf"[^A-Za-z0-9]*(seed)?[-_=]?{seed}$", "", name) for name, seed in seeds.items()}
     return f"{bare.pop() or 'seeds' if len(bare) == 1 else ' + '.join(group)}, {len(group)} seeds"
 
 

@@ -147,9 +147,9 @@ def read(
     values = with_present_keys(values) if is_saved else located(values, path.parent)
     for given in overrides:
         override(values, given)
-    values = located(values, overrides_folder or Path.cwd())
     if any(given.partition("=")[0].strip() == "model.kind" for given in overrides):
         _leave_out_unread(values)
+    values = located(values, overrides_folder or Path.cwd())
     return validate(values, where=str(path), text=text, overrides=overrides)
 
 

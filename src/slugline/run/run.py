@@ -162,11 +162,11 @@ class Run:
             RunError: the split was not scored.
         """
         path = self.layout.predictions(split)
-        if self.layout.is_run() and not path.is_file() and (scored := self.scored_splits):
+        scored = sorted(file.stem for file in path.parent.glob("*.parquet"))
+        if scored and split not in scored:
             raise RunError(
-                f"{self.path} was not scored on {split!r}, but on {' and '.join(map(repr, scored))}."
-                f"{nearest(split, scored)}",
-                hint="Choose one of these splits, or train with evaluation.splits that names the split.",
+                f"{self.path} has no predictions of a split {split!r}.{nearest(split, scored)}",
+                hint=f"It was scored on {', '.join(scored)}.",
             )
         self._require(path)
         return read_predictions(path)
