@@ -235,7 +235,7 @@ def print_study(study: Mapping[str, Any], summary: Path) -> None:
     print_scores({f"test, seed {seed}": metrics for seed, metrics in by_seed.items()}, selects=metric.name)
     if len(by_seed) > 1:
         spreads = chosen["test"].items()
-        print_text("Over the seeds: " + ", ".join(f"{name} {with_deviation(spread, name)}" for name, spread in spreads))
+        print_text("over the seeds: " + ", ".join(f"{name} {with_deviation(spread, name)}" for name, spread in spreads))
 
 
 def _print_settings(settings: Sequence[Mapping[str, Any]], chosen_by: str) -> None:
