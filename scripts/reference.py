@@ -74,6 +74,7 @@ COMMANDS = (
     "train",
     "pretrain",
     "study",
+    "show",
     "evaluate",
     "predict",
     "compare",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slugline.core import progress
+from slugline.core import messages, progress
 
 
 @pytest.fixture
@@ -64,6 +64,22 @@ def test_a_task_of_unknown_length_shows_its_count(capsys: pytest.CaptureFixture[
     with progress.track("predicting", unit="rows") as advance:
         advance(4_096)
     assert capsys.readouterr().err == "predicting: 4,096 rows\n"
+
+
+def test_messages_wrap_at_words_at_a_terminal_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    messages.show()
+    text = "try a lower learning-rate, because " * 6
+    messages.logger.info(text)
+    assert capsys.readouterr().err == f"{text}\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    messages.logger.warning(text)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 3
+    assert max(map(len, lines)) <= 60
+    assert " ".join(lines).split() == ["warning:", *text.split()]
 
 
 @pytest.mark.usefixtures("shown")

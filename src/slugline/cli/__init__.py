@@ -7,10 +7,12 @@ app.py       the application: commands, errors, exit codes
 train.py     train, pretrain
 models.py    evaluate, predict, compare
 studies.py   study
+show.py      show
 recipes.py   recipe new, show, schema
 data.py      data list, inspect, prepare
 system.py    demo, doctor
-output.py    tables and JSON on stdout
+output.py    results in tables, or as JSON, on stdout
+layout.py    tables and sentences that fit the terminal
 streams.py   stdout and stderr, whose readers may exit
 ```
 """

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from slugline import __version__
-from slugline.cli import data, models, recipes, studies, system, train
+from slugline.cli import data, models, recipes, show, studies, system, train
 from slugline.cli.streams import forgiving_streams
 from slugline.core import messages, progress
 from slugline.core.errors import SluglineError
@@ -36,6 +36,7 @@ app.add_typer(recipes.app, name="recipe")
 app.command("train")(train.train)
 app.command("pretrain")(train.pretrain)
 app.command("study")(studies.study)
+app.command("show")(show.show)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)
 app.command("compare")(models.compare)

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.output import Json, print_description, print_json, print_table
+from slugline.cli.layout import print_table
+from slugline.cli.output import Json, print_description, print_json
 
 app = typer.Typer(no_args_is_help=True, help="List, inspect and prepare data sets.", rich_markup_mode=None)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.output import Json, print_comparison, print_json, print_metrics, print_table
+from slugline.cli.layout import print_table
+from slugline.cli.output import Json, print_classes, print_comparison, print_json, print_metrics
 
 Model = Annotated[
     str,
@@ -64,13 +65,7 @@ def evaluate(
         return
     metrics = evaluation.metrics
     print_metrics({evaluation.predictions.split: metrics})
-    print_table(
-        ["class", "precision", "recall", "f1", "support"],
-        [
-            [name, *(f"{scores[key]:.4f}" for key in ("precision", "recall", "f1")), scores["support"]]
-            for name, scores in metrics["per_class"].items()
-        ],
-    )
+    print_classes(metrics["per_class"])
 
 
 def _pairs(given: list[str]) -> dict[str, str]:

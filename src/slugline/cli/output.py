@@ -1,4 +1,4 @@
-"""Output of the commands: tables or JSON on stdout, and the message after Ctrl-C on stderr."""
+"""Output of the commands: results in tables or as JSON on stdout, and the message after Ctrl-C on stderr."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from slugline.cli.layout import print_table, print_text, screen_width, table_width
+
 if TYPE_CHECKING:
     from slugline.evaluation.compare import Comparison
     from slugline.workflows.demo import DemoResult
-    from slugline.workflows.study.results import StudyResult
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -37,91 +39,115 @@ def print_json(values: Any) -> None:
     typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table, with numbers aligned to the right; plain text if stdout is not a terminal."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    if not sys.stdout.isatty():
-        _print_plain([headers, *rows])
-        return
-    console = Console()
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-    for index, header in enumerate(headers):
-        is_number = all(str(row[index])[:1].isdigit() or not str(row[index]) for row in rows)
-        table.add_column(Text(header), justify="right" if is_number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    console.print(table)
-
-
-def _print_plain(rows: Sequence[Sequence[object]]) -> None:
-    """One line per row, of any width, with aligned columns: for pipes, logs and `grep`."""
-    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def print_values(values: Mapping[str, object]) -> None:
-    """Print names and values, one per line."""
-    width = max(map(len, values), default=0)
-    for name, value in values.items():
-        typer.echo(f"  {name.ljust(width)}  {value}")
-
-
 def with_interval(metrics: Mapping[str, Any], name: str) -> str:
-    """Return a metric with its confidence interval: ``0.9789 [0.9648, 0.9906]``."""
-    value = f"{metrics[name]:.4f}"
-    interval = metrics.get("confidence_intervals", {}).get(name)
-    return value if interval is None else f"{value} [{interval[0]:.4f}, {interval[1]:.4f}]"
+    """Return a metric with its confidence interval: ``97.9 [96.5, 99.1]``, shares in percent."""
+    if name not in metrics:
+        return ""
+    value, interval = metrics[name], metrics.get("confidence_intervals", {}).get(name)
+    if interval is None:
+        return _number(name, value)
+    return f"{_number(name, value)} [{_number(name, interval[0])}, {_number(name, interval[1])}]"
 
 
-#: Metrics in tables of splits and runs.
-SHOWN = ("accuracy", "f1_macro", "f1_weighted", "loss", "ece")
+def with_deviation(spread: Mapping[str, float | None], name: str) -> str:
+    """Return a metric over several seeds: ``97.9 ± 0.4``, shares in percent."""
+    deviation = "" if spread["sd"] is None else f" ± {_number(name, spread['sd'])}"
+    return f"{_number(name, spread['mean'] or 0.0)}{deviation}"
 
 
-def print_metrics(splits: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print one line for each split, with confidence intervals, and a note if they may be too narrow."""
-    from slugline.evaluation.score import interval_note
+def _number(name: str, value: float) -> str:
+    from slugline.evaluation.metrics import METRICS
 
+    return f"{100 * value:.1f}" if METRICS[name].unit == "points" else f"{value:.3f}"
+
+
+def print_scores(columns: Mapping[str, Mapping[str, Any]], *, selects: str = "") -> None:
+    """Print every metric of splits or runs, one column for each, in several tables if one is too wide.
+
+    Args:
+        columns: metrics with their confidence intervals, by name of the split or run.
+        selects: name of the metric that selects the model, which is marked.
+    """
+    from slugline.evaluation.metrics import METRICS
+
+    names = [name for name in METRICS if any(name in metrics for metrics in columns.values())]
+    heads = [*(["rows"] if any("support" in each for each in columns.values()) else []), *names]
+    heads = [f"{name} *" if name == selects else name for name in heads]
+    table = {
+        title: [
+            *([f"{metrics['support']:,}"] if "support" in metrics else [""] if "rows" in heads else []),
+            *(with_interval(metrics, name) for name in names),
+        ]
+        for title, metrics in columns.items()
+    }
+    for titles in _that_fit(heads, table):
+        rows = [[head, *(table[title][row] for title in titles)] for row, head in enumerate(heads)]
+        print_table(["metric", *titles], rows)
+    marked = " * selects the model." if f"{selects} *" in heads else ""
+    has_intervals = any("confidence_intervals" in metrics for metrics in columns.values())
+    print_text(f"Shares are in percent{', with 95% confidence intervals' if has_intervals else ''}.{marked}")
+
+
+def _that_fit(heads: Sequence[str], table: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Titles of columns that fit the screen beside the heads of the rows; at least one at a time."""
+    titles: list[str] = []
+    for title in table:
+        rows = [[head, *(table[each][row] for each in [*titles, title])] for row, head in enumerate(heads)]
+        if titles and table_width(["metric", *titles, title], rows) > screen_width():
+            yield titles
+            titles = []
+        titles.append(title)
+    yield titles
+
+
+def print_classes(per_class: Mapping[str, Mapping[str, float]]) -> None:
+    """Print precision, recall and F1 of each class, in percent."""
     print_table(
-        ["split", "rows", *SHOWN],
+        ["class", "precision", "recall", "f1", "rows"],
         [
-            [split, f"{metrics['support']:,}", *(with_interval(metrics, name) for name in SHOWN)]
-            for split, metrics in splits.items()
+            [name, *(f"{100 * scores[key]:.1f}" for key in ("precision", "recall", "f1")), f"{scores['support']:,}"]
+            for name, scores in per_class.items()
         ],
     )
+
+
+def print_metrics(splits: Mapping[str, Mapping[str, Any]], *, selects: str = "") -> None:
+    """Print the metrics of splits, and a note if their confidence intervals may be too narrow.
+
+    Args:
+        splits: metrics by split.
+        selects: name of the metric that selects the model.
+    """
+    from slugline.evaluation.score import interval_note
+
+    print_scores(splits, selects=selects)
     for split, metrics in splits.items():
-        if "confidence_intervals" in metrics and (note := interval_note(metrics)):
-            typer.echo(f"{split}: {note}")
+        if "confidence_intervals" in metrics and "per_class" in metrics and (note := interval_note(metrics)):
+            print_text(f"{split}: {note}")
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print one line for each run, with confidence intervals, then a verdict for each pair."""
-    print_table(
-        ["run", *SHOWN],
-        [[run["name"], *(with_interval(run, name) for name in SHOWN)] for run in comparison.to_dict()["runs"]],
-    )
+    """Print the metrics of each run, with confidence intervals, then a verdict for each pair."""
+    print_scores({run["name"]: run for run in comparison.to_dict()["runs"]})
     for sentence in comparison.summary:
-        typer.echo(sentence)
-    typer.echo(comparison.method)
+        print_text(sentence)
+    print_text(comparison.method)
 
 
 def print_description(described: Mapping[str, Any]) -> None:
     """Print the description of a data set."""
     splits = list(described["rows"])
     source = described["name"] + (f" ({described['licence']})" if described["licence"] else "")
-    typer.echo(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}\n")
+    print_text(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}")
+    typer.echo()
     _print_classes(described, splits)
     _print_lengths(described, splits)
     typer.echo("\nfindings")
     for finding in described["findings"]:
-        typer.echo(f"  {'! ' if finding['is_warning'] else ''}{finding['message']}")
+        print_text(f"  {'! ' if finding['is_warning'] else ''}{finding['message']}", indent="    ")
     typer.echo("\nexamples from train")
     for row in described["examples"]["train"]:
-        typer.echo(f"  [{row['label']}] {row['text']}")
+        print_text(f"  [{row['label']}] {row['text']}", indent="    ")
 
 
 def _print_classes(described: Mapping[str, Any], splits: Sequence[str]) -> None:
@@ -182,28 +208,61 @@ def print_demo(result: DemoResult) -> None:
     typer.echo("  slugline predict runs/my --input new.csv --output labelled.csv")
 
 
-def print_study(result: StudyResult) -> None:
-    """Print one line for each setting, the comparison of the two best, and the test scores of the chosen setting."""
-    metric = result.study.chosen_by
-    shown = list(dict.fromkeys(["accuracy", "f1_macro", "f1_weighted", metric.name]))
-    rows = [
-        [setting.setting.step, setting.setting.changes, len(setting.members)]
-        + [str(setting.spread(name) or "") for name in shown]
-        + [setting.state]
-        for setting in result.settings
-    ]
-    print_table(["step", "overrides", "seeds", *shown, "state"], rows)
-    typer.echo(f"Scores are on validation. All results: {result.study.layout.summary}")
-    chosen = result.chosen
+def print_study(study: Mapping[str, Any], summary: Path) -> None:
+    """Print one line for each setting, the verdict on the two best, and the test scores of the chosen setting.
+
+    Args:
+        study: contents of ``study.json``.
+        summary: path of that file.
+    """
+    from slugline.evaluation.metrics import METRICS
+
+    metric = METRICS[study["chosen_by"]]
+    _print_settings(study["settings"], metric.name)
+    print_text(f"Scores are on validation, shares in percent. All results: {summary}")
+    chosen = study["chosen"]
     if chosen is None:
-        typer.echo(result.reason_for_no_choice)
+        print_text(study.get("reason_for_no_choice") or "No setting is chosen.")
         return
-    typer.echo(f"\n{chosen.setting.title} scored best: {metric.title} {chosen.spread(metric.name)}")
-    if result.comparison:
-        typer.echo(result.comparison.summary[0])
-    if not result.test:
+    score = with_deviation(_spreads(chosen)[metric.name], metric.name)
+    print_text(f"\n{chosen['setting']} scored best: {metric.title} {score}")
+    if study.get("comparison"):
+        print_text(study["comparison"]["summary"][0])
+    by_seed = chosen.get("test_by_seed", {})
+    if not by_seed:
         return
     typer.echo()
-    print_metrics({f"test, seed {seed}": metrics for seed, metrics in result.test.items()})
-    if len(result.test) > 1:
-        typer.echo("over the seeds: " + ", ".join(f"{name} {result.test_spread(name)}" for name in shown))
+    print_scores({f"test, seed {seed}": metrics for seed, metrics in by_seed.items()}, selects=metric.name)
+    if len(by_seed) > 1:
+        spreads = chosen["test"].items()
+        print_text("over the seeds: " + ", ".join(f"{name} {with_deviation(spread, name)}" for name, spread in spreads))
+
+
+def _print_settings(settings: Sequence[Mapping[str, Any]], chosen_by: str) -> None:
+    """Print what varies between settings, and the metric that chooses; further metrics while the table fits."""
+    from slugline.evaluation.metrics import METRICS
+    from slugline.workflows.study.plan import differences
+
+    shown: list[str] = []
+    for name in dict.fromkeys([chosen_by, "accuracy", "f1_macro", *METRICS]):
+        headers, rows = _settings_table(settings, differences([each["overrides"] for each in settings]), [*shown, name])
+        if not shown or table_width(headers, rows) <= screen_width():
+            shown.append(name)
+    print_table(*_settings_table(settings, differences([each["overrides"] for each in settings]), shown))
+
+
+def _settings_table(
+    settings: Sequence[Mapping[str, Any]], varying: Sequence[str], metrics: Sequence[str]
+) -> tuple[list[str], list[list[object]]]:
+    rows: list[list[object]] = []
+    for setting, difference in zip(settings, varying, strict=True):
+        spreads = _spreads(setting)
+        scores = [with_deviation(spreads[name], name) if name in spreads else "" for name in metrics]
+        rows.append([setting["step"], difference, setting["n"], *scores, setting["state"]])
+    return ["step", "setting", "seeds", *metrics, "state"], rows
+
+
+def _spreads(setting: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The metrics of a setting over its seeds, on validation or on the rows that its folds held out."""
+    found: Mapping[str, Any] = setting.get("validation") or setting.get("out_of_fold") or {}
+    return found

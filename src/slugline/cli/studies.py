@@ -22,5 +22,5 @@ def study(
     refuse_data(str(file), command="study")
     with interruption_message("Resume the study with the same command."):
         result = run_study(file, force=force)
-    print_json(result.to_dict()) if as_json else print_study(result)
+    print_json(result.to_dict()) if as_json else print_study(result.to_dict(), result.study.layout.summary)
     result.require_success()

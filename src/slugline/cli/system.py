@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.output import Json, print_demo, print_json, print_values
+from slugline.cli.layout import print_values
+from slugline.cli.output import Json, print_demo, print_json
 
 
 def demo(

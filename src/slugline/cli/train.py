@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.output import Json, interruption_message, print_json, print_metrics, print_table
+from slugline.cli.layout import print_table
+from slugline.cli.output import Json, interruption_message, print_json, print_metrics
 from slugline.cli.recipes import Overrides, RecipeFile, read_recipe
 
 RunDir = Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/<name>.")]
@@ -43,7 +44,7 @@ def train(
     if as_json:
         print_json({"run": str(run.path), **run.metrics, "diagnosis": run.diagnosis})
         return
-    print_metrics({split: run.metrics[split] for split in run.scored_splits})
+    print_metrics({split: run.metrics[split] for split in run.scored_splits}, selects=resolved.train.select_by)
     typer.echo(f'{run.path} is complete. Classify a text with it: slugline predict {run.path} "a text"')
 
 

@@ -6,7 +6,9 @@ A program that configures logging decides itself where the messages of the logge
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -83,4 +85,15 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        return mark + super().format(record)
+        return _wrapped(mark + super().format(record))
+
+
+def _wrapped(text: str) -> str:
+    """The text with lines that a terminal shows without breaking words; unchanged elsewhere."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(40, shutil.get_terminal_size().columns)
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False, replace_whitespace=False)
+        for line in text.splitlines()
+    )

@@ -30,7 +30,9 @@ def compare_runs(
     resamples: int = 1000,
     seed: int = 13,
 ) -> Comparison:
-    """Compare runs by the predictions in their folders. Runs that differ only in their seed are compared as one.
+    """Compare runs by the predictions in their folders.
+
+    Runs that differ only in their seed are compared as one, unless each is given a name.
 
     Args:
         *runs: two or more runs, folders of runs, or predictions on the same rows: one by one, as a list, or by name.
@@ -50,9 +52,11 @@ def compare_runs(
     find_metric(metric)
     named = _named(runs)
     warn_of_sizes({name: each for name, each in named.items() if isinstance(each, Run)})
+    has_names = len(runs) == 1 and isinstance(runs[0], Mapping)
+    groups = {name: [each] for name, each in named.items()} if has_names else _by_setting(named)
     predictions = {
         name: [each.predictions(split) if isinstance(each, Run) else each for each in group]
-        for name, group in _by_setting(named).items()
+        for name, group in groups.items()
     }
     return compare(predictions, metric=metric, resamples=resamples, seed=seed)
 

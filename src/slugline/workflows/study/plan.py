@@ -229,6 +229,28 @@ def assignments(values: Mapping[str, Any]) -> list[str]:
     return [f"{_safe(name)}={_written(value)}" for name, value in zip(names, values.values(), strict=True)]
 
 
+def differences(settings: Sequence[Overrides]) -> list[str]:
+    """Return what distinguishes each of several settings, in short form.
+
+    >>> differences([{"train.epochs": 1, "model.kind": "linear"}, {"train.epochs": 2, "model.kind": "linear"}])
+    ['epochs=1', 'epochs=2']
+
+    Args:
+        settings: overrides of each setting, by dotted key.
+
+    Returns:
+        For each setting its overrides whose values are not the same in all settings, by the last part of their keys, or
+        by the whole key if several of them end alike.
+    """
+    keys = list(dict.fromkeys(key for overrides in settings for key in overrides))
+    varying = [key for key in keys if len({to_toml(each[key]) if key in each else None for each in settings}) > 1]
+    last = Counter(key.rpartition(".")[2] for key in varying)
+    names = {key: key.rpartition(".")[2] if last[key.rpartition(".")[2]] == 1 else key for key in varying}
+    return [
+        ", ".join(f"{_safe(names[key])}={_written(each[key])}" for key in varying if key in each) for each in settings
+    ]
+
+
 def _written(value: Any) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return str(value)  # `_safe` would remove a leading minus

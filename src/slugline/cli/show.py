@@ -1,0 +1,139 @@
+"""`slugline show`: the results of a run or a study again, read from its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from slugline.cli.layout import print_table, print_text, print_values
+from slugline.cli.output import Json, print_classes, print_json, print_scores, print_study
+
+if TYPE_CHECKING:
+    from slugline.run.run import Run
+
+#: Pairs of confused classes that are shown.
+SHOWN_PAIRS = 10
+
+
+def show(
+    path: Annotated[Path, typer.Argument(metavar="RUN|STUDY", help="Folder of a run, in any state, or of a study.")],
+    as_json: Json = False,
+) -> None:
+    """Print the results of a run or a study again. Nothing is computed, and no model is loaded."""
+    from slugline.core.layouts import StudyLayout
+    from slugline.run.run import Run
+
+    summary = StudyLayout(path).summary
+    if summary.is_file():
+        study = json.loads(summary.read_text(encoding="utf-8"))
+        print_json(study) if as_json else print_study(study, summary)
+        return
+    run = Run(path)
+    recipe = run.recipe  # raises an error that names similar runs, if this is not a run
+    if as_json:
+        print_json(_as_dict(run))
+        return
+    typer.echo(f"{path}: {run.state}")
+    print_values(dict(_described(run)))
+    if run.layout.metrics.is_file():
+        _print_results(run, selects=recipe.train.select_by)
+    else:
+        _print_progress(run)
+    _print_findings(run)
+
+
+def _as_dict(run: Run) -> dict[str, Any]:
+    """All results of a run, as far as it has them."""
+    values: dict[str, Any] = {"run": str(run.path), "state": run.state, "manifest": run.manifest}
+    if run.layout.metrics.is_file():
+        values |= run.metrics
+    for name in ("data", "errors", "diagnosis"):
+        path: Path = getattr(run.layout, name)
+        if path.is_file():
+            values[name] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def _described(run: Run) -> Iterator[tuple[str, str]]:
+    """Model, data, size and times of a run, as far as it has them."""
+    recipe, manifest = run.recipe, run.manifest
+    yield (
+        "model",
+        " ".join(filter(None, [recipe.model.kind, recipe.model.base if recipe.model.kind != "linear" else ""])),
+    )
+    if "data" in manifest:
+        rows = ", ".join(f"{split} {count:,}" for split, count in manifest["data"]["rows"].items())
+        labels = f"; {len(manifest['data']['labels'])} classes" if "labels" in manifest["data"] else ""
+        yield "data", f"{manifest['data']['name']}: {rows} rows{labels}"
+    metrics = run.metrics if run.layout.metrics.is_file() else {}
+    size = metrics.get("size") or manifest.get("size", {})
+    if size:
+        stored = f"; {size['model_bytes'] / 2**20:.1f} MiB" if "model_bytes" in size else ""
+        yield "parameters", f"{size['parameters']:,}, {size['trainable_parameters']:,} of them trained{stored}"
+    timing = metrics.get("timing") or manifest.get("training", {})
+    device = f" on {manifest['hardware']['name']}" if "hardware" in manifest else ""
+    if "train_seconds" in timing:
+        yield "training", f"{timing['train_seconds']:,.1f} s{device}"
+    if "inference_seconds_per_1000" in timing:
+        latency = f"{timing['latency_ms_p50']:.1f} ms for one" if "latency_ms_p50" in timing else ""
+        yield (
+            "prediction",
+            ", ".join(filter(None, [f"{timing['inference_seconds_per_1000']:.2f} s per 1,000 texts", latency])),
+        )
+    if manifest.get("error"):
+        yield "error", manifest["error"]
+
+
+def _print_results(run: Run, *, selects: str) -> None:
+    metrics = run.metrics
+    typer.echo()
+    if run.recipe.pretrain:
+        measured = metrics["validation"]
+        print_table(["split", *measured], [["validation", *(f"{value:.4f}" for value in measured.values())]])
+        return
+    print_scores({split: metrics[split] for split in run.scored_splits}, selects=selects)
+    if metrics.get("folds"):
+        typer.echo("\nfolds")
+        print_scores({f"fold {fold['fold']}": fold["validation"] for fold in metrics["folds"]}, selects=selects)
+    split = run.scored_splits[-1]
+    typer.echo(f"\nclasses of {split}")
+    print_classes(metrics[split]["per_class"])
+    if run.layout.errors.is_file():
+        errors = json.loads(run.layout.errors.read_text(encoding="utf-8"))
+        typer.echo(
+            f"\nconfused classes of {errors.get('split', split)}: {errors['errors']:,} of {errors['support']:,} rows"
+        )
+        pairs = [(pair["true"], pair["predicted"], pair["count"]) for pair in errors["most_confused"][:SHOWN_PAIRS]]
+        if pairs:
+            print_table(["true", "predicted", "rows"], pairs)
+
+
+def _print_progress(run: Run) -> None:
+    """Print the last evaluation of a run without results, or the states of its folds."""
+    for number, fold in enumerate(run.folds, start=1):
+        print_text(f"  fold {number}: {fold.state}")
+    evaluations = [line for line in run.history if "validation" in line]
+    if evaluations:
+        last = evaluations[-1]
+        typer.echo(f"\nlast evaluation: update {last['step']}, epoch {last['epoch']:.2f}, on validation")
+        print_scores({"validation": last["validation"]}, selects=run.recipe.train.select_by)
+    if run.state in ("interrupted", "failed"):
+        print_text("Resume it with the command that started it and --resume.")
+
+
+def _print_findings(run: Run) -> None:
+    """Print the findings of the data and of the diagnosis."""
+    if run.layout.data.is_file() and run.data.get("findings"):
+        typer.echo("\nfindings in the data")
+        for finding in run.data["findings"]:
+            print_text(f"  {'! ' if finding['is_warning'] else ''}{finding['message']}", indent="    ")
+    if run.layout.diagnosis.is_file():
+        typer.echo("\ndiagnosis")
+        for found in run.diagnosis:
+            print_text(
+                f"  {'! ' if found['is_warning'] else ''}{found['message']} {found['advice']}".rstrip(), indent="    "
+            )
