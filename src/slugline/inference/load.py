@@ -40,9 +40,6 @@ class LoadOptions:
     device: str = "auto"
 
 
-#: File by which a model folder is recognised -> ``module:function`` that loads the folder.
-LOADERS = {kind.saved_as: kind.load for kind in KINDS.values()}
-
 #: Format of models on the Hub.
 HUB_FORMAT = "config.json"
 
@@ -120,13 +117,14 @@ def load_folder(source: str, options: LoadOptions) -> tuple[LabelSet, Predictor]
     """
     folder = Path(source)
     require_no_adapter(folder)
-    files = [name for name in LOADERS if (folder / name).is_file()]
+    loaders = {kind.saved_as: kind.load for kind in KINDS.values()}
+    files = [name for name in loaders if (folder / name).is_file()]
     if folder.exists() and not files:
         raise ModelError(
             f"{source} is neither a run nor a model folder: it has no config.json.",
             hint="Give a run folder, its model folder, a checkpoint, or a Hugging Face classifier.",
         )
-    loader = resolve(LOADERS[files[0] if files else HUB_FORMAT])
+    loader = resolve(loaders[files[0] if files else HUB_FORMAT])
     loaded: tuple[LabelSet, Predictor] = loader(source, options)
     return loaded
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
-KindName = Literal["encoder", "decoder", "scratch", "linear"]
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -118,8 +116,10 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def resolve(reference: str) -> Callable[..., Any]:
-    """Import the function that ``module:function`` names."""
+def resolve(reference: str | Callable[..., Any]) -> Callable[..., Any]:
+    """Import the function that ``module:function`` names; a function is returned as it is."""
+    if callable(reference):
+        return reference
     module, _, name = reference.partition(":")
     function: Callable[..., Any] = getattr(import_module(module), name)
     return function

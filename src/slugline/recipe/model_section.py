@@ -6,8 +6,8 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from slugline.recipe.kinds import KINDS, Kind, KindName
-from slugline.recipe.section import Count, Fraction, Positive, Section
+from slugline.recipe.kinds import KINDS, Kind
+from slugline.recipe.section import Count, Fraction, Positive, Section, name_in
 
 
 class Dimensions(NamedTuple):
@@ -59,7 +59,9 @@ class GradualSection(Section):
 class ModelSection(Section):
     """The model: its kind, its base, the adaptation of the base, its head."""
 
-    kind: KindName = Field("encoder", description="; ".join(f"{name}: {kind.title}" for name, kind in KINDS.items()))
+    kind: Annotated[str, name_in(KINDS)] = Field(
+        "encoder", description="; ".join(f"{name}: {kind.title}" for name, kind in KINDS.items())
+    )
     base: str = Field(
         "embedded",
         description="Hub name, folder, or the embedded encoder (all-MiniLM-L6-v2); for scratch empty, or a model of "

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Weight = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+
+
+def name_in(registry: Mapping[str, object]) -> AfterValidator:
+    """Return the validator of a key whose value is a name in a registry, also one that is added later.
+
+    Args:
+        registry: rows by name.
+
+    Returns:
+        Metadata for ``Annotated[str, ...]``; other names are refused like values that are not in a ``Literal``.
+    """
+
+    def check(name: str) -> str:
+        if name not in registry:
+            *others, last = map(repr, registry)
+            expected = f"{', '.join(others)} or {last}" if others else last
+            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
+        return name
+
+    return AfterValidator(check)
 
 
 class Section(BaseModel):

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from slugline.recipe.data_section import SourceSection
-from slugline.recipe.section import Count, Fraction, Positive, Section, Weight
+from slugline.recipe.section import Count, Fraction, Positive, Section, Weight, name_in
 
 Tracker = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 Frequency = Positive | Annotated[str, Field(pattern=r"^(epoch|[1-9][0-9]* epochs)$")]
+
+#: ``train.loss`` -> its function, or ``module:function``, which is imported when it is used: logits (B, K) and targets
+#: (B,) to losses (B,), with keyword arguments ``weights`` and ``smoothing``. Further keyword arguments are given the
+#: values of keys of [train] with their name, or of ``train.loss_arguments``.
+LOSSES: dict[str, str | Callable[..., Any]] = {
+    "cross_entropy": "slugline.training.methods.losses:cross_entropy",
+    "focal": "slugline.training.methods.losses:focal_loss",
+}
 
 
 class TrainSection(Section):
@@ -42,10 +51,11 @@ class TrainSection(Section):
         description="auto: bf16 if the hardware has it natively, else fp16 on GPUs that are fast at it, else fp32; "
         "and fp32 if the model fails in it",
     )
-    loss: Literal["cross_entropy", "focal"] = Field(
-        "cross_entropy", description="focal reduces the weight of easy examples"
+    loss: Annotated[str, name_in(LOSSES)] = Field(
+        "cross_entropy", description="cross_entropy or focal, which reduces the weight of easy examples"
     )
     gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="focusing parameter of the focal loss")
+    loss_arguments: dict[str, Any] = Field({}, description="further arguments of the loss, by name")
     class_weights: Literal["none", "inverse", "balanced", "effective"] | dict[str, float] = Field(
         "none", description="none, inverse, balanced, effective, or a table by class name"
     )

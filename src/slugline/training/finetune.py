@@ -302,10 +302,11 @@ def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ..
     weights = class_weights(counts, scheme=section.class_weights, bounds=section.class_weight_bounds, names=names)
     return build_loss(
         section.loss,
-        gamma=section.gamma,
+        options=dict(section),
+        arguments=section.loss_arguments,
         weights=weights,
-        smoothing=section.label_smoothing,
         adjustment=logit_adjustment(counts, tau=section.logit_adjustment),
+        smoothing=section.label_smoothing,
     )
 
 

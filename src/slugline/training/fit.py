@@ -37,6 +37,7 @@ PRETRAINING = "slugline.training.pretrain"
 #: Keys of [train] that apply only to classifiers.
 CLASS_KEYS = (
     "loss",
+    "loss_arguments",
     "class_weights",
     "label_smoothing",
     "logit_adjustment",
@@ -67,6 +68,10 @@ def check(recipe: Recipe) -> None:
         )
     metric(recipe.train.select_by)
     _check_train_keys(recipe)
+    if recipe.train.loss_arguments:
+        from slugline.training.methods.losses import build_loss
+
+        build_loss(recipe.train.loss, arguments=recipe.train.loss_arguments)
     _check_precision(recipe)
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))

@@ -106,7 +106,7 @@ def test_logit_adjustment_equals_that_of_the_paper(tau: float) -> None:
 def test_adjustment_has_no_effect_if_tau_is_0_or_classes_are_equally_frequent() -> None:
     logits, targets = batch()
     assert logit_adjustment(np.array([5, 50]), tau=0.0) is None
-    loss = build_loss("focal", adjustment=logit_adjustment(np.array([7, 7, 7, 7]), tau=1.0))
+    loss = build_loss("focal", options={"gamma": 2.0}, adjustment=logit_adjustment(np.array([7, 7, 7, 7]), tau=1.0))
     torch.testing.assert_close(loss(logits, targets), focal_loss(logits, targets, gamma=2.0))
 
 

@@ -127,8 +127,8 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
 def _loss_of_guessing(evidence: Evidence) -> float:
     """Training loss of equal probabilities for all classes; NaN if the loss is not plain cross entropy."""
     train, classes = evidence.recipe.train, len(evidence.validation["per_class"])
-    changes = (train.gamma if train.loss == "focal" else 0.0, train.label_smoothing, train.logit_adjustment)
-    is_plain = not any(changes) and train.class_weights == "none" and not (train.mixup or train.cutmix)
+    changes = (train.label_smoothing, train.logit_adjustment, train.mixup, train.cutmix)
+    is_plain = train.loss == "cross_entropy" and train.class_weights == "none" and not any(changes)
     return math.log(classes) if is_plain else MISSING
 
 

@@ -110,6 +110,12 @@ class PooledForSequenceClassification(PreTrainedModel):
         self.classifier = nn.Linear(width, classes) if config.head == "linear" else MLP(width, classes, self.dropout)
         self.post_init()  # type: ignore[no-untyped-call]
 
+    def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
+        """Resize the embeddings of the backbone, and record its new configuration, from which it is built on loading."""
+        embeddings: nn.Embedding = self.backbone.resize_token_embeddings(*args, **kwargs)
+        self.config.backbone = self.backbone.config.to_dict()
+        return embeddings
+
     def _init_weights(self, module: nn.Module) -> None:
         own_modules = [*self.classifier.modules(), getattr(self, "attention_pooling", None)]
         if isinstance(module, nn.Linear) and any(module is own for own in own_modules):

@@ -10,8 +10,11 @@ part by the weight of every class, not by that of the true class.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from slugline.core.errors import RecipeError, nearest
+from slugline.recipe.kinds import resolve
+from slugline.recipe.train_section import LOSSES
 
 #: Logits (B, K) and targets (B,) to losses (B,).
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+#: Arguments that every loss has.
+SHARED_ARGUMENTS = ("logits", "targets", "weights", "smoothing")
 
 #: Lower bound of 1 - p: the gradient of the power at 0 is infinite for gamma below 1.
 EPSILON = 1e-12
@@ -70,38 +78,44 @@ def focal_loss(
     return losses
 
 
-#: ``train.loss`` -> function.
-LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "focal": focal_loss}
-
-
 def build_loss(
     name: str,
     *,
-    gamma: float = 2.0,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    arguments: Mapping[str, Any] = MappingProxyType({}),
     weights: NDArray[np.float64] | None = None,
-    smoothing: float = 0.0,
     adjustment: NDArray[np.float64] | None = None,
+    smoothing: float = 0.0,
 ) -> Loss:
     """Build the loss of a recipe.
 
     Args:
         name: one of `LOSSES`.
-        gamma: focusing strength of the focal loss.
+        options: values by name, of which the loss takes those that it has arguments for: ``gamma``.
+        arguments: further arguments of the loss, from ``train.loss_arguments``.
         weights: (K,) class weights from `class_weights`; None = equal weights.
-        smoothing: share of the target that is spread over all classes.
         adjustment: (K,) terms from `logit_adjustment` to add to the logits, or None.
+        smoothing: share of the target that is spread over all classes.
 
     Returns:
         Logits (B, K) and targets (B,) to losses (B,), on the device of the logits.
 
     Raises:
-        RecipeError: there is no loss of this name.
+        RecipeError: there is no loss of this name, or it has no such argument.
     """
     if name not in LOSSES:
         raise RecipeError(
             f"train.loss is {name!r}; it can be {' or '.join(map(repr, LOSSES))}.{nearest(name, list(LOSSES))}"
         )
-    function = partial(focal_loss, gamma=gamma) if name == "focal" else LOSSES[name]
+    function = resolve(LOSSES[name])
+    names = [key for key in signature(function).parameters if key not in SHARED_ARGUMENTS]
+    for key in arguments:
+        if key not in names:
+            raise RecipeError(
+                f"train.loss_arguments.{key} is not an argument of the loss {name!r}.{nearest(key, names)}",
+                hint=f"Its arguments: {', '.join(names)}." if names else "It has no further arguments.",
+            )
+    function = partial(function, **{key: options[key] for key in names if key in options} | dict(arguments))
     weight_tensor = None if weights is None else torch.as_tensor(weights, dtype=torch.float32)
     shift = None if adjustment is None else torch.as_tensor(adjustment, dtype=torch.float32)
 
@@ -111,6 +125,7 @@ def build_loss(
         weight_tensor = None if weight_tensor is None else weight_tensor.to(logits.device)
         shift = None if shift is None else shift.to(logits.device)
         adjusted = logits if shift is None else logits + shift
-        return function(adjusted, targets, weights=weight_tensor, smoothing=smoothing)
+        losses: Tensor = function(adjusted, targets, weights=weight_tensor, smoothing=smoothing)
+        return losses
 
     return loss

@@ -89,7 +89,12 @@ class MemberResult:
         metrics = run.metrics
         split = "validation" if "validation" in metrics else "out_of_fold"
         return cls(
-            member, state, split, {name: metrics[split][name] for name in METRICS}, seconds, rows=_rows(run, split)
+            member,
+            state,
+            split,
+            {name: metrics[split][name] for name in METRICS if name in metrics[split]},
+            seconds,
+            rows=_rows(run, split),
         )
 
     def to_dict(self) -> dict[str, Any]:
