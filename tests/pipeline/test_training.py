@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,7 @@ def test_runs_model_folders_and_checkpoints_are_loaded(recipe_values: dict[str, 
         assert load(path, precision="fp32").predict(TEXTS).tolist() == expected.predict(TEXTS).tolist()
     foreign = tmp_path / "foreign"
     run.model_dirs[0].rename(foreign)
+    (foreign / "slugline.json").unlink()
     found = load(foreign, precision="fp32")
     assert found.calibration is None
     assert found.predict(TEXTS).tolist() == expected.predict(TEXTS).tolist()
@@ -399,6 +401,16 @@ def test_loss_weights_and_smoothing_change_the_training(recipe_values: dict[str,
     assert len(set(losses)) == len(options)
 
 
+def test_short_trainings_have_enough_points_for_curves(recipe_values: dict[str, Any], tmp_path: Path) -> None:
+    del recipe_values["train"]["logging_steps"]
+    run = train(with_changes(recipe_values, train={"epochs": 3, "batch_size": 8}), run_dir=tmp_path / "run")
+    points = [line["step"] for line in run.history if "loss" in line]
+    assert len(points) >= 20
+    assert points[-1] == max(line["step"] for line in run.history)
+    sparse = with_changes(recipe_values, train={"epochs": 3, "batch_size": 8, "logging_steps": 20})
+    assert len([line for line in train(sparse, run_dir=tmp_path / "sparse").history if "loss" in line]) < 10
+
+
 def test_the_loss_breaks_ties_of_the_linear_kind(recipe_values: dict[str, Any], tmp_path: Path) -> None:
     recipe = linear(recipe_values)
     run, dataset = train(recipe, run_dir=tmp_path / "run"), load_dataset(recipe.data)
@@ -558,6 +570,10 @@ def test_runs_that_differ_only_in_their_seed_are_compared_as_one(recipe_values: 
     assert [(run.name, run.seeds) for run in comparison.runs] == [("base, 2 seeds", 2), ("linear", 1)]
     assert len(comparison.pairs) == 1
     assert comparison.metric == "f1_macro"
+    # Two runs of one recipe are repetitions, not seeds.
+    again = shutil.copytree(seeds[0], tmp_path / "again")
+    repeated = compare_runs([seeds[0], other, again])
+    assert [(run.name, run.seeds) for run in repeated.runs] == [("base-13", 1), ("linear", 1), ("again", 1)]
     # With nothing else to compare, the seeds are compared with each other.
     assert [run.name for run in compare_runs(seeds).runs] == ["base-13", "base-14"]
     with pytest.raises(RecipeError, match=r"'f1_marco'.*Did you mean 'f1_macro'"):

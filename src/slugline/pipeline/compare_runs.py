@@ -83,12 +83,16 @@ def _opened(each: Any) -> Run | Predictions:
 
 
 def _by_setting(named: Mapping[str, Run | Predictions]) -> dict[str, list[Run | Predictions]]:
-    """Runs that differ only in their seed, together; each for itself if all belong to one setting."""
+    """Runs that differ only in their seed, together; each for itself if all belong to one setting, or seeds repeat."""
     settings: dict[str, dict[str, Run | Predictions]] = {}
+    seeds: set[tuple[str, int]] = set()
     for name, each in named.items():
         setting = name
         if isinstance(each, Run):
             setting = each.recipe.model_copy(update={"name": "", "seed": 0}).model_dump_json()
+            # Two runs of one recipe are repetitions, not seeds.
+            setting += name if (setting, each.recipe.seed) in seeds else ""
+            seeds.add((setting, each.recipe.seed))
         settings.setdefault(setting, {})[name] = each
     if len(settings) == 1:
         return {name: [each] for name, each in named.items()}

@@ -93,7 +93,9 @@ class TrainSection(Section):
         0, description="stratified folds of a cross-validation; their models form an ensemble; 0 = off"
     )
     ensemble: Literal["logits", "probabilities"] = Field("logits", description="averaged over the models of the folds")
-    logging_steps: Positive = Field(50, description="updates between lines of history")
+    logging_steps: Positive | None = Field(
+        None, description="updates between lines of history; unset = 50, or a twentieth of a training that is shorter"
+    )
     profile: Literal["auto", "cpu", "cuda", "cloud", "mps"] = Field(
         "auto", description="hardware profile: micro-batch, workers, precision; never batch_size"
     )

@@ -35,9 +35,6 @@ MAX_LENGTH = 256
 SCRATCH: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 32}
 SCRATCH_EPOCHS = 6
 
-#: Settings of both networks.
-LOGGING = {"logging_steps": 10}
-
 
 @dataclass(frozen=True)
 class TrainingBudget:
@@ -155,7 +152,7 @@ def recipes(budget: TrainingBudget, *, seed: int) -> list[Recipe]:
                 "seed": seed,
                 "data": data | {"clean": ["encoding", "whitespace", "lowercase"]},
                 "model": {"kind": "scratch", "size": "tiny"},
-                "train": {"epochs": budget.scratch_epochs, "patience": 0} | SCRATCH | LOGGING,
+                "train": {"epochs": budget.scratch_epochs, "patience": 0} | SCRATCH,
             }
         ),
         validate(
@@ -163,7 +160,7 @@ def recipes(budget: TrainingBudget, *, seed: int) -> list[Recipe]:
                 "name": "encoder",
                 "seed": seed,
                 "data": data,
-                "train": {"epochs": budget.epochs} | LOGGING,
+                "train": {"epochs": budget.epochs},
             }
         ),
     ]

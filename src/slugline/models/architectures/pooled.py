@@ -111,7 +111,7 @@ class PooledForSequenceClassification(PreTrainedModel):
         self.post_init()  # type: ignore[no-untyped-call]
 
     def resize_token_embeddings(self, *args: Any, **kwargs: Any) -> nn.Embedding:
-        """Resize the embeddings of the backbone, and record its new configuration, from which it is built on loading."""
+        """Resize the embeddings of the backbone, and record its configuration, from which it is built on loading."""
         embeddings: nn.Embedding = self.backbone.resize_token_embeddings(*args, **kwargs)
         self.config.backbone = self.backbone.config.to_dict()
         return embeddings

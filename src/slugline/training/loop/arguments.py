@@ -95,6 +95,9 @@ REASONS = {
 #: Reason for all other arguments.
 NOT_TRIED = "It has no effect here, or was not tried."
 
+#: Most updates between lines of the history, and lines of a short training, if ``train.logging_steps`` is unset.
+MOST_LOGGING_STEPS, LINES = 50, 20
+
 
 def check_arguments(arguments: dict[str, Any]) -> None:
     """Refuse arguments that are not in `ALLOWED`, that have no effect, or whose values are invalid.
@@ -177,7 +180,9 @@ def _try(arguments: dict[str, Any]) -> None:
         raise RecipeError(f"[train.arguments] {arguments}: {reason}") from error
 
 
-def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs: float) -> TrainingArguments:
+def training_arguments(
+    recipe: Recipe, runtime: Runtime, folder: Path, *, epochs: float, updates: int
+) -> TrainingArguments:
     """Build the arguments of ``Trainer``.
 
     Args:
@@ -185,6 +190,7 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
         runtime: hardware and its settings, from `prepare_runtime`.
         folder: folder for checkpoints.
         epochs: number of epochs of the whole training.
+        updates: number of updates of the whole training.
 
     Returns:
         The arguments, including those of ``[train.arguments]``.
@@ -208,7 +214,7 @@ def training_arguments(recipe: Recipe, runtime: Runtime, folder: Path, *, epochs
         use_cpu=runtime.hardware.device == "cpu",
         eval_strategy="no",
         save_strategy="no",
-        logging_steps=section.logging_steps,
+        logging_steps=section.logging_steps or max(1, min(MOST_LOGGING_STEPS, updates // LINES)),
         logging_nan_inf_filter=False,
         restore_callback_states_from_checkpoint=True,
         disable_tqdm=True,

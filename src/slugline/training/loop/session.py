@@ -242,7 +242,11 @@ def _trainer(
     advance: Callable[[int], None],
 ) -> ClassifierTrainer:
     arguments = training_arguments(
-        session.recipe, session.runtime, session.run.layout.checkpoints, epochs=session.epochs
+        session.recipe,
+        session.runtime,
+        session.run.layout.checkpoints,
+        epochs=session.epochs,
+        updates=session.updates,
     )
     warning = warmup_warning(session.recipe.train.warmup, session.updates)
     if warning:
