@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     MODEL_FOR_TEXT_ENCODING_MAPPING,
+    MODEL_MAPPING,
     AutoConfig,
     AutoModel,
     AutoModelForSequenceClassification,
@@ -146,7 +147,11 @@ class PooledForSequenceClassification(PreTrainedModel):
 
 def backbone_class(config: PretrainedConfig) -> Any:
     """Return the Auto class of a backbone: of models such as T5, the encoder without the decoder."""
-    return AutoModelForTextEncoding if type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING else AutoModel
+    kind = type(config)
+    has_encoder = kind in MODEL_FOR_TEXT_ENCODING_MAPPING and kind in MODEL_MAPPING
+    if has_encoder and MODEL_FOR_TEXT_ENCODING_MAPPING[kind] is not MODEL_MAPPING[kind]:
+        return AutoModelForTextEncoding
+    return AutoModel
 
 
 class MLP(nn.Module):
