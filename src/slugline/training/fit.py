@@ -102,9 +102,11 @@ def check_model(recipe: Recipe) -> None:
 
     Raises:
         ModelError: the base or its tokenizer cannot be loaded, or does not fit the settings.
+        TrainingError: the base does not fit into memory.
     """
     if recipe.model.capabilities.has_updates:
-        import_module(FINETUNING).check_base(recipe)
+        with memory_errors(TrainingError, "training"):
+            import_module(FINETUNING).check_base(recipe)
 
 
 def check_pretraining(recipe: Recipe) -> None:
@@ -119,6 +121,7 @@ def check_pretraining(recipe: Recipe) -> None:
             accepted.
         ModelError: the base cannot be pre-trained with these settings.
         MissingExtra: a tracker of ``train.report_to`` is not installed.
+        TrainingError: the base does not fit into memory.
     """
     require_single_process()
     model, train = recipe.model, recipe.train
@@ -147,7 +150,8 @@ def check_pretraining(recipe: Recipe) -> None:
     _check_precision(recipe)
     check_arguments(train.arguments)
     check_trackers(_trackers(recipe))
-    import_module(PRETRAINING).check_base(recipe)
+    with memory_errors(TrainingError, "training"):
+        import_module(PRETRAINING).check_base(recipe)
 
 
 def _check_precision(recipe: Recipe) -> None:
