@@ -25,7 +25,7 @@ from slugline.evaluation.metrics import METRICS, Metric
 from slugline.inference.load import LoadOptions
 from slugline.pipeline import compare_runs
 from slugline.recipe.kinds import KINDS, Kind
-from slugline.recipe.recipe import Recipe, validate
+from slugline.recipe.recipe import Recipe, read, validate
 from slugline.recipe.train_section import LOSSES
 from slugline.run.run import Run
 from slugline.training.result import FitResult
@@ -54,10 +54,20 @@ def test_a_loss_is_one_registration(
         losses[margin] = next(line["loss"] for line in run.history if "loss" in line)
         assert Run(run.path).recipe.train.loss_arguments == {"margin": margin}
     assert losses[5.0] == pytest.approx(losses[1.0] + 4, abs=0.5)
+    for arguments, message in (({"gamma": 1.0}, "key of its own"), ({"margin": "wide"}, "fails with")):
+        wrong = with_changes(recipe_values, train={"loss": "hinge", "loss_arguments": arguments})
+        with pytest.raises(RecipeError, match=message):
+            train(wrong, run_dir=tmp_path / "wrong")
     with pytest.raises(RecipeError, match=r"loss_arguments\.margn.*Did you mean 'margin'"):
         wrong = with_changes(recipe_values, train={"loss": "hinge", "loss_arguments": {"margn": 1.0}})
         train(wrong, run_dir=tmp_path / "wrong")
     assert not (tmp_path / "wrong").exists()
+    # A program without the loss reads and loads the run, but trains no other one.
+    monkeypatch.delitem(LOSSES, "hinge")
+    assert command(["show", str(tmp_path / "1.0")]) == 0
+    assert len(load(tmp_path / "1.0").predict(["a text"])) == 1
+    with pytest.raises(RecipeError, match="'hinge'; it can be"):
+        read(tmp_path / "1.0" / "recipe.toml")
 
 
 def test_a_metric_is_one_registration(

@@ -164,7 +164,7 @@ def test_runs_with_different_classes_are_not_comparable() -> None:
 
 
 def test_one_run_cannot_be_compared() -> None:
-    with pytest.raises(DataError, match="1 run to compare"):
+    with pytest.raises(DataError, match="1 of at least two runs"):
         compare([GOOD])
 
 
@@ -213,11 +213,35 @@ def test_a_difference_within_the_spread_of_the_seeds_is_not_shown() -> None:
 
 
 def test_a_setting_with_one_seed_is_compared_with_one_with_several() -> None:
-    comparison = compare({"linear": run_with(range(100)), "encoder": [run_with(range(n)) for n in (10, 11, 12)]})
+    encoder = [run_with(range(n)) for n in (10, 11, 12)]
+    comparison = compare({"linear": run_with(range(100)), "encoder": encoder}, without_seed=["linear"])
     assert comparison.pairs[0].is_shown
     assert comparison.runs[0].confidence_intervals["accuracy"] == pytest.approx(
         score(run_with(range(100))).metrics["confidence_intervals"]["accuracy"]
     )
+
+
+def test_a_setting_with_one_seed_gets_the_spread_of_the_others() -> None:
+    lucky, several = run_with(range(10)), [run_with(range(200, 200 + n)) for n in (10, 60, 90)]
+    assert not compare({"lucky": lucky, "several": several}).pairs[0].is_shown
+    # A kind without random training has no spread.
+    fixed = compare({"lucky": lucky, "several": several}, without_seed=["lucky"])
+    wide, narrow = (compare({"a": lucky, "b": several}, without_seed=names).runs[0] for names in ([], ["a"]))
+    low, high = wide.confidence_intervals["accuracy"]
+    fixed_low, fixed_high = narrow.confidence_intervals["accuracy"]
+    assert low < fixed_low < fixed_high <= high
+    assert "They do not cover other seeds." in compare({"a": lucky, "b": several[0]}).method
+    assert "do not cover" not in compare({"a": lucky, "b": several[0]}, without_seed=["a", "b"]).method
+    assert "other rows and other seeds" in fixed.method
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_intervals_over_seeds_stay_within_the_limits_of_the_metric(metric: str) -> None:
+    runs = {"a": [run_with([]), run_with(range(40))], "b": [run_with(range(390)), run_with(range(300))]}
+    low, high = METRICS[metric].limits
+    for run in compare(runs, resamples=200).runs:
+        interval = run.confidence_intervals[metric]
+        assert low <= interval[0] <= run.metrics[metric] <= interval[1] <= high
 
 
 def test_equal_settings_are_rarely_told_apart() -> None:

@@ -185,6 +185,22 @@ def test_underfitting_that_stagnates_needs_a_cause_in_the_recipe() -> None:
     assert list(found(history=history, validation=good(1000, 0.72))) == ["healthy"]
 
 
+def test_redundant_diagnoses_of_different_folds_are_dropped_too() -> None:
+    of_folds = [
+        [Diagnosis(kind, f"{kind}.")] for kind in ("learning_rate_too_high", "overfitting", "stopped_too_early")
+    ]
+    assert [each.kind for each in diagnose_folds([], of_folds[1:])] == ["overfitting"]
+    nothing = [Diagnosis("not_learned", "Nothing.")]
+    assert [each.kind for each in diagnose_folds(nothing, of_folds)] == ["not_learned"]
+
+
+def test_a_collapsed_model_is_recognised_if_validation_lacks_classes() -> None:
+    matrix = np.zeros((10, 10), dtype=int)
+    matrix[:3, 0] = (160, 20, 20)
+    names = tuple(f"class {number}" for number in range(10))
+    assert "the model has collapsed" in found(validation=scores_of(matrix, names))["not_learned"].message
+
+
 def test_an_overfitted_model_is_not_advised_to_train_longer() -> None:
     history = history_of((0.6, 0.82, 0.55, 0.75), (0.2, 0.94, 0.50, 0.78), (0.02, 0.999, 0.48, 0.83))
     kinds = found(history=history, validation=good(1000, 0.83))
@@ -574,7 +590,7 @@ def reported(*, level: float, rows: int, epochs: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize("level", [0.97, 0.85, 0.6])
-@pytest.mark.parametrize("rows", [200, 2000])
+@pytest.mark.parametrize("rows", [60, 200, 2000])
 @pytest.mark.parametrize("epochs", [3, 10, 30])
 def test_at_most_one_training_in_twenty_has_a_false_alarm(level: float, rows: int, epochs: int) -> None:
     kinds = reported(level=level, rows=rows, epochs=epochs)

@@ -51,7 +51,13 @@ def test_the_model_of_a_fold_is_complete_too(recipe_values: dict[str, Any], tmp_
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "damaged"), ("[]", "damaged"), ("{}", "damaged"), (json.dumps({"format": 99}), "newer")],
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ("{}", "damaged"),
+        (json.dumps({"format": 99}), "newer"),
+        ('{"format": "2"}', "damaged"),
+    ],
 )
 def test_a_damaged_configuration_is_refused(
     recipe_values: dict[str, Any], tmp_path: Path, text: str, message: str

@@ -570,6 +570,13 @@ def test_runs_that_differ_only_in_their_seed_are_compared_as_one(recipe_values: 
     assert [(run.name, run.seeds) for run in comparison.runs] == [("base, 2 seeds", 2), ("linear", 1)]
     assert len(comparison.pairs) == 1
     assert comparison.metric == "f1_macro"
+    # Names that only contain seeds are joined; digits of other words are not cut off.
+    for name, seed in (("13", 13), ("14", 14), ("bert-2013", 13), ("bert-2014", 14)):
+        shutil.copytree(tmp_path / f"base-{seed}", tmp_path / "named" / name)
+    named = [tmp_path / "named" / name for name in ("13", "14")]
+    assert [run.name for run in compare_runs([*named, other]).runs] == ["13 + 14", "linear"]
+    dated = [tmp_path / "named" / name for name in ("bert-2013", "bert-2014")]
+    assert [run.name for run in compare_runs([*dated, other]).runs] == ["bert-2013 + bert-2014", "linear"]
     # Two runs of one recipe are repetitions, not seeds.
     again = shutil.copytree(seeds[0], tmp_path / "again")
     repeated = compare_runs([seeds[0], other, again])
@@ -630,6 +637,13 @@ def test_an_override_of_the_kind_leaves_out_keys_of_the_other_kind(
     assert recipe.train.class_weights == "balanced"
     assert recipe.train.loss == "cross_entropy"
     assert "train.epochs" in caplog.text
+    assert read(path, ['model={kind="linear"}']).train == recipe.train
+    # Keys of the same command are for the new kind.
+    with pytest.raises(RecipeError, match=r"train\.epochs would have no effect"):
+        train(read(path, ["model.kind=linear", "train.epochs=5"]), run_dir=tmp_path / "run")
+    for override in ('model.kind=["a"]', "model.kind=liner", "model=3", "train=3"):
+        with pytest.raises(RecipeError):
+            read(path, [override, *(["model.kind=linear"] if override == "train=3" else [])])
     train(recipe, run_dir=tmp_path / "run")
     assert read(path).train.epochs == 7
 

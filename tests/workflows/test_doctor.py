@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,8 @@ def test_a_broken_package_is_a_line_of_the_report(tmp_path: Path, module: str, c
     assert "Traceback" not in done.stderr
     report = done.stdout
     package = {"sklearn": "scikit-learn"}.get(module, module)
-    problem = next(line for line in report.partition("problems")[2].splitlines() if line.split()[:1] == [package])
+    problems = re.split(r"\n(?=  \S)", report.partition("problems")[2])  # wrapped lines are indented
+    problem = " ".join(next(each for each in problems if each.split()[:1] == [package]).split())
     assert "cannot be imported" in problem
     assert error in problem
     assert f"pip install --force-reinstall {package}" in problem

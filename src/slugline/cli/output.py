@@ -219,7 +219,8 @@ def print_study(study: Mapping[str, Any], summary: Path) -> None:
 
     metric = METRICS[study["chosen_by"]]
     _print_settings(study["settings"], metric.name)
-    print_text(f"Scores are on validation, shares in percent. All results: {summary}")
+    splits = [split for split in ("validation", "out_of_fold") if any(split in each for each in study["settings"])]
+    print_text(f"Scores are on {' or '.join(splits) or 'validation'}, shares in percent. All results: {summary}")
     chosen = study["chosen"]
     if chosen is None:
         print_text(study.get("reason_for_no_choice") or "No setting is chosen.")

@@ -43,8 +43,9 @@ def align(named: Sequence[tuple[str, Predictions]]) -> list[Predictions]:
 
 
 def rows_digest(predictions: Predictions) -> str:
-    """Return a checksum of ids and labels of the rows; equal for runs that were scored on the same rows."""
+    """Return a checksum of classes, ids and labels of rows; equal for runs that `align` accepts."""
     rows = sorted(f"{row_id}\t{label}\n" for row_id, label in _true_classes(predictions).items())
+    rows += sorted(predictions.labels.names)
     return hashlib.sha256("".join(rows).encode()).hexdigest()[:16]
 
 

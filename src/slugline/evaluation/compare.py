@@ -7,12 +7,13 @@ that the runs are equal.
 
 Runs that differ only in their seed are compared as one setting, by the mean of their metrics. Its interval covers other
 rows and other seeds. The spread over the seeds enters as Student's t distribution: with two seeds, hardly any
-difference is shown.
+difference is shown. A setting with one seed gets the common spread of the others. Without any setting with several
+seeds the spread is unknown, and intervals cover other rows only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -22,7 +23,7 @@ import numpy as np
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
 from slugline.evaluation.alignment import align
-from slugline.evaluation.intervals import Interval, bootstrap, interval_of_mean, noise_of_mean, percentile_interval
+from slugline.evaluation.intervals import Interval, Spread, bootstrap, interval_of_mean, percentile_interval
 from slugline.evaluation.metrics import METRICS, Metric, summary
 from slugline.evaluation.metrics import metric as find_metric
 from slugline.evaluation.outcomes import Floats, Ints, Outcomes
@@ -125,6 +126,7 @@ def compare(
     predictions: Mapping[str, Predictions | Sequence[Predictions]] | Sequence[Predictions],
     *,
     metric: str = "accuracy",
+    without_seed: Collection[str] = (),
     resamples: int = 1000,
     seed: int = 13,
 ) -> Comparison:
@@ -134,6 +136,7 @@ def compare(
         predictions: predictions of each run by its name, or unnamed; for a setting, predictions of each seed. Rows may
             have any order.
         metric: name of the metric to compare by; it also names the paired test (`Metric.paired_test`).
+        without_seed: names of runs whose training does not depend on a seed, so that they have no spread.
         resamples: minimum number of bootstrap resamples and of permutations.
         seed: seed of the resamples and permutations.
 
@@ -152,10 +155,11 @@ def compare(
     pairs = [_better_first(pair, means, chosen) for pair in combinations(range(len(named)), 2)]
     # Enough draws that the smallest possible p-value stays significant after correction.
     draws = max(resamples, 2 * len(pairs) * round(1 / SIGNIFICANCE))
-    samples = _samples(outcomes, values, chosen, draws, seed)
+    spreads = _spreads(values, [name in without_seed for name in named])
+    samples = _samples(outcomes, spreads, chosen, draws, seed)
 
     def p_value(i: int, j: int) -> float:
-        if len(outcomes[i]) == len(outcomes[j]) == 1:
+        if not spreads[i].freedom and not spreads[j].freedom:
             return PAIRED_TESTS[chosen.paired_test].p_value(outcomes[i][0], outcomes[j][0], chosen, draws, seed)
         return sign_p_value(samples[:, i] - samples[:, j])
 
@@ -166,19 +170,31 @@ def compare(
         dataset=first.dataset,
         split=first.split,
         support=len(first),
-        runs=tuple(_compared_run(name, group, resamples, seed) for name, group in named.items()),
+        runs=_compared_runs(named, without_seed, resamples, seed),
         pairs=tuple(
             _pair((names[i], names[j]), means[i] - means[j], samples[:, i] - samples[:, j], p_value, chosen, len(first))
             for (i, j), p_value in zip(pairs, p_values, strict=True)
         ),
         method=" ".join(
-            filter(None, [_method(chosen, len(pairs), [len(each) for each in outcomes]), interval_note(summary(first))])
+            filter(
+                None,
+                [_method(chosen, len(pairs), spreads, set(named) - set(without_seed)), interval_note(summary(first))],
+            )
         ),
     )
 
 
+def _spreads(values: Sequence[Floats], is_without_seed: Sequence[bool]) -> list[Spread]:
+    """The spread over the seeds of each run; that of a run with one seed is the common spread of the others."""
+    common = Spread.of(values)
+    return [
+        Spread() if is_fixed else common if len(each) == 1 else Spread.of([each])
+        for each, is_fixed in zip(values, is_without_seed, strict=True)
+    ]
+
+
 def _samples(
-    outcomes: Sequence[Sequence[Outcomes]], values: Sequence[Floats], chosen: Metric, draws: int, seed: int
+    outcomes: Sequence[Sequence[Outcomes]], spreads: Sequence[Spread], chosen: Metric, draws: int, seed: int
 ) -> Floats:
     """Bootstrap samples (draws, runs) of a metric: means over the seeds, for other rows and other seeds.
 
@@ -190,7 +206,10 @@ def _samples(
         return np.stack(means, axis=-1)
 
     samples = bootstrap(outcomes[0][0].targets, means_on, resamples=draws, seed=seed)
-    noise = [noise_of_mean(each, draws=draws, seed=seed + number) for number, each in enumerate(values, start=1)]
+    noise = [
+        spread.noise(len(group), draws=draws, seed=seed + number)
+        for number, (spread, group) in enumerate(zip(spreads, outcomes, strict=True), start=1)
+    ]
     return samples + np.stack(noise, axis=-1)
 
 
@@ -201,7 +220,7 @@ def _named(predictions: Mapping[str, Predictions | Sequence[Predictions]] | Sequ
     else:
         named = {f"run {number}": [each] for number, each in enumerate(predictions, start=1)}
     if len(named) < 2:
-        raise DataError(f"there is {len(named)} run to compare; a comparison needs two or more.")
+        raise DataError(f"{len(named)} of at least two runs to compare.", hint="Give two or more runs.")
     return named
 
 
@@ -250,19 +269,35 @@ PAIRED_TESTS = {
 }
 
 
-def _compared_run(name: str, group: Sequence[Predictions], resamples: int, seed: int) -> ComparedRun:
+def _compared_runs(named: Groups, without_seed: Collection[str], resamples: int, seed: int) -> tuple[ComparedRun, ...]:
     # Rows in the run's own order, so that the intervals equal those in its metrics.json.
-    outcomes = [Outcomes.of(predictions) for predictions in group]
-    values = {key: np.array([float(metric.of(each)) for each in outcomes]) for key, metric in METRICS.items()}
-    intervals = [confidence_intervals(predictions, resamples=resamples, seed=seed) for predictions in group]
-    return ComparedRun(
-        name,
-        metrics={key: float(each.mean()) for key, each in values.items()},
-        confidence_intervals={
-            key: interval_of_mean(each, [interval[key] for interval in intervals]) for key, each in values.items()
-        },
-        seeds=len(group),
-    )
+    outcomes = [[Outcomes.of(predictions) for predictions in group] for group in named.values()]
+    values = {
+        key: [np.array([float(metric.of(each)) for each in group]) for group in outcomes]
+        for key, metric in METRICS.items()
+    }
+    is_fixed = [name in without_seed for name in named]
+    spreads = {key: _spreads(groups, is_fixed) for key, groups in values.items()}
+    runs = []
+    for index, (name, group) in enumerate(named.items()):
+        intervals = [confidence_intervals(predictions, resamples=resamples, seed=seed) for predictions in group]
+        runs.append(
+            ComparedRun(
+                name,
+                metrics={key: float(groups[index].mean()) for key, groups in values.items()},
+                confidence_intervals={
+                    key: interval_of_mean(
+                        values[key][index],
+                        [each[key] for each in intervals],
+                        spreads[key][index],
+                        limits=metric.limits,
+                    )
+                    for key, metric in METRICS.items()
+                },
+                seeds=len(group),
+            )
+        )
+    return tuple(runs)
 
 
 def _pair(
@@ -289,12 +324,13 @@ def _difference_text(difference: float, interval: Interval, chosen: Metric) -> s
     return f"{value:+.{digits}f} {unit} {chosen.title} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _method(chosen: Metric, n_pairs: int, seeds: Sequence[int]) -> str:
-    test = PAIRED_TESTS[chosen.paired_test].title
+def _method(chosen: Metric, n_pairs: int, spreads: Sequence[Spread], with_seed: Collection[str]) -> str:
+    test, known = PAIRED_TESTS[chosen.paired_test].title, [bool(spread.freedom) for spread in spreads]
+    if any(known):
+        # Only pairs without any seed have a paired test.
+        test = f"the resamples, or {test} for pairs without seeds" if known.count(False) > 1 else "the resamples"
     corrected = f", corrected for {n_pairs} pairs by Holm's method" if n_pairs > 1 else ""
-    if max(seeds) > 1:
-        test = f"{test} for single runs, and from the resamples" if min(seeds) == 1 < n_pairs else "the resamples"
     method = f"Intervals are 95% bootstrap intervals of paired differences; p-values are from {test}{corrected}."
-    if max(seeds) == 1:
-        return method
-    return f"{method} Metrics are means over the seeds; the intervals cover other rows and other seeds."
+    if any(known):
+        return f"{method} Metrics are means over the seeds; the intervals cover other rows and other seeds."
+    return f"{method} They do not cover other seeds." if with_seed else method

@@ -6,7 +6,9 @@ metrics are in `slugline.evaluation.score`, paired tests in `slugline.evaluation
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -135,46 +137,67 @@ def margins(shares: Floats, trials: NDArray[Any]) -> tuple[float, float]:
     return float(np.linalg.norm(shares - low) / len(shares)), float(np.linalg.norm(high - shares) / len(shares))
 
 
-def noise_of_mean(values: Floats, *, draws: int, seed: int) -> Floats:
-    """Draw errors of the mean of a few values, such as a metric over seeds, from Student's t distribution.
-
-    Added to bootstrap samples of the mean on the same rows, they give samples for other rows and other seeds.
+@dataclass(frozen=True)
+class Spread:
+    """The spread of values that differ only by chance, such as a metric over seeds.
 
     Args:
-        values: (n,) values.
-        draws: number of draws B.
-        seed: seed of the draws.
-
-    Returns:
-        (B,), the standard error of the mean times draws of the t distribution with n - 1 degrees of freedom; zeros for
-        a single value, whose spread is unknown.
+        deviation: standard deviation of single values.
+        freedom: degrees of freedom of its estimate; 0 = unknown.
     """
-    if len(values) < 2:
-        return np.zeros(draws)
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    return np.asarray(error * np.random.default_rng(seed).standard_t(len(values) - 1, draws))
+
+    deviation: float = 0.0
+    freedom: int = 0
+
+    @classmethod
+    def of(cls, groups: Iterable[Floats]) -> Spread:
+        """Return the common spread of several groups of values; unknown if no group has two."""
+        several = [values for values in groups if len(values) > 1]
+        freedom = sum(len(values) - 1 for values in several)
+        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in several)
+        return cls(math.sqrt(squares / freedom), freedom) if freedom else cls()
+
+    def noise(self, count: int, *, draws: int, seed: int) -> Floats:
+        """Draw errors of the mean of some values.
+
+        Added to bootstrap samples of the mean on the same rows, they give samples for other rows and other seeds.
+
+        Args:
+            count: number of values of the mean.
+            draws: number of draws B.
+            seed: seed of the draws.
+
+        Returns:
+            (B,), the standard error of the mean times draws of Student's t distribution; zeros if it is unknown.
+        """
+        if not self.freedom:
+            return np.zeros(draws)
+        error = self.deviation / math.sqrt(count)
+        return np.asarray(error * np.random.default_rng(seed).standard_t(self.freedom, draws))
 
 
-def interval_of_mean(values: Floats, intervals: Sequence[Interval], *, seed: int = 13) -> Interval:
+def interval_of_mean(
+    values: Floats, intervals: Sequence[Interval], spread: Spread, *, limits: Interval, seed: int = 13
+) -> Interval:
     """Return the 95% interval of the mean of values that were measured on the same rows, such as a metric over seeds.
 
     The mean distance of the limits from their values is the uncertainty of the rows, which all values share. It and the
-    uncertainty of the values' own spread add in squares (as in `margins`).
+    uncertainty of the spread add in squares (as in `margins`).
 
     Args:
         values: (n,) values.
         intervals: n intervals, one of each value.
+        spread: spread of the values; if it is unknown, the interval covers other rows only.
+        limits: smallest and largest possible value.
         seed: seed of the draws for the spread.
 
     Returns:
         (low, high).
     """
-    if len(values) == 1:
-        return intervals[0]
-    mean, limits = float(values.mean()), np.array(intervals)
-    spread = float(np.quantile(np.abs(noise_of_mean(values, draws=DRAWS, seed=seed)), LEVEL))
-    below, above = (float(np.abs(limits[:, side] - values).mean()) for side in (0, 1))
-    return mean - float(np.hypot(below, spread)), mean + float(np.hypot(above, spread))
+    mean, ends = float(values.mean()), np.array(intervals)
+    error = float(np.quantile(np.abs(spread.noise(len(values), draws=DRAWS, seed=seed)), LEVEL))
+    below, above = (float(np.abs(ends[:, side] - values).mean()) for side in (0, 1))
+    return max(limits[0], mean - math.hypot(below, error)), min(limits[1], mean + math.hypot(above, error))
 
 
 def chunk_sizes(total: int, width: int) -> Iterator[int]:

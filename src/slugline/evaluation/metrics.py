@@ -6,6 +6,7 @@ predicted classes, and 0/0 counts as 0. Only numpy is needed here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -35,6 +36,7 @@ class Metric:
         title: name in sentences.
         of: function from outcomes (..., N) to values (...).
         greater_is_better: True if greater values are better.
+        limits: smallest and largest possible value.
         interval: kind of confidence interval: ``wilson`` for proportions of rows; ``reflected`` for statistics that
             noise can only increase; ``percentile`` of the bootstrap; ``share``, a percentile interval that is widened
             if it is too narrow, for averages of shares.
@@ -47,6 +49,7 @@ class Metric:
     title: str
     of: Callable[[Outcomes], Floats]
     greater_is_better: bool = True
+    limits: tuple[float, float] = (0.0, 1.0)
     interval: Literal["share", "percentile", "reflected", "wilson"] = "share"
     paired_test: Literal["permutation", "mcnemar"] = "permutation"
     unit: Literal["points", ""] = "points"
@@ -106,7 +109,15 @@ METRICS: dict[str, Metric] = {
         # Recall weighted by support equals accuracy, so that Wilson's interval applies.
         Metric("recall_weighted", "weighted recall", _weighted(recall), interval="wilson"),
         Metric("f1_weighted", "weighted F1", _weighted(f1)),
-        Metric("loss", "loss", lambda outcomes: outcomes.loss, greater_is_better=False, interval="percentile", unit=""),
+        Metric(
+            "loss",
+            "loss",
+            lambda outcomes: outcomes.loss,
+            greater_is_better=False,
+            limits=(0.0, math.inf),
+            interval="percentile",
+            unit="",
+        ),
         Metric(
             "ece",
             "calibration error",

@@ -162,7 +162,7 @@ def plot_learning_curves(
 
     Args:
         curves: points (training rows, value) of each seed, sorted by rows, by name of the curve.
-        metric: name of the metric.
+        metric: name of the metric and its split.
         path: path of the plot, without suffix.
         title: title above the curves.
 
@@ -188,7 +188,7 @@ def plot_learning_curves(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("training rows")
-        axes.set_ylabel(f"{metric} on validation")
+        axes.set_ylabel(metric)
         axes.grid(visible=True)
         axes.legend()
         return _save(figure, path)

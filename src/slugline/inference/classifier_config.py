@@ -56,25 +56,26 @@ class ClassifierConfig:
         )
 
     @classmethod
-    def read(cls, folder: Path) -> ClassifierConfig | None:
-        """Read the configuration in a model folder.
+    def read(cls, path: Path) -> ClassifierConfig | None:
+        """Read a configuration.
 
         Args:
-            folder: model folder.
+            path: path of ``slugline.json``.
 
         Returns:
-            The configuration; None if the folder has none.
+            The configuration; None if there is no such file.
 
         Raises:
             ModelError: the file is damaged, or was written by a newer version.
         """
-        path = ModelLayout(folder).classifier
         if not path.is_file():
             return None
         values = read_json(path)
-        if values.get("format", 0) > FORMAT:
-            raise ModelError(f"{path} was written by a newer Slugline.", hint="Upgrade: pip install --upgrade slugline")
         try:
+            if values["format"] > FORMAT:
+                raise ModelError(
+                    f"{path} was written by a newer Slugline.", hint="Upgrade: pip install --upgrade slugline"
+                )
             return cls._of_values(values)
         except (KeyError, TypeError) as error:
             raise ModelError(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
-from slugline.core.layouts import RunLayout
+from slugline.core.layouts import ModelLayout, RunLayout
 from slugline.core.memory import memory_errors
 from slugline.core.model_folders import require_no_adapter
 from slugline.inference.classifier import Classifier
@@ -77,7 +77,7 @@ def load(path: str | Path | Run, *, precision: str = "auto", device: str = "auto
 
 def _load_model(source: str, precision: str, device: str) -> Classifier:
     """A model that belongs to no run: a copy of a run's model folder, or a model that was trained elsewhere."""
-    config = ClassifierConfig.read(Path(source))
+    config = ClassifierConfig.read(_file_of(source, ModelLayout(Path(source)).classifier.name))
     labels, predictor = load_folder(source, LoadOptions(config, precision=precision, device=device))
     return _classifier(labels, predictor, config) if config else Classifier(labels, predictor, name=Path(source).name)
 
@@ -146,6 +146,16 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) ->
     if len(loaded) > 1:
         predictor = EnsemblePredictor([predictor for _, predictor in loaded], recipe.train.ensemble)
     return replace(_classifier(labels, predictor, config), run_path=run.path)
+
+
+def _file_of(source: str, name: str) -> Path:
+    """Path of a file of a model folder, or of a Hub model, downloaded if necessary; it may not exist."""
+    folder = Path(source)
+    if folder.is_dir():
+        return folder / name
+    from slugline.models.pretrained import cached_file
+
+    return Path(cached_file(source, name) or folder / name)
 
 
 def _classifier(labels: LabelSet, predictor: Predictor, config: ClassifierConfig) -> Classifier:

@@ -86,17 +86,28 @@ def sentence_pooling(name_or_path: str) -> dict[str, Any]:
     """
     path: str | None = str(ModelLayout(Path(name_or_path)).pooling)
     if not Path(name_or_path).is_dir():
-        path = _cached_file(name_or_path, "1_Pooling/config.json")
+        path = cached_file(name_or_path, "1_Pooling/config.json")
     return read_json(Path(path)) if path and Path(path).is_file() else {}
 
 
-def _cached_file(name: str, file: str) -> str | None:
-    """Path of a file of a Hub model, downloaded if necessary; None if the model lacks it or cannot be reached."""
-    from transformers.utils.hub import cached_file
+def cached_file(name: str, file: str) -> str | None:
+    """Return the path of a file of a Hub model, downloaded if necessary.
 
-    path: str | None = cached_file(
-        name, file, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
-    )
+    Args:
+        name: Hub name.
+        file: path of the file in the repository.
+
+    Returns:
+        The path; None if there is no such model, it lacks the file, or it cannot be reached.
+    """
+    from transformers.utils import hub
+
+    try:
+        path: str | None = hub.cached_file(
+            name, file, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+        )
+    except (OSError, ValueError):  # not the name of a model
+        return None
     return path
 
 
@@ -181,10 +192,10 @@ def _weights_options(name_or_path: str) -> dict[str, Any]:
     folder = Path(name_or_path)
     if folder.is_dir():
         found = pytorch_weights(folder)
-    elif any(_cached_file(name_or_path, name) for name in SAFETENSORS):
+    elif any(cached_file(name_or_path, name) for name in SAFETENSORS):
         found = ""
     else:
-        found = next((name for name in PYTORCH_WEIGHTS if _cached_file(name_or_path, name)), "")
+        found = next((name for name in PYTORCH_WEIGHTS if cached_file(name_or_path, name)), "")
     if found:
         logger.warning(
             "%s: the weights are in PyTorch's format (%s); they are read with weights_only=True, so that "

@@ -53,12 +53,17 @@ def compare_runs(
     named = _named(runs)
     warn_of_sizes({name: each for name, each in named.items() if isinstance(each, Run)})
     has_names = len(runs) == 1 and isinstance(runs[0], Mapping)
-    groups = {name: [each] for name, each in named.items()} if has_names else _by_setting(named)
+    settings = {name: [each] for name, each in named.items()} if has_names else _by_setting(named)
     predictions = {
         name: [each.predictions(split) if isinstance(each, Run) else each for each in group]
-        for name, group in groups.items()
+        for name, group in settings.items()
     }
-    return compare(predictions, metric=metric, resamples=resamples, seed=seed)
+    without_seed = [name for name, group in settings.items() if not any(map(_has_random_training, group))]
+    return compare(predictions, metric=metric, without_seed=without_seed, resamples=resamples, seed=seed)
+
+
+def _has_random_training(each: Run | Predictions) -> bool:
+    return not isinstance(each, Run) or each.recipe.model.capabilities.has_random_training
 
 
 def _named(given: Sequence[Compared | Sequence[Compared] | Mapping[str, Compared]]) -> dict[str, Run | Predictions]:
@@ -96,7 +101,11 @@ def _by_setting(named: Mapping[str, Run | Predictions]) -> dict[str, list[Run | 
         settings.setdefault(setting, {})[name] = each
     if len(settings) == 1:
         return {name: [each] for name, each in named.items()}
-    return {_setting_name(group): list(group.values()) for group in settings.values()}
+    short = [_setting_name(group) for group in settings.values()]
+    return {
+        name if short.count(name) == 1 else " + ".join(group): list(group.values())
+        for name, group in zip(short, settings.values(), strict=True)
+    }
 
 
 def _setting_name(group: Mapping[str, Run | Predictions]) -> str:
@@ -104,8 +113,8 @@ def _setting_name(group: Mapping[str, Run | Predictions]) -> str:
     if len(group) == 1:
         return next(iter(group))
     seeds = {name: each.recipe.seed for name, each in group.items() if isinstance(each, Run)}
-    bare = {re.sub(rf"[^A-Za-z0-9]*(seed)?[-_=]?{seed}$", "", name) for name, seed in seeds.items()}
-    return f"{bare.pop() or 'seeds' if len(bare) == 1 else ' + '.join(group)}, {len(group)} seeds"
+    bare = {re.sub(rf"[^A-Za-z0-9]+(seed[-_=]?)?{seed}$", "", name) for name, seed in seeds.items()}
+    return f"{bare.pop()}, {len(group)} seeds" if len(bare) == 1 else " + ".join(group)
 
 
 def warn_of_sizes(runs: Mapping[str, Run]) -> None:

@@ -93,7 +93,7 @@ def record_evaluations(
 
 
 def reported_split(splits: Iterable[str]) -> str:
-    """Return the split that errors, plots and timing are about: test if it was scored, else the first.
+    """Return the split that errors and plots are about: test if it was scored, else the first.
 
     Args:
         splits: names of the scored splits.

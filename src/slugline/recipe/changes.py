@@ -24,11 +24,19 @@ FIXED = (
 )
 
 
+#: Keys that do not change what is learned or scored.
+WITHOUT_INFLUENCE = ("train.keep_checkpoints", "train.logging_steps", "train.report_to", "train.workers")
+
+
 def changed_keys(before: BaseModel, after: BaseModel) -> list[str]:
-    """Return the dotted keys in which two recipes differ, with both values, in the order of the schema."""
+    """Return the dotted keys in which two recipes differ, with both values, in the order of the schema.
+
+    Keys without an influence on the model are left out, so that a change of them does not prevent a resume.
+    """
     old, new = dict(_flatten(before.model_dump(mode="json"))), dict(_flatten(after.model_dump(mode="json")))
     keys = list(dict.fromkeys([*old, *new]))
-    return [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+    differing = [key for key in keys if old.get(key) != new.get(key) and key not in WITHOUT_INFLUENCE]
+    return [f"{key}: {old.get(key)!r} -> {new.get(key)!r}" for key in differing]
 
 
 def fixed_keys(changes: Sequence[str]) -> list[str]:

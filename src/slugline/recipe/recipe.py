@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,19 +60,6 @@ class Recipe(Section):
     evaluation: EvaluationSection = EvaluationSection()
     pretrain: PretrainSection | None = Field(None, description="for `slugline pretrain` only")
 
-    @model_validator(mode="wrap")
-    @classmethod
-    def _explain_errors(cls, values: Any, validate: ModelWrapValidatorHandler[Recipe], info: ValidationInfo) -> Recipe:
-        try:
-            return validate(values)
-        except ValidationError as error:
-            place = {"where": "recipe", "text": "", "overrides": ()} | (info.context or {})
-            messages = [explain_recipe(item, Recipe, **place) for item in error.errors()]
-            raise RecipeError(
-                "\n".join(dict.fromkeys(messages)),
-                hint="All keys are described in docs/recipe.md, or slugline recipe schema",
-            ) from error
-
     @classmethod
     def read(cls, path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         """Read a recipe; see the function `read`."""
@@ -98,6 +86,21 @@ class Recipe(Section):
     def _fill_defaults(cls, values: object) -> object:
         return with_defaults(values) if isinstance(values, Mapping) else values
 
+    # The last validator, because it explains the errors of those before it.
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_errors(cls, values: Any, validate: ModelWrapValidatorHandler[Recipe], info: ValidationInfo) -> Recipe:
+        try:
+            return validate(values)
+        except ValidationError as error:
+            place: dict[str, Any] = {"where": "recipe", "text": "", "overrides": ()}
+            place |= {key: value for key, value in (info.context or {}).items() if key in place}
+            messages = [explain_recipe(item, Recipe, **place) for item in error.errors()]
+            raise RecipeError(
+                "\n".join(dict.fromkeys(messages)),
+                hint="All keys are described in docs/recipe.md, or slugline recipe schema",
+            ) from error
+
     @model_serializer(mode="wrap")
     def _without_absent_data(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = serialize(self)
@@ -122,7 +125,7 @@ def read(
 ) -> Recipe:
     """Read, override and validate a recipe.
 
-    An override of ``model.kind`` leaves out the keys of [train] that the new kind does not read: they are for another.
+    An override of ``model.kind`` leaves out the keys of [train] in the file that the new kind does not read.
 
     Args:
         path: TOML file.
@@ -145,26 +148,32 @@ def read(
         )
     values, text = read_toml(path)
     values = with_present_keys(values) if is_saved else located(values, path.parent)
+    of_file = deepcopy(values)
     for given in overrides:
         override(values, given)
-    if any(given.partition("=")[0].strip() == "model.kind" for given in overrides):
-        _leave_out_unread(values)
+    if _kind_of(values) != _kind_of(of_file):
+        values = _without_unread(of_file, _kind_of(values))
+        for given in overrides:
+            override(values, given)
     values = located(values, overrides_folder or Path.cwd())
-    return validate(values, where=str(path), text=text, overrides=overrides)
+    return validate(values, where=str(path), text=text, overrides=overrides, is_saved=is_saved)
 
 
-def _leave_out_unread(values: dict[str, Any]) -> None:
-    """Remove the keys of [train] that the training of the kind does not read, and log them."""
-    kind, train = KINDS.get(values["model"]["kind"]), values.get("train", {})
-    unread = [key for key in train if key in TrainSection.model_fields and not kind.reads(key)] if kind else []
-    for key in unread:
-        del train[key]
+def _kind_of(values: Mapping[str, Any]) -> Any:
+    """``model.kind``, given or by default; validation refuses what is not a name."""
+    model = values.get("model", {})
+    return model.get("kind", ModelSection.model_fields["kind"].default) if isinstance(model, Mapping) else None
+
+
+def _without_unread(values: dict[str, Any], kind_name: Any) -> dict[str, Any]:
+    """The values without the keys of [train] that the training of a kind does not read; they are logged."""
+    kind, train = KINDS.get(kind_name) if isinstance(kind_name, str) else None, values.get("train")
+    if kind is None or not isinstance(train, Mapping):
+        return values
+    unread = [key for key in train if key in TrainSection.model_fields and not kind.reads(key)]
     if unread:
-        logger.info(
-            "train.%s: left out, because the %s kind has no use for it.",
-            ", train.".join(unread),
-            values["model"]["kind"],
-        )
+        logger.info("train.%s: left out, because the %s kind has no use for it.", ", train.".join(unread), kind_name)
+    return values | {"train": {key: value for key, value in train.items() if key not in unread}}
 
 
 def with_absolute_paths(recipe: Recipe) -> Recipe:
@@ -200,7 +209,12 @@ def section_of(source: str, **keys: Any) -> DataSection:
 
 
 def validate(
-    values: Mapping[str, Any], *, where: str = "recipe", text: str = "", overrides: Sequence[str] = ()
+    values: Mapping[str, Any],
+    *,
+    where: str = "recipe",
+    text: str = "",
+    overrides: Sequence[str] = (),
+    is_saved: bool = False,
 ) -> Recipe:
     """Make a recipe of plain values.
 
@@ -209,6 +223,7 @@ def validate(
         where: the file, for the message.
         text: the file's contents, in which lines are looked up.
         overrides: overrides already applied to ``values``; an error in one of them cites it.
+        is_saved: True for the recipe of a run, whose loss may be registered only in the program that trained it.
 
     Returns:
         The complete recipe.
@@ -216,7 +231,9 @@ def validate(
     Raises:
         RecipeError: names every invalid key with its line, the found value and the allowed values.
     """
-    return Recipe.model_validate(values, context={"where": where, "text": text, "overrides": overrides})
+    return Recipe.model_validate(
+        values, context={"where": where, "text": text, "overrides": overrides, "is_saved": is_saved}
+    )
 
 
 def write(recipe: Recipe) -> str:

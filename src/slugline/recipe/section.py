@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -14,18 +14,20 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
 
-def name_in(registry: Mapping[str, object]) -> AfterValidator:
+def name_in(registry: Mapping[str, object], *, is_needed_to_read: bool = True) -> AfterValidator:
     """Return the validator of a key whose value is a name in a registry, also one that is added later.
 
     Args:
         registry: rows by name.
+        is_needed_to_read: False if the recipe of a finished run may have a name that is not registered here.
 
     Returns:
         Metadata for ``Annotated[str, ...]``; other names are refused like values that are not in a ``Literal``.
     """
 
-    def check(name: str) -> str:
-        if name not in registry:
+    def check(name: str, info: ValidationInfo) -> str:
+        is_read_only = not is_needed_to_read and (info.context or {}).get("is_saved", False)
+        if name not in registry and not is_read_only:
             *others, last = map(repr, registry)
             expected = f"{', '.join(others)} or {last}" if others else last
             raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})

@@ -51,7 +51,7 @@ class TrainSection(Section):
         description="auto: bf16 if the hardware has it natively, else fp16 on GPUs that are fast at it, else fp32; "
         "and fp32 if the model fails in it",
     )
-    loss: Annotated[str, name_in(LOSSES)] = Field(
+    loss: Annotated[str, name_in(LOSSES, is_needed_to_read=False)] = Field(
         "cross_entropy", description="cross_entropy or focal, which reduces the weight of easy examples"
     )
     gamma: Annotated[float, Field(ge=0)] = Field(2.0, description="focusing parameter of the focal loss")

@@ -16,6 +16,7 @@ from slugline.core.memory import free_memory, memory_errors
 from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
+from slugline.recipe.data_section import DataSection
 from slugline.recipe.kinds import KINDS, resolve
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.train_section import Tracker, TrainSection
@@ -33,6 +34,9 @@ Fit = Callable[[Recipe, TextDataset, Run, Path | None], FitResult]
 #: Modules that fine-tune and pre-train; imported only when needed, because they import torch.
 FINETUNING = "slugline.training.finetune"
 PRETRAINING = "slugline.training.pretrain"
+
+#: Keys of [data] for kinds that read tokens.
+LENGTH_KEYS = ("max_length", "long_texts", "stride", "max_windows")
 
 #: Keys of [train] that apply only to classifiers.
 CLASS_KEYS = (
@@ -69,9 +73,9 @@ def check(recipe: Recipe) -> None:
     metric(recipe.train.select_by)
     _check_train_keys(recipe)
     if recipe.train.loss_arguments:
-        from slugline.training.methods.losses import build_loss
+        from slugline.training.methods.losses import check_loss
 
-        build_loss(recipe.train.loss, arguments=recipe.train.loss_arguments)
+        check_loss(recipe.train.loss, recipe.train.loss_arguments)
     _check_precision(recipe)
     check_arguments(recipe.train.arguments)
     check_trackers(_trackers(recipe))
@@ -87,6 +91,9 @@ def _check_train_keys(recipe: Recipe) -> None:
             f'{names} would have no effect: model.kind is "{recipe.model.kind}" ({kind.title}).',
             hint=f"Leave it out. The keys of [train] for this kind: {', '.join(kind.train_keys)}.",
         )
+    lengths = [key for key in LENGTH_KEYS if getattr(recipe.data, key) != DataSection.model_fields[key].default]
+    if lengths and not kind.has_updates:
+        logger.warning("data.%s: without effect, because %s reads whole texts.", ", data.".join(lengths), kind.title)
 
 
 def _is_set(train: TrainSection, key: str) -> bool:
@@ -183,7 +190,7 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
     fit_kind: Fit = resolve(recipe.model.capabilities.fit)
     trackers = _trackers(recipe)
     if len(trackers) < len(recipe.train.report_to):
-        logger.info("train.report_to is ignored: the %s kind has no updates to report.", recipe.model.kind)
+        logger.warning("train.report_to is ignored: the %s kind has no updates to report.", recipe.model.kind)
     free_memory()  # that of a model trained before, such as another fold
     with tracking(run, trackers), memory_errors(TrainingError, "training"):
         return fit_kind(recipe, dataset, run, checkpoint)

@@ -286,6 +286,28 @@ def test_settings_scored_on_different_rows_are_not_ranked(
         assert all(each["setting"] in text for each in written["members"])
 
 
+def test_settings_with_different_classes_are_not_ranked(folder: Path) -> None:
+    write_csv(folder / "own.csv", [*articles(150), {"text": "one of its kind about quarks", "label": "physics"}])
+    path = study(
+        folder,
+        '[[step]]\nname = "s"\ngrid = { "data.min_class_examples" = [0, 2] }\n',
+        top='set = { "data.path" = "own.csv" }',
+    )
+    assert run(["study", str(path)]) == 0
+    assert "with 4 classes" in summary()["reason_for_no_choice"]
+
+
+def test_a_study_of_version_0_1_is_not_outdated(folder: Path, trained: list[str]) -> None:
+    path = study(folder, '[[step]]\nname = "s"\n', recipe="tiny.toml")
+    (member,) = run_study(path).members
+    saved = Run(member.member.path).layout.recipe
+    # Version 0.1 wrote these defaults.
+    saved.write_text(saved.read_text().replace("[train]\n", "[train]\nkeep_checkpoints = 2\n"))
+    trained.clear()
+    run_study(path)
+    assert not trained
+
+
 def test_members_trained_on_other_data_are_refused_and_trained_again_with_force(
     folder: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

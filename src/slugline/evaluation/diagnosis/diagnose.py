@@ -90,12 +90,7 @@ def diagnose(
         timing=metrics.get("timing") or {},
         manifest=manifest,
     )
-    found: list[Diagnosis] = []
-    for check in CHECKS:
-        diagnosis = check(evidence)
-        kinds = {other.kind for other in found}
-        if diagnosis is not None and not kinds & set(SUPPRESSED_BY.get(diagnosis.kind, ())):
-            found.append(diagnosis)
+    found = _without_redundant([diagnosis for check in CHECKS if (diagnosis := check(evidence))])
     if budget:
         found = [_in_tokens(diagnosis, budget / recipe.train.epochs) for diagnosis in found]
     return found or [Diagnosis("healthy", "No problems were found in this run.", is_warning=False)]
@@ -124,7 +119,17 @@ def diagnose_folds(overall: Sequence[Diagnosis], folds: Sequence[Sequence[Diagno
     ]
     order = [check.__name__ for check in CHECKS]
     found = [diagnosis for diagnosis in [*from_folds, *overall] if diagnosis.kind in order]
-    return sorted(found, key=lambda diagnosis: order.index(diagnosis.kind)) or list(overall)
+    found.sort(key=lambda diagnosis: order.index(diagnosis.kind))
+    return _without_redundant(found) or list(overall)
+
+
+def _without_redundant(found: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """The diagnoses without those that a more important one makes redundant."""
+    kept: list[Diagnosis] = []
+    for diagnosis in found:
+        if not {other.kind for other in kept} & set(SUPPRESSED_BY.get(diagnosis.kind, ())):
+            kept.append(diagnosis)
+    return kept
 
 
 def _in_tokens(diagnosis: Diagnosis, tokens_per_epoch: float) -> Diagnosis:

@@ -124,6 +124,11 @@ class Evidence:
     manifest: Mapping[str, Any]
 
     @property
+    def where(self) -> str:
+        """The rows of `validation`, in a sentence: ``on validation``, or ``out of fold`` of a cross-validation."""
+        return "out of fold" if self.recipe.train.folds and not self.lines and not self.stages else "on validation"
+
+    @property
     def n_validation(self) -> int:
         """Number of validation rows; 0 if unknown."""
         known = self.validation.get("support", self.data.get("rows", {}).get("validation", 0))

@@ -54,13 +54,14 @@ def not_learned(evidence: Evidence) -> Diagnosis | None:
     names, supports = list(scores["per_class"]), [sum(row) for row in matrix]
     share = max(supports) / n_rows
     low, _ = interval(scores["accuracy"], n_rows)
-    # Random predictions, and always the same prediction, have a macro F1 of at most 1 / K.
-    if len(names) < 2 or low > share or scores["f1_macro"] > 1 / len(names) + F1_TOLERANCE:
-        return None
     predicted = [sum(row[column] for row in matrix) for column in range(len(names))]
+    occurring = sum(bool(rows or answers) for rows, answers in zip(supports, predicted, strict=True))
+    # Random predictions, and always the same prediction, have a macro F1 of at most 1 / K for K occurring classes.
+    if occurring < 2 or low > share or scores["f1_macro"] > 1 / occurring + F1_TOLERANCE:
+        return None
     most = max(predicted)
     message = (
-        f"Validation accuracy of {scores['accuracy']:.1%} is not significantly better than always predicting "
+        f"Accuracy of {scores['accuracy']:.1%} {evidence.where} is not significantly better than always predicting "
         f"{names[supports.index(max(supports))]} ({share:.1%})."
     )
     if most >= COLLAPSED * n_rows:
@@ -165,7 +166,8 @@ def _planned_updates(evidence: Evidence) -> int:
     if not evidence.stages or not evidence.stages[-1].epoch:
         return 0
     last = evidence.stages[-1]
-    return round(last.step / last.epoch * evidence.recipe.train.epochs)
+    updates = last.step / last.epoch * evidence.recipe.train.epochs
+    return round(updates) if math.isfinite(updates) else 0
 
 
 def _has_long_warmup(evidence: Evidence) -> bool:

@@ -2,7 +2,7 @@
 
 Each check takes the `Evidence` of a run and returns a `Diagnosis` or None. Thresholds take the noise into account: the
 number of rows behind a value, and the variation of later evaluations. tests/evaluation/test_diagnosis.py simulates
-trainings without these problems, on easy and on hard data: about 5% of them are reported, at most.
+trainings without these problems, on easy and on hard data: each kind is reported of about 5% of them, at most.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def overfitting(evidence: Evidence) -> Diagnosis | None:
     last, lowest = evidence.stages[-1], min(evidence.stages, key=lambda stage: stage.loss)
     high = interval(last.accuracy, evidence.n_validation)[1]
     has_gap = _is_comparable(evidence.recipe) and last.train_accuracy - high >= ACCURACY_GAP
-    noise = 2 / math.sqrt(evidence.n_validation) if evidence.n_validation else MISSING
+    # The lowest of many losses is the luckiest one.
+    noise = LUCKIEST_NOISE / math.sqrt(evidence.n_validation) if evidence.n_validation else MISSING
     # The last evaluation alone may be unlucky.
     latest = min(stage.loss for stage in evidence.stages[-2:] if stage.step > lowest.step or stage is last)
     rise = latest / lowest.loss - 1 if lowest.loss > 0 else MISSING

@@ -63,7 +63,7 @@ def never_predicted(evidence: Evidence) -> Diagnosis | None:
         described.append(f"{len(missed) - MAX_NAMED} more")
     return Diagnosis.of(
         "never_predicted",
-        f"{len(missed)} of {len(names)} classes are never predicted on validation: {listed(described)}.",
+        f"{len(missed)} of {len(names)} classes are never predicted {evidence.where}: {listed(described)}.",
         _rare_class_settings(evidence),
         "more rows of these classes",
         classes=len(missed),
@@ -170,7 +170,7 @@ def test_differs(evidence: Evidence) -> Diagnosis | None:
         return None
     return Diagnosis.of(
         "test_differs",
-        f"Accuracy is {scores['accuracy']:.1%} [{on_validation[0]:.1%}, {on_validation[1]:.1%}] on validation but "
+        f"Accuracy is {scores['accuracy']:.1%} [{on_validation[0]:.1%}, {on_validation[1]:.1%}] {evidence.where} but "
         f"{test['accuracy']:.1%} [{on_test[0]:.1%}, {on_test[1]:.1%}] on test. Chance does not explain the difference: "
         "the two splits were drawn differently, or rows leak.",
         {},

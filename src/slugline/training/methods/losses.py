@@ -23,7 +23,7 @@ from torch import Tensor
 
 from slugline.core.errors import RecipeError, nearest
 from slugline.recipe.kinds import resolve
-from slugline.recipe.train_section import LOSSES
+from slugline.recipe.train_section import LOSSES, TrainSection
 
 #: Logits (B, K) and targets (B,) to losses (B,).
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -78,6 +78,25 @@ def focal_loss(
     return losses
 
 
+def check_loss(name: str, arguments: Mapping[str, Any]) -> None:
+    """Try a loss with its arguments on two examples.
+
+    Args:
+        name: one of `LOSSES`.
+        arguments: arguments of the loss, from ``train.loss_arguments``.
+
+    Raises:
+        RecipeError: there is no loss of this name, it has no such argument, or it fails with them.
+    """
+    loss = build_loss(name, arguments=arguments)
+    try:
+        losses = loss(torch.eye(2), torch.tensor([0, 1]))
+    except Exception as error:  # the loss may come from outside of this package
+        raise RecipeError(f"train.loss {name!r} fails with train.loss_arguments {dict(arguments)}: {error}.") from error
+    if losses.shape != (2,):
+        raise RecipeError(f"train.loss {name!r} returns the shape {tuple(losses.shape)} for 2 examples, not (2,).")
+
+
 def build_loss(
     name: str,
     *,
@@ -110,6 +129,8 @@ def build_loss(
     function = resolve(LOSSES[name])
     names = [key for key in signature(function).parameters if key not in SHARED_ARGUMENTS]
     for key in arguments:
+        if key in TrainSection.model_fields:
+            raise RecipeError(f"train.loss_arguments.{key} has a key of its own.", hint=f"Set train.{key} instead.")
         if key not in names:
             raise RecipeError(
                 f"train.loss_arguments.{key} is not an argument of the loss {name!r}.{nearest(key, names)}",

@@ -58,7 +58,7 @@ class MemberResult:
         metrics: metrics on that split; empty until it is complete.
         seconds: duration of the run.
         error: message of a failed run.
-        rows: number of rows of the split, and a checksum of their ids and labels; empty until it is complete.
+        rows: number of rows and classes of the split, and a checksum of ids and labels; empty until it is complete.
     """
 
     member: Member
@@ -151,7 +151,7 @@ class SettingResult:
             "overrides": self.setting.overrides,
             "state": self.state,
             "n": sum(bool(member.metrics) for member in self.members),
-            **({self.members[0].split or "validation": _as_dicts(spreads)} if spreads else {}),
+            **({next(filter(None, (each.split for each in self.members))): _as_dicts(spreads)} if spreads else {}),
         }
 
 
@@ -210,10 +210,10 @@ class StudyResult:
                 by_rows.setdefault(result.rows, []).append(result.member.title)
         if len(by_rows) < 2:
             return ""
-        groups = "; ".join(f"{rows.partition(' ')[0]} rows: {_listed(titles)}" for rows, titles in by_rows.items())
+        groups = "; ".join(f"{rows.rpartition(' ')[0]}: {_listed(titles)}" for rows, titles in by_rows.items())
         return (
             f"The members were scored on different validation rows and are not ranked: {groups}. Give them the same "
-            "keys of [data]; if the data has changed, train all of them again with --force."
+            "keys of [data] and train.folds; if the data has changed, train all of them again with --force."
         )
 
     @property
@@ -283,7 +283,7 @@ def _rows(run: Run, split: str) -> str:
     if not run.layout.predictions(split).is_file():
         return ""
     predictions = run.predictions(split)
-    return f"{len(predictions):,} {rows_digest(predictions)}"
+    return f"{len(predictions):,} rows of {split} with {len(predictions.labels)} classes {rows_digest(predictions)}"
 
 
 def _listed(titles: Sequence[str]) -> str:

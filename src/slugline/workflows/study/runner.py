@@ -90,7 +90,7 @@ def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:
     changes = {}
     # If every member is complete, nothing is trained, and the data need not be read.
     reads_data = force or any(_state(member) != "complete" for member in members)
-    fingerprints: dict[str, str] = {}
+    fingerprints: dict[str, str | None] = {}
     for member in members:
         keys = changed_keys(Run(member.path).recipe, member.recipe) if _state(member) != "new" else []
         if keys:
@@ -118,7 +118,7 @@ def _state(member: Member) -> State:
     return state
 
 
-def _has_other_data(member: Member, fingerprints: dict[str, str]) -> bool:
+def _has_other_data(member: Member, fingerprints: dict[str, str | None]) -> bool:
     """True if a member was trained on other data than its recipe reads now; ``fingerprints`` has data read before."""
     run, recipe = Run(member.path), member.recipe
     before: str = run.manifest.get("data", {}).get("fingerprint", "") if run.layout.is_run() else ""
@@ -128,9 +128,9 @@ def _has_other_data(member: Member, fingerprints: dict[str, str]) -> bool:
     if key not in fingerprints:
         try:
             fingerprints[key] = dataset_of(recipe).fingerprint
-        except SluglineError:  # training or scoring reports it, for this member alone
-            fingerprints[key] = before
-    return fingerprints[key] != before
+        except SluglineError:  # training or scoring reports it, for each member
+            fingerprints[key] = None
+    return fingerprints[key] not in (None, before)
 
 
 def _train(member: Member, *, force: bool) -> str:
@@ -196,17 +196,24 @@ def _comparison(ranking: Sequence[SettingResult], *, metric: str) -> Comparison 
         setting.setting.title: [Run(each.member.path).predictions(each.split) for each in setting.members]
         for setting in ranking[:2]
     }
-    return compare(predictions, metric=metric)
+    without_seed = [
+        setting.setting.title
+        for setting in ranking[:2]
+        if not setting.members[0].member.recipe.model.capabilities.has_random_training
+    ]
+    return compare(predictions, metric=metric, without_seed=without_seed)
 
 
 def _draw(result: StudyResult) -> None:
     """Draw learning curves if the study varies the number of training rows."""
     metric = result.study.chosen_by.name
     curves = learning_curves(result.settings, metric)
-    if curves:
+    # Members with other validation rows are not comparable.
+    if curves and not result.differing_rows:
         with replacing_folder(result.study.layout.plots) as folder:
-            title = f"{result.study.file.name}: {metric} on validation by number of training rows"
-            plot_learning_curves(curves, metric, folder / "learning-curves", title=title)
+            split = next(member.split for member in result.members if member.split)
+            title = f"{result.study.file.name}: {metric} on {split} by number of training rows"
+            plot_learning_curves(curves, f"{metric} on {split}", folder / "learning-curves", title=title)
 
 
 def _write(result: StudyResult) -> None:
