@@ -139,6 +139,16 @@ def test_compare_prints_a_verdict(linear_run: Path, folder: Path, capsys: pytest
     assert "no difference is shown" in out or "is better than" in out
 
 
+def test_the_command_to_type_next_is_quoted(linear_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = str(Run(linear_run).layout.recipe)
+    code, out, _ = command(capsys, "train", recipe, "--run-dir", "runs/with blank")
+    assert code == 0
+    assert "slugline predict 'runs/with blank'" in " ".join(out.split())
+    code, _, error = command(capsys, "evaluate", str(linear_run), "--split", "bogus")
+    assert code == 1
+    assert "data.bogus" not in error
+
+
 ERRORS: list[tuple[list[str], int, str]] = [
     (["train", "none.toml"], 1, "no such recipe"),
     (["train", "typo.toml"], 1, "Did you mean 'epochs'"),

@@ -165,7 +165,7 @@ def test_a_class_without_rows_in_a_given_split_is_named(tmp_path: Path, split: s
     splits[split] = [row for row in splits[split] if row["label"] != "tech"]
     dataset = load(given(tmp_path, **splits))
     assert [finding.message for finding in dataset.findings if finding.kind == "absent class"] == [
-        f"classes without a row in {split}, which its metrics do not include: 1 (tech)"
+        f"classes without a row in {split}, in whose metrics they count only if predicted: 1 (tech)"
     ]
 
 

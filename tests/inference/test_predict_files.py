@@ -64,6 +64,16 @@ def test_an_unknown_format_is_refused_before_the_source_is_read(classifier: Clas
         predict_file(classifier, tmp_path / "none.csv", tmp_path / "out.xlsx")
 
 
+def test_the_input_is_not_overwritten(classifier: Classifier, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_csv(tmp_path / "new.csv", [{"headline": "goal", "body": "match"}])
+    before = path.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    for target in (path, Path("new.csv"), tmp_path / "." / "new.csv"):
+        with pytest.raises(DataError, match="is the input too"):
+            predict_file(classifier, path, target)
+    assert path.read_bytes() == before
+
+
 def test_an_error_after_some_rows_leaves_no_file(classifier: Classifier, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "bank"}\n' * 5000 + "{broken\n")
     with pytest.raises(DataError, match="5001"):

@@ -142,7 +142,7 @@ def print_description(described: Mapping[str, Any]) -> None:
     typer.echo()
     _print_classes(described, splits)
     _print_lengths(described, splits)
-    typer.echo("\nfindings")
+    typer.echo("\nfindings" if described["findings"] else "\nfindings: none")
     for finding in described["findings"]:
         print_text(f"  {'! ' if finding['is_warning'] else ''}{finding['message']}", indent="    ")
     typer.echo("\nexamples from train")

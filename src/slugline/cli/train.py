@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
-from slugline.cli.layout import print_table
+from slugline.cli.layout import print_table, print_text
 from slugline.cli.output import Json, interruption_message, print_json, print_metrics
 from slugline.cli.recipes import Overrides, RecipeFile, read_recipe
 
@@ -45,7 +46,7 @@ def train(
         print_json({"run": str(run.path), **run.metrics, "diagnosis": run.diagnosis})
         return
     print_metrics({split: run.metrics[split] for split in run.scored_splits}, selects=resolved.train.select_by)
-    typer.echo(f'{run.path} is complete. Classify a text with it: slugline predict {run.path} "a text"')
+    print_text(f'{run.path} is complete. Classify a text with it: slugline predict {quote(str(run.path))} "a text"')
 
 
 def pretrain(
@@ -70,7 +71,8 @@ def pretrain(
         return
     measured = run.metrics["validation"]
     print_table(["split", *measured], [["validation", *(f"{value:.4f}" for value in measured.values())]])
-    typer.echo(f"{run.path} is complete. Fine-tune its model: slugline train RECIPE model.base={run.layout.model}")
+    base = quote(f"model.base={run.layout.model}")
+    print_text(f"{run.path} is complete. Fine-tune its model: slugline train RECIPE {base}")
 
 
 def _refuse_resume_with_force(*, resume: bool, force: bool) -> None:

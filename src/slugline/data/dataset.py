@@ -74,7 +74,9 @@ class TextDataset:
             known = list(self.splits)
             raise DataError(
                 f"{self.source.name} has no split {split!r}, only {', '.join(known)}.{nearest(split, [*known])}",
-                hint=f"Set data.{split}_path, or a data.{split}_fraction above 0.",
+                hint=f"Set data.{split}_path, or a data.{split}_fraction above 0."
+                if split in ("validation", "test")
+                else "",
             )
         return self.splits[split]  # type: ignore[index]  # callers have a str; membership was checked
 

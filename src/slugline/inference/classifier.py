@@ -1,4 +1,4 @@
-"""`Classifier`: texts in, class names and probabilities out, with the interface of scikit-learn.
+"""`Classifier`: texts in, class names and probabilities out, with the methods of scikit-learn.
 
 A `Predictor` computes the logits. Cleaning, calibration and class names are the same for all kinds of models and are
 applied here. This module needs neither torch nor transformers.
@@ -38,6 +38,7 @@ class Classifier:
         text_columns: columns that the recipe joins into one text; empty = unknown.
         name: name of the run, or of the folder.
         run_path: folder of the run that the model belongs to; None for other models.
+        is_copied: True for a copy of the model folder of a run.
     """
 
     labels: LabelSet
@@ -47,6 +48,7 @@ class Classifier:
     text_columns: tuple[str, ...] = ()
     name: str = ""
     run_path: Path | None = None
+    is_copied: bool = False
 
     def __repr__(self) -> str:
         names = ", ".join(self.labels.names[:SHOWN_CLASSES]) + (", ..." if len(self.labels) > SHOWN_CLASSES else "")

@@ -79,7 +79,9 @@ def _load_model(source: str, precision: str, device: str) -> Classifier:
     """A model that belongs to no run: a copy of a run's model folder, or a model that was trained elsewhere."""
     config = ClassifierConfig.read(_file_of(source, ModelLayout(Path(source)).classifier.name))
     labels, predictor = load_folder(source, LoadOptions(config, precision=precision, device=device))
-    return _classifier(labels, predictor, config) if config else Classifier(labels, predictor, name=Path(source).name)
+    if config is None:
+        return Classifier(labels, predictor, name=Path(source).name)
+    return replace(_classifier(labels, predictor, config), is_copied=True)
 
 
 def _missing(run: Run, folder: Path) -> ModelError:

@@ -66,7 +66,7 @@ def predict_file(classifier: Classifier, source: str | Path, target: str | Path,
 
     Raises:
         DataError: the source cannot be read, a text column is missing, a column of the source is in `ADDED`, a column
-            first occurs too late for a table, or the format of the target is unknown.
+            first occurs too late for a table, the format of the target is unknown, or it is the source itself.
     """
     source, target = Path(source), Path(target)
     suffix = target.suffix.lower()
@@ -74,6 +74,8 @@ def predict_file(classifier: Classifier, source: str | Path, target: str | Path,
         raise DataError(
             f"{target}: cannot write {suffix or 'files without a suffix'}.", hint=f"Use one of: {', '.join(WRITERS)}."
         )
+    if target.exists() and target.resolve() == source.resolve():
+        raise DataError(f"{target} is the input too, and would be overwritten.", hint="Choose another output file.")
     rows = read_rows(source)
     first = list(islice(rows, ROWS_AT_ONCE))
     source_columns = list(dict.fromkeys(column for row in first for column in row))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from slugline.core.errors import DataError, RecipeError, RunError
+from slugline.core.errors import DataError, RecipeError, RunError, nearest
 from slugline.core.labels import LabelSet
 from slugline.core.messages import visible_messages
 from slugline.data.dataset import load_rows
@@ -27,6 +28,8 @@ from slugline.training.runtime import hardware_for
 if TYPE_CHECKING:
     import datasets
 
+logger = logging.getLogger(__name__)
+
 
 @visible_messages()
 def evaluate_on(
@@ -34,7 +37,7 @@ def evaluate_on(
     data: datasets.Dataset | str | Path = "",
     *,
     split: str = "test",
-    text: Sequence[str] = (),
+    text: str | Sequence[str] = (),
     label: str = "",
     label_map: Mapping[str, str] | None = None,
     unlabelled: Literal["refuse", "drop"] = "refuse",
@@ -53,12 +56,11 @@ def evaluate_on(
         data: a known set, a path, or rows with columns ``id``, ``text`` and ``label``; empty = the data of the run's
             own recipe.
         split: name of a split of the data; all rows are scored if the data has no given splits.
-        text: text columns of the data; by default those of the run, or a guess.
+        text: text column or columns of the data; by default those of the run, or a guess.
         label: label column of the data; guessed when empty.
         label_map: classes of the model by label of the data, for labels that have another name in the model.
         unlabelled: ``drop`` leaves out rows without a label.
-        learned: ``drop`` leaves out rows of the given data that the run has learned from, except those of its split of
-            the requested name; ``keep`` scores them too.
+        learned: ``drop`` leaves out rows of the given data that the run has learned from; ``keep`` scores them too.
         dataset: name of the data; by default that of its source.
         bootstrap: number of bootstrap resamples for the confidence intervals; 0 = no intervals.
         seed: seed of the bootstrap.
@@ -71,13 +73,17 @@ def evaluate_on(
             the run has learned from all its rows, or a label map is given without a source to read.
         RunError: no data is given, and the model does not belong to a run.
     """
+    if learned not in ("drop", "keep"):
+        raise DataError(f"learned is {learned!r}; it can be 'drop' or 'keep'.{nearest(learned, ['drop', 'keep'])}")
     run = _run_of(model)
     classifier = model if isinstance(model, Classifier) else load(model, **(_training_hardware(run) if run else {}))
-    keys = {"text": text, "label": label, "unlabelled": unlabelled}
+    keys = {"text": [text] if isinstance(text, str) else text, "label": label, "unlabelled": unlabelled}
     read, left_out = _read_rows(data, run, classifier, split=split, label_map=label_map or {}, **keys), None
     rows = read.rows
     if run and learned == "drop" and not read.is_run_data:
-        rows, left_out = leave_out_learned(rows, run, split=split, is_own_source=read.is_own_source)
+        rows, left_out = leave_out_learned(rows, run, is_own_source=read.is_own_source)
+    if run is None and classifier.is_copied:
+        logger.warning("The rows that %s has learned from are not known: the run knows them.", classifier.name)
     evaluation = evaluate(
         classifier,
         rows,
@@ -113,6 +119,13 @@ def _read_rows(
     if label_map and (not isinstance(data, (str, Path)) or not str(data)):
         raise DataError("a label map is given, but no source to read.", hint="Give a path or a known set: --data.")
     if not isinstance(data, (str, Path)):
+        columns = getattr(data, "column_names", [])
+        if not {"id", "text", "label"} <= set(columns):
+            raise DataError(
+                "rows to evaluate are a path, a known set, or a datasets.Dataset with columns id, text and label, not "
+                f"{type(data).__name__}.",
+                hint="Write the table to a file, and give its path.",
+            )
         return _Rows(data)
     if not str(data):
         if run is None:

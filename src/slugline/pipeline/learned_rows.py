@@ -75,16 +75,13 @@ def learned_table(dataset: TextDataset) -> pa.Table:
 
 
 def leave_out_learned(
-    rows: datasets.Dataset, run: Run, *, split: str, is_own_source: bool
+    rows: datasets.Dataset, run: Run, *, is_own_source: bool
 ) -> tuple[datasets.Dataset, LeftOut | None]:
     """Leave out the rows that a run has learned from, and log a warning that names them.
-
-    Rows of the run's own split of the requested name are kept: their score has the right name.
 
     Args:
         rows: rows to evaluate the run on, with columns ``id`` and ``text``.
         run: run whose model is evaluated.
-        split: name of the split under which the rows are scored.
         is_own_source: True if the rows are from a source of the run, so that equal ids mean equal rows.
 
     Returns:
@@ -98,7 +95,7 @@ def leave_out_learned(
     except SluglineError as error:
         logger.warning("Rows that %s has learned from are not known: %s", run.path, error.message)
         return rows, None
-    learned = [row for row in table.to_pylist() if row["split"] != split]
+    learned = table.to_pylist()
     ids = {row["id"] for row in learned if is_own_source or CONTENT_ID.fullmatch(row["id"])}
     texts = {row["text"] for row in learned}
     row_ids = rows["id"][:]

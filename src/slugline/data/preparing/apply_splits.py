@@ -63,7 +63,7 @@ def _report_absent(labels: Sequence[str], new_splits: SplitExamples, n_sources: 
 
 
 def report_absent_classes(splits: SplitExamples) -> list[Finding]:
-    """Report the classes of train that a given split has no row of: its metrics do not include them.
+    """Report the classes of train that a given split has no row of: its metrics include them only if predicted.
 
     Args:
         splits: examples by split, before any split is cut.
@@ -77,7 +77,9 @@ def report_absent_classes(splits: SplitExamples) -> list[Finding]:
         absent = sorted(classes - set(examples.labels))
         if absent:
             named = ", ".join(absent[:MAX_EXAMPLES]) + (", ..." if len(absent) > MAX_EXAMPLES else "")
-            message = f"classes without a row in {split}, which its metrics do not include: {{count}} ({named})"
+            message = (
+                f"classes without a row in {split}, in whose metrics they count only if predicted: {{count}} ({named})"
+            )
             findings.append(Finding.of("absent class", absent, message, is_warning=True))
     return findings
 
