@@ -54,8 +54,8 @@ COMMANDS_HEAD = """# Commands
 
 Results go to stdout, progress and messages to stderr. `--json` prints results as JSON. `--quiet` (`-q`), before or
 after the name of the command, shows only warnings and errors. If the reader of stdout exits (`| head`), the command
-still ends normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 stopped
-by SIGTERM.
+still ends normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM,
+129 by SIGHUP.
 
 MODEL is a run, its `model` folder, one of its checkpoints, any folder that transformers'
 `AutoModelForSequenceClassification` loads, or the Hub name of such a model.

@@ -7,7 +7,13 @@ import threading
 
 import pytest
 
-from slugline.core.termination import Terminated, deferred_sigterm, raising_sigterm, sigterm_was_received
+from slugline.core.termination import (
+    Terminated,
+    deferred_sigterm,
+    raising_sigterm,
+    received_signal,
+    sigterm_was_received,
+)
 
 
 def test_sigterm_raises_and_the_handler_is_restored() -> None:
@@ -18,6 +24,19 @@ def test_sigterm_raises_and_the_handler_is_restored() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
     with raising_sigterm():
         assert not sigterm_was_received()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no SIGHUP")
+def test_a_closed_terminal_ends_a_program_in_the_same_way_unless_it_is_ignored() -> None:
+    with pytest.raises(Terminated), deferred_sigterm():
+        signal.raise_signal(signal.SIGHUP)
+    assert received_signal() == signal.SIGHUP
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with raising_sigterm():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_deferred_sigterm_raises_at_the_end_of_the_block_and_a_second_one_at_once() -> None:

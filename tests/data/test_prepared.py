@@ -37,6 +37,17 @@ def test_a_prepared_set_is_read_without_change(
         write_dataset(dataset, tmp_path / "prepared", format="jsonl" if format == "parquet" else "parquet")
 
 
+@pytest.mark.parametrize("names", [("manifest.json", "recipe.toml"), ("study.json",)])
+def test_folders_of_runs_and_studies_and_files_are_refused(tmp_path: Path, news_csv: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(DataError, match="the folder of a run or a study"):
+        write_dataset(load(news_csv), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    with pytest.raises(DataError, match="is a file"):
+        write_dataset(load(news_csv), tmp_path / names[0])
+
+
 def test_only_the_same_data_is_overwritten(tmp_path: Path, news_csv: Path) -> None:
     folder = tmp_path / "prepared"
     write_dataset(load(news_csv), folder)

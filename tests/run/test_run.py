@@ -201,6 +201,12 @@ def test_other_folders_are_never_changed(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
+def test_resuming_where_there_is_no_run_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with open_run(tmp_path / "typo", recipe(), resume=True):
+        pass
+    assert "no run to resume" in caplog.text
+
+
 @pytest.mark.parametrize("foreign", ["notes.txt", "warm/warmup=0.1,seed=13/recipe.toml"])
 def test_files_that_no_run_writes_are_never_deleted(tmp_path: Path, foreign: str) -> None:
     with open_run(tmp_path / "run", recipe()) as run:

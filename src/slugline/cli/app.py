@@ -1,6 +1,6 @@
 """The application: commands, logging, errors. No other module catches `SluglineError`.
 
-Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM.
+Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from slugline.cli import data, models, recipes, show, studies, system, train
 from slugline.cli.streams import forgiving_streams
 from slugline.core import messages, progress
 from slugline.core.errors import SluglineError
-from slugline.core.termination import EXIT_CODE, raising_sigterm, sigterm_was_received
+from slugline.core.termination import raising_sigterm, received_signal, sigterm_was_received
 
 app = typer.Typer(
     name="slugline",
@@ -116,14 +116,14 @@ def run(arguments: list[str]) -> int:
             sys.stderr.write(f"error: the output cannot be written ({stdout.failure.strerror}).\n")
             code = 1
     # Typer turns every KeyboardInterrupt into exit code 130.
-    return EXIT_CODE if code == 130 and sigterm_was_received() else code
+    return 128 + received_signal() if code == 130 and sigterm_was_received() else code
 
 
 def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, prog_name="slugline", standalone_mode=False)
     except SluglineError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(messages.wrapped(f"error: {error}") + "\n")
         return 1
     except KeyboardInterrupt:
         return 130

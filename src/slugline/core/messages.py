@@ -85,11 +85,11 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         mark = "warning: " if record.levelno >= logging.WARNING else ""
-        return _wrapped(mark + super().format(record))
+        return wrapped(mark + super().format(record))
 
 
-def _wrapped(text: str) -> str:
-    """The text with lines that a terminal shows without breaking words; unchanged elsewhere."""
+def wrapped(text: str) -> str:
+    """Return a text with lines that a terminal shows without breaking words; unchanged if stderr is no terminal."""
     if not sys.stderr.isatty():
         return text
     width = max(40, shutil.get_terminal_size().columns)

@@ -1,6 +1,7 @@
 """SIGTERM, which batch systems, ``docker stop`` and spot machines send some seconds before they kill a process.
 
-It raises `Terminated`, so that a run ends in state interrupted. In a training, it first waits for the next checkpoint.
+SIGHUP, which a terminal sends when it is closed, has the same effect, unless it is ignored (``nohup``). The signal
+raises `Terminated`, so that a run ends in state interrupted. In a training, it first waits for the next checkpoint.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: Exit code of a program that SIGTERM has ended: 128 and the number of the signal.
-EXIT_CODE = 128 + signal.SIGTERM
+#: Signals that end a program.
+SIGNALS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 #: Signals received since the last block began.
 _received: list[int] = []
@@ -25,6 +26,11 @@ class Terminated(KeyboardInterrupt):
 def sigterm_was_received() -> bool:
     """True if SIGTERM was received since one of the blocks below began; False outside the main thread."""
     return _is_main_thread() and bool(_received)
+
+
+def received_signal() -> signal.Signals:
+    """Return the first signal that was received since one of the blocks below began; SIGTERM if there was none."""
+    return signal.Signals(_received[0]) if _received else signal.SIGTERM
 
 
 def deliver_sigterm(*, again: bool) -> None:
@@ -63,16 +69,18 @@ def deferred_sigterm() -> Iterator[None]:
 
 @contextmanager
 def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Set the handler of SIGTERM; only the main thread receives signals and can set it."""
+    """Set the handler of `SIGNALS` that are not ignored; only the main thread receives signals and can set it."""
     if not _is_main_thread():
         yield
         return
     _received.clear()
-    previous = signal.signal(signal.SIGTERM, handler)
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, former in previous.items():
+            signal.signal(number, former)
 
 
 def _is_main_thread() -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
+from slugline.core.layouts import RunLayout, StudyLayout
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
 from slugline.data.reading.paths import METADATA, class_files, read_metadata
@@ -29,7 +30,8 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
         The written files.
 
     Raises:
-        DataError: the folder has other data, which would be overwritten or read together with the new files.
+        DataError: the folder has other data, which would be overwritten or read together with the new files, or is that
+            of a run or a study.
         RunError: the disk is full or not writable.
     """
     targets = {split: folder / f"{split}.{format}" for split in dataset.splits}
@@ -46,6 +48,10 @@ def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl"
 def _check_folder(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -> None:
     """Refuse to overwrite or mix data; only files of the same data are overwritten."""
     hint = "Write into an empty folder."
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file.", hint=hint)
+    if RunLayout(folder).is_run() or StudyLayout(folder).summary.is_file():
+        raise DataError(f"{folder} is the folder of a run or a study.", hint=hint)
     others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
     others += [file.parent for file in class_files(folder)[:1]]
     if others:

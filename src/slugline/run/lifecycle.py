@@ -21,7 +21,7 @@ from slugline import __version__
 from slugline.core.errors import DataError, MissingExtra, ModelError, RecipeError, RunError
 from slugline.core.messages import logger as package_logger
 from slugline.core.storage import disk_errors
-from slugline.core.termination import Terminated
+from slugline.core.termination import Terminated, received_signal
 from slugline.recipe.changes import changed_keys, fixed_keys
 from slugline.recipe.recipe import Recipe, write
 from slugline.run.process import this_process
@@ -58,6 +58,8 @@ def open_run(
     """
     restore_replaced(path)
     _check_can_open(Run(path), recipe, resume=resume, force=force, accept_changes=accept_changes)
+    if resume and not Run(path).layout.is_run():
+        logger.warning("there is no run to resume in %s: a new one starts.", path)
     run = Run(path)  # a new object, because `Run` caches the recipe
     with _backed_up(run) if force else nullcontext(), _running(run, recipe):
         yield run
@@ -171,7 +173,7 @@ def _running(run: Run, recipe: Recipe) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt as error:
-            signal_name = "SIGTERM" if isinstance(error, Terminated) else "Ctrl-C"
+            signal_name = received_signal().name if isinstance(error, Terminated) else "Ctrl-C"
             _finish(run, "interrupted", started, error=f"stopped by {signal_name}")
             raise
         except INPUT_ERRORS as error:
