@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
+from slugline.evaluation.alignment import rows_digest
 from slugline.evaluation.compare import compare
 from slugline.evaluation.metrics import METRICS
 from slugline.evaluation.paired_tests import mcnemar
@@ -251,3 +252,17 @@ def test_equal_settings_are_rarely_told_apart() -> None:
         for _ in range(100)
     )
     assert shown <= 10  # at most 5 are expected; the first seeds alone, as if others were equal, give about 20
+
+
+def test_the_digest_of_rows_depends_on_ids_labels_and_classes_alone() -> None:
+    digest = rows_digest(GOOD)
+    assert digest == rows_digest(shuffled(POOR))  # other logits and another order
+    other_class = replace(GOOD, labels=LabelSet(("business", "sport", "physics")))
+    unused = [
+        replace(GOOD, labels=LabelSet((*LABELS.names, name)), logits=np.pad(GOOD.logits, ((0, 0), (0, 1))))
+        for name in "xy"
+    ]
+    relabelled = replace(GOOD, targets=(TARGETS + 1) % 3)
+    renamed = replace(GOOD, ids=np.array([f"x{row:04x}" for row in range(COUNT)], dtype=np.str_))
+    digests = [digest, *map(rows_digest, (other_class, *unused, relabelled, renamed))]
+    assert len(set(digests)) == len(digests)
