@@ -143,7 +143,7 @@ def test_the_command_to_type_next_is_quoted(linear_run: Path, folder: Path, caps
     recipe = str(Run(linear_run).layout.recipe)
     code, out, _ = command(capsys, "train", recipe, "--run-dir", "runs/with blank")
     assert code == 0
-    assert "slugline predict 'runs/with blank'" in " ".join(out.split())
+    assert out.splitlines()[-1] == "  slugline predict 'runs/with blank' \"a text\""
     code, _, error = command(capsys, "evaluate", str(linear_run), "--split", "bogus")
     assert code == 1
     assert "data.bogus" not in error

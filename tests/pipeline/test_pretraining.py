@@ -356,7 +356,7 @@ def test_the_command_line_pre_trains(
     assert command_line(["pretrain", str(path), "train.epochs=1", "--run-dir", str(folder)]) == 0
     out = capsys.readouterr().out
     assert "perplexity" in out
-    assert f"slugline train RECIPE model.base={folder / 'model'}" in " ".join(out.split())
+    assert f"slugline train RECIPE model.base={folder / 'model'}" in out
     assert command_line(["pretrain", str(path), "--run-dir", str(folder)]) == 1
     assert command_line(["pretrain", str(path), "train.epochs=1", "--run-dir", str(folder), "--force", "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == {"run", "validation", "timing", "size"}

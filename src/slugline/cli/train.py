@@ -46,7 +46,9 @@ def train(
         print_json({"run": str(run.path), **run.metrics, "diagnosis": run.diagnosis})
         return
     print_metrics({split: run.metrics[split] for split in run.scored_splits}, selects=resolved.train.select_by)
-    print_text(f'{run.path} is complete. Classify a text with it: slugline predict {quote(str(run.path))} "a text"')
+    _print_next(
+        f"{run.path} is complete. Classify a text with it:", f'slugline predict {quote(str(run.path))} "a text"'
+    )
 
 
 def pretrain(
@@ -72,7 +74,13 @@ def pretrain(
     measured = run.metrics["validation"]
     print_table(["split", *measured], [["validation", *(f"{value:.4f}" for value in measured.values())]])
     base = quote(f"model.base={run.layout.model}")
-    print_text(f"{run.path} is complete. Fine-tune its model: slugline train RECIPE {base}")
+    _print_next(f"{run.path} is complete. Fine-tune its model:", f"slugline train RECIPE {base}")
+
+
+def _print_next(text: str, command: str) -> None:
+    """Print what to do next; the command is on a line of its own and never wraps, so that it can be copied."""
+    print_text(text)
+    typer.echo(f"  {command}")
 
 
 def _refuse_resume_with_force(*, resume: bool, force: bool) -> None:
