@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,15 @@ def test_a_broken_package_is_a_line_of_the_report(tmp_path: Path, module: str, c
     assert f"pip install --force-reinstall {package}" in problem
     assert "SLUGLINE_DATA" in report
     assert module != "torch" or "unknown, because torch cannot be used" in report
+
+
+def test_each_required_package_has_a_module_that_can_be_imported() -> None:
+    # From pyproject.toml, because the metadata of an editable installation may be older.
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    required = [match[0] for each in project["dependencies"] if (match := re.match(r"[A-Za-z0-9._-]+", each))]
+    assert "protobuf" in required
+    for package in required:
+        import_module(doctor.MODULES.get(package, package.replace("-", "_")))
 
 
 def test_a_missing_required_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,12 @@ from slugline.core.hardware import choose_precision, choose_profile, detect, pro
 from slugline.core.storage import cache_dir
 
 #: Packages whose module has another name, and modules that load the compiled parts of a package.
-MODULES = {"scikit-learn": "sklearn", "transformers": "transformers.modeling_utils", "pyarrow": "pyarrow.parquet"}
+MODULES = {
+    "scikit-learn": "sklearn",
+    "transformers": "transformers.modeling_utils",
+    "pyarrow": "pyarrow.parquet",
+    "protobuf": "google.protobuf",
+}
 
 #: Characters of an error that the report shows.
 SHOWN_CHARACTERS = 200
