@@ -29,17 +29,39 @@ def make(**changes: object) -> Predictions:
 
 
 def test_decoding_is_the_inverse_of_encoding() -> None:
-    assert LABELS.decode(LABELS.encode(["tech", "business"]).tolist()) == ["tech", "business"]
+    assert LABELS.decode(LABELS.encode([("tech",), ("business",)])) == [("tech",), ("business",)]
 
 
 def test_multi_label_names_become_a_matrix() -> None:
     labels = LabelSet(("a", "b", "c"), kind="multi")
-    assert labels.encode([["a", "c"], []]).tolist() == [[1, 0, 1], [0, 0, 0]]
+    encoded = labels.encode([("a", "c"), ()])
+    assert encoded.tolist() == [[True, False, True], [False, False, False]]
+    assert labels.decode(encoded) == [("a", "c"), ()]
+    assert labels.indices([("c", "a"), ()]) == [[0, 2], []]
+
+
+def test_a_row_with_several_labels_is_refused_unless_the_set_is_multi_label() -> None:
+    with pytest.raises(DataError, match="a row has 2 labels"):
+        LABELS.encode([("tech",), ("tech", "sport")])
+
+
+def test_the_levels_of_a_hierarchy_are_groups_of_leaves() -> None:
+    labels = LabelSet(("sport/tennis", "tech/-", "sport/golf"), kind="hierarchical")
+    names, group = labels.at_level(1)
+    assert (labels.depth, labels.level_names) == (2, ("level1", "level2"))
+    assert (names, group.tolist()) == (("sport", "tech"), [0, 1, 0])
+    assert labels.at_level(2)[0] == labels.names
+
+
+@pytest.mark.parametrize("name", ["sport/", "/golf", "sport", "sport/golf/hole"])
+def test_paths_with_empty_or_missing_parts_are_refused(name: str) -> None:
+    with pytest.raises(DataError, match=r"empty part|parts\."):
+        LabelSet(("sport/tennis", name), kind="hierarchical")
 
 
 def test_an_unknown_label_names_the_nearest() -> None:
     with pytest.raises(DataError, match="Did you mean 'sport'"):
-        LABELS.encode(["sports"])
+        LABELS.encode([("sports",)])
 
 
 def test_repeated_class_names_are_refused() -> None:
@@ -84,6 +106,16 @@ def test_probabilities_sum_to_one_and_ignore_a_constant(logits: np.ndarray, shif
     assert found.sum(axis=1) == pytest.approx(np.ones(4))
     shifted = probabilities((logits.astype(np.float64) + shift), temperature=temperature)  # type: ignore[arg-type]
     assert shifted == pytest.approx(found, abs=1e-9)
+
+
+def test_a_label_is_predicted_where_its_probability_reaches_its_threshold() -> None:
+    labels = LabelSet(("a", "b", "c"), kind="multi")
+    values = {"targets": np.zeros((2, 3), np.bool_), "labels": labels}
+    assert make(**values).predicted.tolist() == [[True, True, True], [True, True, True]]
+    calibration = Calibration(thresholds=(0.9, 0.2, 0.6))
+    assert make(**values, calibration=calibration).predicted.tolist() == [[False, True, False], [False, True, False]]
+    assert Calibration.from_dict(calibration.to_dict()) == calibration
+    assert Calibration.from_dict({"temperature": 2.0, "fitted_on": "validation"}).thresholds == ()
 
 
 def test_multi_label_probabilities_are_sigmoids() -> None:

@@ -29,7 +29,7 @@ def trained(recipe_values: dict[str, Any], tmp_path: Path) -> Run:
 
 def rows_of(run: Run, split: str) -> list[dict[str, str]]:
     dataset = dataset_of(run.recipe)
-    labels = dataset.labels.decode(dataset[split]["label"][:])
+    labels = [name for (name,) in dataset.labels.decode(dataset.targets(split))]
     return [{"text": text, "label": label} for text, label in zip(dataset[split]["text"][:], labels, strict=True)]
 
 

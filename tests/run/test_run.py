@@ -296,7 +296,7 @@ def test_saved_predictions_are_read_unchanged(tmp_path: Path) -> None:
         labels=LabelSet(("a", "b", "c")),
         split="test",
         dataset="bbc_news",
-        calibration=Calibration(1.7, "validation"),
+        calibration=Calibration(1.7, fitted_on="validation"),
     )
     run.save_predictions(predictions, fingerprint="f")
     found = Run(tmp_path).predictions("test")

@@ -15,33 +15,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Kind, LabelSet
+from slugline.core.labels import Kind, LabelSet, Targets
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Parameters that turn logits into calibrated probabilities; fitted on validation predictions only.
+    """Parameters that turn logits into probabilities and decisions; fitted on validation predictions only.
 
     Args:
         temperature: divisor of the logits (Guo et al. 2017); 1 leaves them unchanged.
+        thresholds: smallest calibrated probability at which each of the K labels of a ``multi`` set is predicted; empty
+            = one half for all.
         fitted_on: name of the split it was fitted on: ``"validation"``.
     """
 
     temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
     fitted_on: str = ""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibration:
-        """Read what `to_dict` wrote."""
-        return cls(temperature=values["temperature"], fitted_on=values["fitted_on"])
+        """Read what `to_dict` wrote, also in a version without thresholds."""
+        return cls(
+            temperature=values["temperature"],
+            thresholds=tuple(values.get("thresholds") or ()),
+            fitted_on=values["fitted_on"],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, as ``calibration.json`` and the predictions' files hold them."""
-        return asdict(self)
+        return {**asdict(self), "thresholds": list(self.thresholds) or None}
 
     def probabilities(self, logits: NDArray[np.float32], *, kind: Kind = "single") -> NDArray[np.float64]:
         """Probabilities of the logits divided by the temperature; see the function `probabilities`."""
         return probabilities(logits, kind=kind, temperature=self.temperature)
+
+    def decide(self, probabilities: NDArray[np.float64], *, kind: Kind = "single") -> Targets:
+        """Return the predicted classes.
+
+        Args:
+            probabilities: (N, K) calibrated probabilities.
+            kind: kind of the label set.
+
+        Returns:
+            (N,) int64, the most probable class; in a ``multi`` set (N, K) bool, the labels whose probability reaches
+            their threshold.
+        """
+        if kind == "multi":
+            return np.asarray(probabilities >= (np.array(self.thresholds) if self.thresholds else 0.5))
+        return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
 #: Leaves probabilities uncalibrated.
@@ -54,7 +76,7 @@ class Predictions:
 
     Args:
         ids: (N,) row ids, unique.
-        targets: (N,) int64 class indices, or (N, K) bool for multi-label.
+        targets: (N,) int64 class indices; in a ``multi`` set (N, K) bool.
         logits: (N, K) float32, defined up to a constant per row; for multi-label exact log-odds.
         labels: the K classes.
         split: name of the split.
@@ -66,7 +88,7 @@ class Predictions:
     """
 
     ids: NDArray[np.str_]
-    targets: NDArray[np.int64] | NDArray[np.bool_]
+    targets: Targets
     logits: NDArray[np.float32]
     labels: LabelSet
     split: str
@@ -77,14 +99,14 @@ class Predictions:
         count, width = len(self.ids), len(self.labels)
         if self.logits.shape != (count, width):
             raise DataError(f"logits of shape {self.logits.shape} for {count} rows and {width} labels.")
-        if self.targets.shape != ((count, width) if self.labels.kind == "multi" else (count,)):
+        if self.targets.shape != ((count, width) if self.labels.is_multi else (count,)):
             raise DataError(f"targets of shape {self.targets.shape} for {count} rows and {width} labels.")
         if not np.isfinite(self.logits).all():
             row = int(np.argmin(np.isfinite(self.logits).all(axis=1)))
             raise DataError(f"logits of row {self.ids[row]} are not finite.")
         if len(set(self.ids.tolist())) != count:
             raise DataError("row ids repeat.")
-        if self.labels.kind != "multi" and count and not (self.targets.min() >= 0 and self.targets.max() < width):
+        if not self.labels.is_multi and count and not (self.targets.min() >= 0 and self.targets.max() < width):
             raise DataError(f"targets reach from {self.targets.min()} to {self.targets.max()} for {width} labels.")
 
     def __len__(self) -> int:
@@ -96,15 +118,15 @@ class Predictions:
         return (self.calibration or UNCALIBRATED).probabilities(self.logits, kind=self.labels.kind)
 
     @cached_property
-    def predicted(self) -> NDArray[np.int64] | NDArray[np.bool_]:
-        """(N,) most probable class; for multi-label (N, K), True for a probability of at least one half."""
-        if self.labels.kind == "multi":
-            return np.asarray(self.logits >= 0)
-        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+    def predicted(self) -> Targets:
+        """(N,) most probable class; in a ``multi`` set (N, K), True for labels that reach their threshold."""
+        return (self.calibration or UNCALIBRATED).decide(self.probabilities, kind=self.labels.kind)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
-        """(N,) probability of the most probable class."""
+        """(N,) probability of the predicted class; in a ``multi`` set of the least certain decision about a label."""
+        if self.labels.is_multi:
+            return np.asarray(np.where(self.predicted, self.probabilities, 1 - self.probabilities).min(axis=1))
         return np.asarray(self.probabilities.max(axis=1))
 
 

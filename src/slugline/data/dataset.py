@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, nearest
-from slugline.core.labels import LabelSet, Split
+from slugline.core.labels import LabelSet, RowLabels, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
 from slugline.data.preparing import apply_splits, filters, statistics
@@ -42,7 +42,8 @@ class TextDataset:
     """Texts with labels in splits.
 
     Args:
-        splits: columns ``id`` (str), ``text`` (str, cleaned) and ``label`` (int64, index into ``labels``).
+        splits: columns ``id`` (str), ``text`` (str, cleaned) and ``label``, from `LabelSet.indices`: int64, or a
+            list of int64 in a ``multi`` set.
         labels: the K classes; train has rows of each.
         source: origin of the rows.
         fingerprint: SHA-256 over ids, texts and labels of all splits.
@@ -95,6 +96,10 @@ class TextDataset:
             "clean": list(self.clean),
         }
 
+    def targets(self, split: str) -> Targets:
+        """Return the true classes of a split: (N,) int64, or (N, K) bool in a ``multi`` set."""
+        return self.labels.targets(self[split]["label"][:])
+
     def predictions(self, split: str, logits: NDArray[np.float32]) -> Predictions:
         """Combine the logits of a model with the targets of a split.
 
@@ -113,7 +118,7 @@ class TextDataset:
             **self.to_manifest(),
             "classes": {split: self.class_counts(split) for split in self.splits},
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
-            "imbalance": round(statistics.imbalance(self._label_names["train"]), 3),
+            "imbalance": round(statistics.imbalance(self.class_counts("train")), 3),
             "lengths": {split: statistics.length_quantiles(rows["text"][:]) for split, rows in self.splits.items()},
             "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
@@ -121,18 +126,19 @@ class TextDataset:
 
     def class_counts(self, split: Split) -> dict[str, int]:
         """Count the rows of each class, in label order; 0 if the split has none."""
-        counts = Counter(self._label_names[split])
+        counts = Counter(name for names in self._row_labels[split] for name in names)
         return {name: counts[name] for name in self.labels.names}
 
     @cached_property
-    def _label_names(self) -> dict[Split, list[str]]:
-        return {split: self.labels.decode(rows["label"][:]) for split, rows in self.splits.items()}
+    def _row_labels(self) -> dict[Split, list[RowLabels]]:
+        return {split: self.labels.decode(self.targets(split)) for split in self.splits}
 
     def _shown(self, split: Split) -> Iterator[dict[str, str]]:
-        for row in self.splits[split].select(range(min(SHOWN_ROWS, len(self.splits[split])))):
+        shown_rows = self.splits[split].select(range(min(SHOWN_ROWS, len(self.splits[split]))))
+        for row, labels in zip(shown_rows, self._row_labels[split], strict=False):
             text = row["text"]
             shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rstrip() + " ..."
-            yield {"id": row["id"], "label": self.labels.names[row["label"]], "text": shown}
+            yield {"id": row["id"], "label": joined_labels(labels), "text": shown}
 
 
 def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
@@ -227,7 +233,7 @@ def load_rows(
     examples = splits[chosen]
     classes = {name: name for name in labels.names} | dict(label_map or {})
     _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
-    return _table(examples, labels.encode([classes[label] for label in examples.labels]))
+    return _table(examples, labels.indices([(classes[label],) for label in examples.labels]))
 
 
 def _check_classes(where: str, found: Sequence[str], classes: Mapping[str, str], labels: LabelSet) -> None:
@@ -268,7 +274,7 @@ def predictions_on(
     """
     return Predictions(
         ids=np.array(rows["id"][:], dtype=np.str_),
-        targets=np.array(rows["label"][:], dtype=np.int64),
+        targets=labels.targets(rows["label"][:]),
         logits=logits,
         labels=labels,
         split=split,
@@ -308,10 +314,8 @@ def _assemble(
 ) -> TextDataset:
     present = {label for examples in splits.values() for label in examples.labels}
     labels = LabelSet(tuple(name for name in joined.classes if name in present))
-    encoded = {split: labels.encode(examples.labels) for split, examples in splits.items()}
-    fingerprints = [
-        fingerprint(examples.ids, examples.texts, encoded[split].tolist()) for split, examples in splits.items()
-    ]
+    encoded = {split: labels.indices([(name,) for name in examples.labels]) for split, examples in splits.items()}
+    fingerprints = [fingerprint(examples.ids, examples.texts, encoded[split]) for split, examples in splits.items()]
     return TextDataset(
         splits={split: _table(examples, encoded[split]) for split, examples in splits.items()},
         labels=labels,

@@ -30,7 +30,11 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
         [dataset[split] for split in ("train", "validation") if split in dataset.splits]
     )
     held_out = assign_folds(
-        pool["id"][:], dataset.labels.decode(pool["label"][:]), count=count, seed=seed, clusters=dataset.clusters
+        pool["id"][:],
+        [dataset.labels.names[label] for label in pool["label"][:]],
+        count=count,
+        seed=seed,
+        clusters=dataset.clusters,
     )
     test = {"test": dataset.splits["test"]} if "test" in dataset.splits else {}
     return [

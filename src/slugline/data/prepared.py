@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Split
+from slugline.core.labels import Split, joined_labels
 from slugline.core.layouts import RunLayout, StudyLayout
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
@@ -66,7 +66,7 @@ def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> 
     import pyarrow.parquet as pq
 
     rows = dataset[split]
-    names = dataset.labels.decode(rows["label"][:])
+    names = [joined_labels(labels) for labels in dataset.labels.decode(dataset.targets(split))]
     columns = {"id": rows["id"][:], "text": rows["text"][:], "label": names}
     if format == "parquet":
         pq.write_table(pa.table(columns), path, compression="zstd")

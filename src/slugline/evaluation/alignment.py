@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from slugline.core.errors import DataError
+from slugline.core.labels import joined_labels
 from slugline.core.predictions import Predictions
 
 
@@ -51,8 +52,8 @@ def rows_digest(predictions: Predictions) -> str:
 
 def _true_classes(predictions: Predictions) -> dict[str, str]:
     """Class name by row id."""
-    names = predictions.labels.decode(predictions.targets.tolist())
-    return dict(zip(predictions.ids.tolist(), names, strict=True))
+    labels = predictions.labels.decode(predictions.targets)
+    return dict(zip(predictions.ids.tolist(), map(joined_labels, labels), strict=True))
 
 
 def _check_comparable(

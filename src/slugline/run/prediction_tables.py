@@ -54,7 +54,7 @@ def read_predictions(path: Path) -> Predictions:
     labels = LabelSet(tuple(metadata["labels"]), kind=metadata["kind"])
     return Predictions(
         ids=np.array(table["id"].to_pylist(), dtype=np.str_),
-        targets=np.array(table["label"].to_pylist(), dtype=np.int64),
+        targets=labels.targets(table["label"].to_pylist()),
         logits=np.array(table["logits"].to_pylist(), dtype=np.float32).reshape(table.num_rows, len(labels)),
         labels=labels,
         split=metadata["split"],

@@ -91,7 +91,7 @@ class FinetuneSession(TrainingSession):
     @property
     def targets(self) -> NDArray[np.int64]:
         """(N,) classes of the training rows."""
-        return np.array(self.dataset["train"]["label"][:], dtype=np.int64)
+        return self.dataset.targets("train").astype(np.int64)
 
     @property
     def class_counts(self) -> NDArray[np.int64]:

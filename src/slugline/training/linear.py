@@ -51,7 +51,7 @@ def fit_linear(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path 
     validation = dataset["validation"]
     best: tuple[tuple[float, float], LinearPredictor] | None = None
     started = time.monotonic()
-    targets = np.array(dataset["train"]["label"][:])
+    targets = dataset.targets("train").astype(np.int64)
     predictors = fit_linear_models(
         dataset["train"]["text"][:],
         targets,

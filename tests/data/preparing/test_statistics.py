@@ -13,4 +13,4 @@ def test_length_quantiles() -> None:
 
 
 def test_imbalance() -> None:
-    assert statistics.imbalance(["a", "a", "a", "b"]) == 3
+    assert statistics.imbalance({"a": 3, "b": 1, "c": 0}) == 3

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -32,7 +31,7 @@ def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
     }
 
 
-def imbalance(labels: Sequence[str]) -> float:
-    """Return the rows of the largest class per row of the smallest; 1 = balanced."""
-    counts = Counter(labels).values()
-    return max(counts) / min(counts) if counts else 1.0
+def imbalance(counts: Mapping[str, int]) -> float:
+    """Return the rows of the largest class per row of the smallest that has rows; 1 = balanced."""
+    present = [count for count in counts.values() if count]
+    return max(present) / min(present) if present else 1.0
