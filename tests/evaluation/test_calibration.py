@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slugline.core.predictions import probabilities
 from slugline.evaluation.calibration import TEMPERATURES, fit_temperature
-from slugline.evaluation.outcomes import negative_log_likelihood
+from slugline.evaluation.outcomes.statistics import negative_log_likelihood
 
 
 def sampled(temperature: float, *, rows: int = 5000, seed: int = 0) -> tuple[NDArray[Any], NDArray[np.int64]]:

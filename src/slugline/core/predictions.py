@@ -131,7 +131,7 @@ class Predictions:
 
 
 def probabilities(
-    logits: NDArray[np.float32], *, kind: Kind = "single", temperature: float = 1.0
+    logits: NDArray[np.floating[Any]], *, kind: Kind = "single", temperature: float = 1.0
 ) -> NDArray[np.float64]:
     """Return probabilities of logits, in double precision and without overflow.
 

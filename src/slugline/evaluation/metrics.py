@@ -1,4 +1,4 @@
-"""Metrics of a classification: `METRICS` by name, and `summary`, all metrics of one split as in ``metrics.json``.
+"""Metrics of a classification: `METRICS`, `metrics_of` a label set, and `summary` of one split, as in ``metrics.json``.
 
 Averages are those of scikit-learn with ``zero_division=0``: they run over the classes that occur among the true or the
 predicted classes, and 0/0 counts as 0. Only numpy is needed here.
@@ -12,19 +12,27 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from slugline.core.errors import RecipeError, nearest
+from slugline.core.labels import Kind, LabelSet
 from slugline.core.predictions import Predictions
-from slugline.evaluation.outcomes import (
+from slugline.evaluation.outcomes.class_counts import (
+    ClassCounts,
     ClassMetric,
-    Floats,
-    Outcomes,
     accuracy,
-    expected_calibration_error,
     f1,
     macro,
+    micro,
     precision,
     recall,
     weighted,
 )
+from slugline.evaluation.outcomes.multi_label import MultiLabelOutcomes
+from slugline.evaluation.outcomes.outcomes import Outcomes, outcomes_of
+from slugline.evaluation.outcomes.single_label import SingleLabelOutcomes
+from slugline.evaluation.outcomes.statistics import Floats
+from slugline.evaluation.outcomes.tree import Grouping, hierarchical_f1, shared_nodes
+
+#: A metric of each class and the counts of all classes to one number.
+Average = Callable[[ClassMetric, ClassCounts], Floats]
 
 
 @dataclass(frozen=True)
@@ -43,17 +51,20 @@ class Metric:
         paired_test: name of the test of the difference between two runs on the same rows.
         unit: ``points`` for shares, which are shown in percentage points; empty for other numbers.
         by_class: the metric of each class, for unweighted means over classes.
+        decisions: function from outcomes to the number of decisions whose share the metric is, which limits its
+            precision; None = that of `Outcomes.main_share`.
     """
 
     name: str
     title: str
-    of: Callable[[Outcomes], Floats]
+    of: Callable[[Any], Floats]
     greater_is_better: bool = True
     limits: tuple[float, float] = (0.0, 1.0)
     interval: Literal["share", "percentile", "reflected", "wilson"] = "share"
     paired_test: Literal["permutation", "mcnemar"] = "permutation"
     unit: Literal["points", ""] = "points"
     by_class: ClassMetric | None = None
+    decisions: Callable[[Any], float] | None = None
 
     def is_better(self, value: float, other: float) -> bool:
         """True if ``value`` is better than ``other``."""
@@ -67,117 +78,205 @@ class Metric:
         """Return the value for predictions.
 
         Args:
-            predictions: N rows with one label each.
+            predictions: N rows of a label set that has this metric.
 
         Returns:
             The value.
 
         Raises:
-            DataError: there are no rows, or the predictions are multi-label.
+            DataError: there are no rows.
         """
-        return float(self.of(Outcomes.of(predictions)))
+        return float(self.of(outcomes_of(predictions)))
 
 
-def _macro(name: str, title: str, by_class: ClassMetric) -> Metric:
-    return Metric(
-        f"{name}_macro",
-        f"macro {title}",
-        lambda outcomes: macro(by_class(outcomes.confusion), outcomes.confusion),
-        by_class=by_class,
-    )
+def _average(name: str, title: str, by_class: ClassMetric, average: Average) -> Metric:
+    return Metric(name, title, lambda outcomes: average(by_class, outcomes.class_counts))
 
 
-def _weighted(by_class: ClassMetric) -> Callable[[Outcomes], Floats]:
-    return lambda outcomes: weighted(by_class(outcomes.confusion), outcomes.confusion)
+def _of_texts(name: str, title: str, by_class: ClassMetric) -> Metric:
+    def value(outcomes: MultiLabelOutcomes) -> Floats:
+        return outcomes.sample_mean(by_class)
+
+    return Metric(f"{name}_samples", f"{title} averaged over texts", value, decisions=_n_rows)
 
 
-#: Every metric that is a single number, by name.
-METRICS: dict[str, Metric] = {
-    metric.name: metric
-    for metric in (
-        Metric(
-            "accuracy",
-            "accuracy",
-            lambda outcomes: accuracy(outcomes.confusion),
-            interval="wilson",
-            paired_test="mcnemar",
-        ),
-        _macro("precision", "precision", precision),
-        _macro("recall", "recall", recall),
-        _macro("f1", "F1", f1),
-        Metric("precision_weighted", "weighted precision", _weighted(precision)),
-        # Recall weighted by support equals accuracy, so that Wilson's interval applies.
-        Metric("recall_weighted", "weighted recall", _weighted(recall), interval="wilson"),
-        Metric("f1_weighted", "weighted F1", _weighted(f1)),
-        Metric(
-            "loss",
-            "loss",
-            lambda outcomes: outcomes.loss,
-            greater_is_better=False,
-            limits=(0.0, math.inf),
-            interval="percentile",
-            unit="",
-        ),
-        Metric(
-            "ece",
-            "calibration error",
-            lambda outcomes: outcomes.calibration_error,
-            greater_is_better=False,
-            interval="reflected",
-        ),
-    )
+def _n_rows(outcomes: Outcomes) -> float:
+    return float(outcomes.n_rows)
+
+
+def _n_decisions(outcomes: MultiLabelOutcomes) -> float:
+    return float(outcomes.targets.size)
+
+
+#: Name, title and function of the metrics of single classes.
+CLASS_METRICS = (("precision", "precision", precision), ("recall", "recall", recall), ("f1", "F1", f1))
+
+_ACCURACY = Metric("accuracy", "accuracy", lambda outcomes: outcomes.accuracy, interval="wilson", paired_test="mcnemar")
+_MACRO = [
+    replace(_average(f"{name}_macro", f"macro {title}", each, macro), by_class=each)
+    for name, title, each in CLASS_METRICS
+]
+_MICRO = [_average(f"{name}_micro", f"micro {title}", each, micro) for name, title, each in CLASS_METRICS]
+_WEIGHTED = [_average(f"{name}_weighted", f"weighted {title}", each, weighted) for name, title, each in CLASS_METRICS]
+_OF_PROBABILITIES = (
+    Metric(
+        "loss",
+        "loss",
+        lambda outcomes: outcomes.loss,
+        greater_is_better=False,
+        limits=(0.0, math.inf),
+        interval="percentile",
+        unit="",
+    ),
+    Metric(
+        "ece",
+        "calibration error",
+        lambda outcomes: outcomes.calibration_error,
+        greater_is_better=False,
+        interval="reflected",
+    ),
+)
+
+#: Metrics of sets with one label a text. Recall weighted by support equals accuracy, so that Wilson's interval applies.
+SINGLE_LABEL = (
+    _ACCURACY,
+    *_MACRO,
+    *(replace(each, interval="wilson") if each.name == "recall_weighted" else each for each in _WEIGHTED),
+    *_OF_PROBABILITIES,
+)
+
+#: Metrics of sets with any number of labels a text; accuracy is the share of texts with exactly the right labels.
+MULTI_LABEL = (
+    _ACCURACY,
+    *_MICRO,
+    *_MACRO,
+    *_WEIGHTED,
+    *(_of_texts(*each) for each in CLASS_METRICS),
+    Metric("mean_average_precision", "mean average precision", lambda outcomes: outcomes.mean_average_precision),
+    Metric(
+        "hamming_loss",
+        "Hamming loss",
+        lambda outcomes: outcomes.hamming_loss,
+        greater_is_better=False,
+        decisions=_n_decisions,
+    ),
+    Metric(
+        "ranking_loss",
+        "ranking loss",
+        lambda outcomes: outcomes.ranking_loss,
+        greater_is_better=False,
+        decisions=_n_decisions,
+    ),
+    *_OF_PROBABILITIES,
+)
+
+#: Kind of a label set -> its metrics, besides those of the levels of a hierarchy.
+BY_KIND: dict[Kind, tuple[Metric, ...]] = {
+    "multi": MULTI_LABEL,
+    "single": SINGLE_LABEL,
+    "hierarchical": SINGLE_LABEL,
 }
 
+#: Every metric that is a single number and needs no names of levels, by name.
+METRICS: dict[str, Metric] = {each.name: each for each in (*MULTI_LABEL, *SINGLE_LABEL)}
 
-def metric(name: str) -> Metric:
+
+def metrics_of(labels: LabelSet) -> dict[str, Metric]:
+    """Return the metrics of a label set that are single numbers, by name.
+
+    A hierarchical set also has ``hierarchical_f1`` and, for each level above the leaves, ``accuracy_LEVEL`` and
+    ``f1_macro_LEVEL``. The predicted class of a level is that on the path of the predicted leaf.
+
+    Args:
+        labels: the K classes.
+
+    Returns:
+        Metrics by name.
+    """
+    metrics = [*BY_KIND[labels.kind]]
+    if labels.kind == "hierarchical":
+        metrics += [each for level in range(1, labels.depth) for each in _of_level(labels, level)]
+        shared = shared_nodes(labels)
+        metrics.append(
+            Metric(
+                "hierarchical_f1",
+                "hierarchical F1",
+                lambda outcomes: hierarchical_f1(outcomes.confusion, shared),
+                decisions=_n_rows,
+            )
+        )
+    return {each.name: each for each in metrics}
+
+
+def _of_level(labels: LabelSet, level: int) -> list[Metric]:
+    """Accuracy and macro F1 of the classes of one level."""
+    grouping, name = Grouping.of(labels, level), labels.level_names[level - 1]
+
+    def accuracy_there(outcomes: SingleLabelOutcomes) -> Floats:
+        return accuracy(grouping.confusion(outcomes.confusion))
+
+    def macro_f1_there(outcomes: SingleLabelOutcomes) -> Floats:
+        return macro(f1, ClassCounts.of(grouping.confusion(outcomes.confusion)))
+
+    return [
+        Metric(f"accuracy_{name}", f"accuracy of {name}", accuracy_there, decisions=_n_rows),
+        Metric(f"f1_macro_{name}", f"macro F1 of {name}", macro_f1_there, decisions=_n_rows),
+    ]
+
+
+def metric(name: str, labels: LabelSet | None = None) -> Metric:
     """Return the metric of this name.
 
     Args:
-        name: one of `METRICS`.
+        name: name of a metric.
+        labels: label set that is scored; None = any metric of `METRICS`.
 
     Returns:
         The metric.
 
     Raises:
-        RecipeError: the name is unknown.
+        RecipeError: the name is unknown, or the label set has no such metric.
     """
-    if name not in METRICS:
+    known = METRICS if labels is None else metrics_of(labels)
+    if name not in known:
+        of_kind = f" of a {labels.kind} label set" if labels and name in METRICS else ""
         raise RecipeError(
-            f"there is no metric {name!r}.{nearest(name, list(METRICS))}", hint=f"Metrics: {', '.join(METRICS)}."
+            f"there is no metric {name!r}{of_kind}.{nearest(name, list(known))}", hint=f"Metrics: {', '.join(known)}."
         )
-    return METRICS[name]
+    return known[name]
 
 
 def summary(predictions: Predictions) -> dict[str, Any]:
     """Return all metrics of one split, as in ``metrics.json`` but without confidence intervals.
 
     Args:
-        predictions: N rows with one label each.
+        predictions: N rows.
 
     Returns:
-        Plain values for JSON: every metric of `METRICS`, ``ece_uncalibrated``, ``support`` (N), ``per_class`` by name,
-        ``confusion_matrix`` with true classes in rows.
+        Plain values for JSON: every metric of `metrics_of`, ``ece_uncalibrated``, ``support`` (N), ``per_class`` by
+        name; with one label a text also ``confusion_matrix``, with true classes in rows.
 
     Raises:
-        DataError: there are no rows, or the predictions are multi-label.
+        DataError: there are no rows.
     """
-    outcomes = Outcomes.of(predictions)
+    outcomes = outcomes_of(predictions)
     uncalibrated = replace(predictions, calibration=None)
-    confusion = outcomes.confusion
+    counts = outcomes.class_counts
+    matrix = {"confusion_matrix": outcomes.confusion.tolist()} if isinstance(outcomes, SingleLabelOutcomes) else {}
     return {
-        **{name: float(metric.of(outcomes)) for name, metric in METRICS.items()},
-        "ece_uncalibrated": float(expected_calibration_error(uncalibrated.confidence, outcomes.correct)),
+        **{name: float(metric.of(outcomes)) for name, metric in metrics_of(predictions.labels).items()},
+        "ece_uncalibrated": float(outcomes_of(uncalibrated).calibration_error),
         "support": len(predictions),
         "per_class": {
             name: {"precision": float(p), "recall": float(r), "f1": float(f), "support": int(support)}
             for name, p, r, f, support in zip(
                 predictions.labels.names,
-                precision(confusion),
-                recall(confusion),
-                f1(confusion),
-                confusion.sum(axis=1),
+                precision(counts),
+                recall(counts),
+                f1(counts),
+                counts.support,
                 strict=True,
             )
         },
-        "confusion_matrix": confusion.tolist(),
+        **matrix,
     }

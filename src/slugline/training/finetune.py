@@ -323,4 +323,4 @@ def _score(session: FinetuneSession, model: PreTrainedModel) -> dict[str, float]
             hint="Most likely the learning rate is too high: try a train.learning_rate 3 times lower.",
         )
     scored = summary(session.dataset.predictions("validation", logits))
-    return {name: scored[name] for name in METRICS}
+    return {name: scored[name] for name in METRICS if name in scored}

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from slugline.evaluation.outcomes import accuracy, confusion_matrix, f1, macro
+from slugline.evaluation.outcomes.class_counts import ClassCounts, accuracy, confusion_matrix, f1, macro
 
 
 class RunningConfusion:
@@ -39,7 +39,7 @@ class RunningConfusion:
     def scores(self) -> dict[str, float]:
         """Return accuracy and macro F1 for a line of history, and reset the counts."""
         confusion = self.take()
-        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion), confusion))}
+        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1, ClassCounts.of(confusion)))}
 
 
 class RunningAccuracy(RunningConfusion):
