@@ -11,6 +11,7 @@ import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from slugline.core.errors import DataError
@@ -137,8 +138,14 @@ def _held_out_rows(
 
 
 def _is_source_of(section: SourceSection, data: DataSection) -> bool:
-    address = (section.name, section.path, section.hub)
-    return any(address == (source.name, source.path, source.hub) for source in data.all_sources())
+    address = _resolved_address(section)
+    return any(address == _resolved_address(source) for source in data.all_sources())
+
+
+def _resolved_address(source: SourceSection) -> tuple[str, str, str]:
+    """Return the address of a source; one file has one address, however its path is spelled."""
+    path = str(Path(source.path).expanduser().resolve()) if source.path else ""
+    return source.name, path, source.hub
 
 
 def _read_texts(
