@@ -32,8 +32,9 @@ SHINGLE_WORDS = 3
 #: One changed word changes three word triples, so short texts and scripts without blanks are compared by characters.
 MIN_CHARACTER_SIMILARITY = 0.7
 SHINGLE_CHARACTERS = 3
-MAX_SHORT_WORDS = 24
-MIN_UNSPACED_CHARACTERS = 15
+MIN_SHORT_WORDS, MAX_SHORT_WORDS = 8, 24
+#: Characters per word, and of the whole text, from which a text counts as one without blanks.
+MIN_UNSPACED_CHARACTERS, MIN_UNSPACED_LENGTH = 15, 24
 PERMUTATIONS = 128
 MINHASH_SEED = 1
 #: A text is compared with at most this many texts at each end (the first, the latest) of a bucket.
@@ -101,10 +102,11 @@ def _groups(values: Iterable[Any]) -> list[list[int]]:
 def near_duplicates(keys: Sequence[str]) -> list[list[int]]:
     """Find texts that are the same or nearly the same: MinHash finds candidates (Broder 1997), Jaccard decides.
 
-    All texts are compared by word triples; texts of at most `MAX_SHORT_WORDS` words and scripts without blanks also by
-    character triples. In a bucket of candidates, a text is compared only with the first and the latest
-    `REPRESENTATIVES` texts before it, so that templates do not cost quadratic time. Other pairs of a larger bucket are
-    not checked, unless they also share a smaller one. Clusters of many texts are cached on disk.
+    All texts are compared by word triples, texts of 8 to 24 words and scripts without blanks also by character triples:
+    in still shorter texts, a template such as "goal number 3" would exceed any limit. In a bucket of candidates, a text
+    is compared only with the first and the latest `REPRESENTATIVES` texts before it, so that templates do not cost
+    quadratic time. Other pairs of a larger bucket are not checked, unless they also share a smaller one. Clusters of
+    many texts are cached on disk.
 
     Args:
         keys: (N,) keys of the texts, from `same_text_key`.
@@ -126,11 +128,10 @@ def near_duplicates(keys: Sequence[str]) -> list[list[int]]:
 def _cached_clusters(texts: Sequence[str]) -> list[list[int]]:
     if len(texts) < MIN_CACHED_TEXTS:
         return _clusters(texts)
-    settings = (
-        f"exact {MIN_SIMILARITY} {SHINGLE_WORDS} {MIN_CHARACTER_SIMILARITY} {SHINGLE_CHARACTERS} {MAX_SHORT_WORDS} "
-        f"{MIN_UNSPACED_CHARACTERS} {PERMUTATIONS} {MINHASH_SEED} {REPRESENTATIVES} {ESTIMATION_ERROR}\n"
-    )
-    digest = hashlib.sha256(settings.encode())
+    settings = [MIN_SIMILARITY, SHINGLE_WORDS, MIN_CHARACTER_SIMILARITY, SHINGLE_CHARACTERS, MIN_SHORT_WORDS]
+    settings += [MAX_SHORT_WORDS, MIN_UNSPACED_CHARACTERS, MIN_UNSPACED_LENGTH, PERMUTATIONS, MINHASH_SEED]
+    settings += [REPRESENTATIVES, ESTIMATION_ERROR]
+    digest = hashlib.sha256(f"exact {settings}\n".encode())
     for text in texts:
         digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
     path = cache_dir() / "near_duplicates" / f"{digest.hexdigest()[:32]}.json"
@@ -244,7 +245,8 @@ def _shingles(text: str) -> list[bytes]:
 
 def _is_compared_by_characters(text: str) -> bool:
     n_words = text.count(" ") + 1
-    return n_words <= MAX_SHORT_WORDS or len(text) >= MIN_UNSPACED_CHARACTERS * n_words
+    is_unspaced = len(text) >= max(MIN_UNSPACED_LENGTH, MIN_UNSPACED_CHARACTERS * n_words)
+    return is_unspaced or MIN_SHORT_WORDS <= n_words <= MAX_SHORT_WORDS
 
 
 def _character_shingles(text: str) -> list[bytes]:
