@@ -167,10 +167,10 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
 
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
     splits = record(filters.filter_classes(joined.splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
-    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
     splits = record(filters.drop_empty(splits))
     splits = record(filters.drop_short(splits, smallest=section.min_words))
     splits = record(filters.handle_leaks(splits, policy=section.leaks))
+    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
     findings += filters.report_conflicts(splits)
     if any(missing):
         splits = record(filters.drop_repetitions(splits))
