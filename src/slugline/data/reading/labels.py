@@ -20,6 +20,10 @@ MAX_LISTED_LABELS = 10
 #: Label of rows whose label is not published, in sets of the Hub whose integers index named classes.
 HIDDEN = -1
 
+#: Integers, also as spreadsheets and pandas write them in a column with a missing value: ``1.0``; and any number.
+INTEGER = re.compile(r"(0|-?[1-9][0-9]*)(\.0+)?")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
 #: Class name of a row without a label.
 UNLABELLED = ""
 
@@ -37,7 +41,7 @@ def name_labels(
 
     Returns:
         Class name of each row, by split, `UNLABELLED` for rows without a label; and all names in label order: the
-        source's order, else numeric, else alphabetical.
+        source's order, else numeric, else alphabetical. ``1`` and ``1.0`` are the same class.
 
     Raises:
         DataError: a label is missing, out of range, unknown to the source, or a row has several.
@@ -63,7 +67,21 @@ def name_labels(
             "not integers.",
             hint="Leave data.label_offset out.",
         )
-    return labels, tuple(sorted(counts))
+    # Beside 1.5, 1.0 keeps its name, which may be a version; it is the class 1 only if another file calls it so.
+    joined = {label: number if (number := plain_number(label)) in counts else label for label in counts}
+    return _rename(labels, joined), _in_order(set(joined.values()))
+
+
+def plain_number(label: str) -> str:
+    """Return ``1`` for ``1.0``, and any other label as it is."""
+    number = _integer(label)
+    return label if number is None else str(number)
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in the order of their numbers if all are numbers, else alphabetical."""
+    ordered = sorted(names)
+    return tuple(sorted(ordered, key=float) if all(NUMBER.fullmatch(name) for name in ordered) else ordered)
 
 
 def map_labels(
@@ -74,7 +92,7 @@ def map_labels(
     Args:
         labels: class name of each row, by split.
         order: all class names of the source, also those without rows.
-        label_map: new names by class name; empty = the names stay.
+        label_map: new names by class name, ``1.0`` for the class ``1`` as well; empty = the names stay.
         where: the source, for messages.
 
     Returns:
@@ -85,6 +103,7 @@ def map_labels(
     """
     if not label_map:
         return {split: list(names) for split, names in labels.items()}, tuple(order)
+    label_map = {name if name in order else plain_number(name): new for name, new in label_map.items()}
     _check_entries_are_classes(label_map, order, where)
     counts = Counter(name for names in labels.values() for name in names if name != UNLABELLED)
     _check_labels_have_entries(label_map, counts, where)
@@ -154,8 +173,8 @@ def _as_text(value: object) -> str:
 
 
 def _integer(label: str) -> int | None:
-    """The integer of a label, or None. ``0111`` is a name: as a number it would lose its zero."""
-    return int(label) if re.fullmatch("0|-?[1-9][0-9]*", label) else None
+    """The integer of a label, or None; that of ``1.0`` is 1. ``0111`` is a name: as a number it would lose its zero."""
+    return int(label.partition(".")[0]) if INTEGER.fullmatch(label) else None
 
 
 def _class_name(label: str, classes: Sequence[str], offset: int) -> str | None:
