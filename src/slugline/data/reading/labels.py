@@ -10,15 +10,13 @@ from typing import Literal
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
+from slugline.data.reading.class_names import HIDDEN, with_names_beside
 from slugline.data.reading.raw_data import RawData
 
 #: Unlabelled rows and unmapped labels that a message lists.
 MAX_LISTED_ROWS = 3
 MAX_LISTED_LABELS = 10
 
-
-#: Label of rows whose label is not published, in sets of the Hub whose integers index named classes.
-HIDDEN = -1
 
 #: Integers, also as spreadsheets and pandas write them in a column with a missing value: ``1.0``; and any number.
 INTEGER = re.compile(r"(0|-?[1-9][0-9]*)(\.0+)?")
@@ -48,6 +46,7 @@ def name_labels(
     """
     if raw.task.startswith("multi-label"):
         raise _several_labels(f"{raw.source.name} is a multi-label set")
+    raw = with_names_beside(raw, column)
     labels = {split: _read_labels(raw, split, column, offset) for split in raw.rows}
     _check_unlabelled(raw, column, labels, unlabelled)
     counts = Counter(label for split_labels in labels.values() for label in split_labels if label != UNLABELLED)
