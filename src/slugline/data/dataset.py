@@ -232,8 +232,8 @@ def load_rows(
             f"{joined.source.name} has no split {split!r}, only {', '.join(splits)}.", hint="Choose with --split."
         )
     examples = splits[chosen]
-    same_numbers = {plain_number(name): name for name in reversed(labels.names)}
-    classes = same_numbers | {name: name for name in labels.names} | dict(label_map or {})
+    same_names = {plain_number(name): name for name in reversed(labels.names)}
+    classes = same_names | {name: name for name in labels.names} | dict(label_map or {})
     _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
     return _table(examples, labels.indices([(classes[label],) for label in examples.labels]))
 

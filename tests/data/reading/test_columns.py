@@ -176,7 +176,7 @@ def test_labels_become_class_names(
         ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
         ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),
         (["wrld"], {"classes": ("world", "sport")}, "Did you mean 'world'"),
-        ([[0, 1]], {}, "holds several labels; this version trains on one label a text"),
+        ([[0, 1]], {}, "holds several labels: 0, 1; this version trains on one label a text"),
         ([0], {"task": "multi-label, emotions"}, "news is a multi-label set"),
     ],
 )

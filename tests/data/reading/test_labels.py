@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from slugline.core.errors import DataError
 from slugline.core.labels import LabelSet
-from slugline.data.dataset import load_rows
+from slugline.data.dataset import load_dataset, load_rows
 from slugline.data.reading import sources
 from slugline.data.reading.labels import map_labels, name_labels
 from slugline.recipe.data_section import DataSection
@@ -68,3 +69,73 @@ def test_a_model_trained_on_either_form_takes_the_other(
     section = DataSection(path=str(table(tmp_path / "a.jsonl", values)))
     expected = [int(float(str(value))) - 1 for value in values]
     assert load_rows(section, LabelSet(classes), split="test")["label"][:] == expected
+
+
+def findings(path: Path, **keys: Any) -> dict[str, str]:
+    dataset = load_dataset(DataSection(path=str(path), test_fraction=0, validation_fraction=0, **keys))
+    return {finding.kind: finding.message for finding in dataset.findings}
+
+
+@pytest.mark.parametrize(
+    "value", [["pos"], {"choices": ["pos"]}, "['pos']", '["pos"]', '{"choices": ["pos"]}', " pos ", [" pos"]]
+)
+def test_a_list_of_one_label_is_that_label(tmp_path: Path, value: object) -> None:
+    assert named(table(tmp_path / "a.jsonl", [value, "neg"]))[0] == ["pos", "neg"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["neg", "urgent"],
+        {"choices": ["neg", "urgent"]},
+        "['neg', 'urgent']",
+        "['neg' 'urgent']",
+        '["neg", "urgent"]',
+        '{"choices": ["neg", "urgent"]}',
+    ],
+)
+def test_several_labels_in_a_cell_are_refused_with_their_row(tmp_path: Path, value: object) -> None:
+    with pytest.raises(DataError, match=r"a\.jsonl, row 2: column 'label' holds several labels.*one label a text"):
+        named(table(tmp_path / "a.jsonl", ["pos", value]))
+
+
+def test_an_object_is_no_label_and_names_in_brackets_are(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="row 1: column 'label' holds an object"):
+        named(table(tmp_path / "a.jsonl", [{"name": "x"}, "y"]))
+    assert named(table(tmp_path / "a.jsonl", ["[x]", "{y}"]))[1] == ("[x]", "{y}")
+
+
+@pytest.mark.parametrize("delimiter", ["#", "|", ", ", ";"])
+def test_combinations_of_labels_are_a_warning_that_names_the_delimiter(
+    tmp_path: Path, delimiter: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = table(tmp_path / "a.jsonl", ["neg", "urgent", f"neg{delimiter}urgent", "pos"] * 2)
+    message = findings(path)["several labels"]
+    assert f"with {delimiter.strip()!r} between them: 2 rows" in message
+    assert "each combination as a class of its own" in message
+    assert message in caplog.text
+
+
+def test_names_with_a_delimiter_whose_parts_do_not_stand_alone_are_classes(tmp_path: Path) -> None:
+    assert not findings(table(tmp_path / "a.jsonl", ["Sci/Tech", "Sci", "World, Politics"] * 2))
+
+
+@pytest.mark.parametrize(("one", "other"), [("Sport", "sport"), ("a b", "a  b"), ("Ｔech", "Tech")])
+def test_names_that_look_alike_are_a_warning(tmp_path: Path, one: str, other: str) -> None:
+    message = findings(table(tmp_path / "a.jsonl", [one, other, "x"] * 2))["similar classes"]
+    assert f"{one!r} (2)" in message
+    assert f"{other!r} (2)" in message
+
+
+def test_a_name_has_one_form_of_its_accents(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.jsonl", ["e\u0301t\u00e9", "\u00e9t\u00e9", "x"])
+    assert named(path)[1] == ("x", "\u00e9t\u00e9")
+    assert load_rows(DataSection(path=str(path)), LabelSet(("x", "e\u0301te\u0301")), split="test")["label"][:] == [
+        1,
+        1,
+        0,
+    ]
+    (tmp_path / "set").mkdir()
+    path.rename(tmp_path / "set" / "train.jsonl")
+    (tmp_path / "set" / "metadata.json").write_text(json.dumps({"classes": ["e\u0301te\u0301", "x"]}))
+    assert named(tmp_path / "set")[1] == ("\u00e9t\u00e9", "x")

@@ -5,8 +5,9 @@ Rows are read, columns chosen, labels named and mapped, ids made, and texts clea
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from slugline.core.labels import Split
@@ -17,10 +18,13 @@ from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExample
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns, join_text
+from slugline.data.reading.label_cells import report_labels
 from slugline.data.reading.labels import join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,10 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
         address=short_path(source.path) or source.name,
     )
     labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
+    found = report_labels(labels, label) if not source.label_map else []
+    for finding in found:
+        logger.warning("%s: %s", raw.source.name, finding.message)
+    raw = replace(raw, findings=(*raw.findings, *found))
     labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
     address = " ".join((source.name, source.path, source.hub))
     return _Source(address, raw, tuple(columns), label, id_column, labels, classes)

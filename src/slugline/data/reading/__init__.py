@@ -9,6 +9,7 @@ encoding.py     detects the encoding of a text file
 raw_data.py     RawData: rows as read, by split, and their source
 class_names.py  class names of columns of integers
 columns.py      text and label columns, given or guessed
+label_cells.py  one label from a cell; reports combinations and names that look alike
 labels.py       labels to class names; label maps
 ```
 """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
@@ -11,6 +11,7 @@ from typing import Literal
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.class_names import HIDDEN, with_names_beside
+from slugline.data.reading.label_cells import label_of, several_labels
 from slugline.data.reading.raw_data import RawData
 
 #: Unlabelled rows and unmapped labels that a message lists.
@@ -45,12 +46,12 @@ def name_labels(
         DataError: a label is missing, out of range, unknown to the source, or a row has several.
     """
     if raw.task.startswith("multi-label"):
-        raise _several_labels(f"{raw.source.name} is a multi-label set")
+        raise several_labels(f"{raw.source.name} is a multi-label set")
     raw = with_names_beside(raw, column)
     labels = {split: _read_labels(raw, split, column, offset) for split in raw.rows}
     _check_unlabelled(raw, column, labels, unlabelled)
     counts = Counter(label for split_labels in labels.values() for label in split_labels if label != UNLABELLED)
-    classes = raw.classes_of(column)
+    classes = tuple(unicodedata.normalize("NFC", name) for name in raw.classes_of(column))
     if classes:
         names = {label: _class_name(label, classes, offset) for label in counts}
         _check_labels_are_known(raw, column, counts, names, classes)
@@ -72,9 +73,9 @@ def name_labels(
 
 
 def plain_number(label: str) -> str:
-    """Return ``1`` for ``1.0``, and any other label as it is."""
+    """Return ``1`` for ``1.0``, and any other label with composed accents."""
     number = _integer(label)
-    return label if number is None else str(number)
+    return unicodedata.normalize("NFC", label) if number is None else str(number)
 
 
 def _in_order(names: Iterable[str]) -> tuple[str, ...]:
@@ -124,11 +125,10 @@ def _read_labels(raw: RawData, split: Split, column: str, offset: int) -> list[s
     labels: list[str] = []
     for index, row in enumerate(raw.rows[split]):
         value = row.get(column)
-        if isinstance(value, (list, tuple, dict)):
-            raise _several_labels(f"{raw.locate(split, index)}: column {column!r} holds several labels")
-        is_missing = value is None or (isinstance(value, float) and math.isnan(value))
-        is_missing |= value == HIDDEN and bool(raw.classes_of(column)) and not offset
-        labels.append(UNLABELLED if is_missing else _as_text(value))
+        is_text = isinstance(value, str) and not value.startswith(("[", "{"))  # most cells, without their place
+        label = label_of(value, where="" if is_text else f"{raw.locate(split, index)}: column {column!r}")
+        is_hidden = plain_number(label) == str(HIDDEN) and bool(raw.classes_of(column)) and not offset
+        labels.append(UNLABELLED if is_hidden else label)
     return labels
 
 
@@ -166,11 +166,6 @@ def _check_unlabelled(raw: RawData, column: str, labels: Mapping[Split, Sequence
             )
 
 
-def _as_text(value: object) -> str:
-    """A label as text. 3.0 becomes ``3``: readers turn integers into floats if a label of the column is missing."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
 def _integer(label: str) -> int | None:
     """The integer of a label, or None; that of ``1.0`` is 1. ``0111`` is a name: as a number it would lose its zero."""
     return int(label.partition(".")[0]) if INTEGER.fullmatch(label) else None
@@ -184,13 +179,6 @@ def _class_name(label: str, classes: Sequence[str], offset: int) -> str | None:
     if number is None:
         return label if label in classes else None
     return classes[number + offset] if 0 <= number + offset < len(classes) else None
-
-
-def _several_labels(problem: str) -> DataError:
-    return DataError(
-        f"{problem}; this version trains on one label a text.",
-        hint="Choose a single-label set, or a column with one label a row.",
-    )
 
 
 def _check_labels_are_known(
