@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from slugline.core.labels import Split
 from slugline.core.progress import track
@@ -17,10 +17,11 @@ from slugline.data.preparing import cleaning
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
-from slugline.data.reading.columns import choose_columns, join_text
+from slugline.data.reading.columns import choose_columns
 from slugline.data.reading.label_cells import report_labels
 from slugline.data.reading.labels import join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.data.reading.texts import join_text
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
 
@@ -155,7 +156,10 @@ def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, c
     rows = source.raw.rows
     with track("cleaning", sum(map(len, rows.values())), unit="texts") as advance:
         for split in rows:
-            originals = [join_text(row, source.text) for row in rows[split]]
+            originals = [
+                join_text(row, source.text, locate=partial(source.raw.locate, split, index))
+                for index, row in enumerate(rows[split])
+            ]
             cleaned = []
             for original in originals:
                 cleaned.append(cleaning.clean(original, clean))

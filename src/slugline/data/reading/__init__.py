@@ -10,6 +10,7 @@ raw_data.py     RawData: rows as read, by split, and their source
 class_names.py  class names of columns of integers
 columns.py      text and label columns, given or guessed
 label_cells.py  one label from a cell; reports combinations and names that look alike
+texts.py        the text of a row, from one or several columns
 labels.py       labels to class names; label maps
 ```
 """
