@@ -90,6 +90,7 @@ def test_a_list_of_one_label_is_that_label(tmp_path: Path, value: object) -> Non
         {"choices": ["neg", "urgent"]},
         "['neg', 'urgent']",
         "['neg' 'urgent']",
+        " ['neg', 'urgent']",
         '["neg", "urgent"]',
         '{"choices": ["neg", "urgent"]}',
     ],

@@ -81,6 +81,12 @@ def test_class_folders(tmp_path: Path) -> None:
     ]
 
 
+def test_hidden_files_of_a_mac_are_passed_over(tmp_path: Path) -> None:
+    hidden = {"sport/._1.txt": b"\0\5\x16\7Mac OS X", ".DS_Store": b"\0Bud1", "sport/.DS_Store": b"\0Bud1"}
+    fill(tmp_path, {"sport/1.txt": "a", "tech/1.txt": "b", "__MACOSX/._1.txt": "x", **hidden})
+    assert [row["text"] for row in read(tmp_path).rows["train"]] == ["a", "b"]
+
+
 def test_class_folders_per_split(tmp_path: Path) -> None:
     names = ["train/pos/1.txt", "train/neg/1.txt", "test/pos/1.txt"]
     assert sizes(read(fill(tmp_path, dict.fromkeys(names, "a")))) == {"train": 2, "test": 1}

@@ -125,7 +125,9 @@ def _read_labels(raw: RawData, split: Split, column: str, offset: int) -> list[s
     labels: list[str] = []
     for index, row in enumerate(raw.rows[split]):
         value = row.get(column)
-        is_text = isinstance(value, str) and not value.startswith(("[", "{"))  # most cells, without their place
+        is_text = isinstance(value, str) and not value.lstrip().startswith(
+            ("[", "{")
+        )  # most cells, without their place
         label = label_of(value, where="" if is_text else f"{raw.locate(split, index)}: column {column!r}")
         is_hidden = plain_number(label) == str(HIDDEN) and bool(raw.classes_of(column)) and not offset
         labels.append(UNLABELLED if is_hidden else label)

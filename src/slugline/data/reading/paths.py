@@ -152,8 +152,12 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[
 
 
 def class_files(folder: Path) -> list[Path]:
-    """Sorted paths of ``folder/<class>/*.txt``; empty if there are no class folders."""
-    return sorted(file for file in folder.glob("*/*.[tT][xX][tT]") if not file.parent.name.startswith((".", "__")))
+    """Sorted paths of ``folder/<class>/*.txt``; empty if there are no class folders. Hidden files are passed over."""
+    files = folder.glob("*/*.[tT][xX][tT]")
+    # Macs write a hidden file ._0.txt with attributes beside 0.txt.
+    return sorted(
+        file for file in files if not file.name.startswith(".") and not file.parent.name.startswith((".", "__"))
+    )
 
 
 def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
