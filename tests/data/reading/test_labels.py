@@ -140,3 +140,20 @@ def test_a_name_has_one_form_of_its_accents(tmp_path: Path) -> None:
     path.rename(tmp_path / "set" / "train.jsonl")
     (tmp_path / "set" / "metadata.json").write_text(json.dumps({"classes": ["e\u0301te\u0301", "x"]}))
     assert named(tmp_path / "set")[1] == ("\u00e9t\u00e9", "x")
+
+
+@pytest.mark.parametrize("hidden", [-1, "-1", -1.0, None])
+def test_a_split_with_hidden_labels_is_named_and_left_out_on_request(tmp_path: Path, hidden: object) -> None:
+    table(tmp_path / "set" / "train.jsonl", [0, 1] * 20)
+    table(tmp_path / "set" / "test.jsonl", [hidden] * 3)
+    with pytest.raises(DataError, match=r"test\.jsonl: the labels of test are hidden.* all 3 rows") as caught:
+        load_dataset(DataSection(path=str(tmp_path / "set")))
+    assert 'data.unlabelled="drop"' in caught.value.hint
+    dataset = load_dataset(DataSection(path=str(tmp_path / "set"), unlabelled="drop"))
+    assert dataset.class_counts("test") == {"0": 4, "1": 4}
+
+
+def test_minus_one_is_a_class_where_train_has_it(tmp_path: Path) -> None:
+    table(tmp_path / "set" / "train.jsonl", [-1, 0, 1] * 5)
+    table(tmp_path / "set" / "test.jsonl", [-1, -1])
+    assert named(tmp_path / "set")[1] == ("-1", "0", "1")

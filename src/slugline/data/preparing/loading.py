@@ -19,7 +19,7 @@ from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns
 from slugline.data.reading.label_cells import report_labels
-from slugline.data.reading.labels import join_orders, map_labels, name_labels, unlabelled_rows
+from slugline.data.reading.labels import hidden_splits, join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.data.reading.texts import join_text
 from slugline.recipe.data_section import DataSection, SourceSection
@@ -140,6 +140,9 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
         others=others,
         address=short_path(source.path) or source.name,
     )
+    if data.unlabelled == "drop" and (hidden := hidden_splits(raw, label)):
+        logger.warning("%s: left out, its labels are hidden: %s", raw.source.name, ", ".join(hidden))
+        raw = replace(raw, rows={split: rows for split, rows in raw.rows.items() if split not in hidden})
     labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
     found = report_labels(labels, label) if not source.label_map else []
     for finding in found:

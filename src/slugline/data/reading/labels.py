@@ -47,6 +47,12 @@ def name_labels(
     """
     if raw.task.startswith("multi-label"):
         raise several_labels(f"{raw.source.name} is a multi-label set")
+    for split in hidden_splits(raw, column) if unlabelled == "refuse" else ():
+        raise DataError(
+            f"{raw.file_names(split)}: the labels of {split} are hidden: column {column!r} holds {HIDDEN} or nothing "
+            f"in all {len(raw.rows[split]):,} rows.",
+            hint='Leave the split out with data.unlabelled="drop"; other rows are cut for it then.',
+        )
     raw = with_names_beside(raw, column)
     labels = {split: _read_labels(raw, split, column, offset) for split in raw.rows}
     _check_unlabelled(raw, column, labels, unlabelled)
@@ -70,6 +76,24 @@ def name_labels(
     # Beside 1.5, 1.0 keeps its name, which may be a version; it is the class 1 only if another file calls it so.
     joined = {label: number if (number := plain_number(label)) in counts else label for label in counts}
     return _rename(labels, joined), _in_order(set(joined.values()))
+
+
+def hidden_splits(raw: RawData, column: str) -> list[Split]:
+    """Find the splits beside train whose labels are not published: all are -1, which train does not have, or missing.
+
+    Args:
+        raw: rows as read.
+        column: label column.
+
+    Returns:
+        Names of the splits.
+    """
+    found = {
+        split: {plain_number(str("" if row.get(column) is None else row.get(column)).strip()) for row in rows}
+        for split, rows in raw.rows.items()
+    }
+    hidden = {UNLABELLED, str(HIDDEN)} - found["train"]
+    return [split for split, values in found.items() if split != "train" and values and values <= hidden]
 
 
 def plain_number(label: str) -> str:
