@@ -24,6 +24,7 @@ from slugline.data.preparing import apply_splits, filters, statistics
 from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
+from slugline.data.reading.labels import plain_number
 from slugline.data.reading.raw_data import SourceInfo
 from slugline.recipe.data_section import DataSection
 
@@ -231,7 +232,8 @@ def load_rows(
             f"{joined.source.name} has no split {split!r}, only {', '.join(splits)}.", hint="Choose with --split."
         )
     examples = splits[chosen]
-    classes = {name: name for name in labels.names} | dict(label_map or {})
+    same_names = {plain_number(name): name for name in reversed(labels.names)}
+    classes = same_names | {name: name for name in labels.names} | dict(label_map or {})
     _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
     return _table(examples, labels.indices([(classes[label],) for label in examples.labels]))
 
