@@ -16,6 +16,7 @@ import pytest
 from conftest import articles, start_cli, wait_for, write_csv
 from slugline import train
 from slugline.cli.app import run
+from slugline.cli.output import print_description
 from slugline.recipe.recipe import validate, write
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import checkpoints_in, is_sealed, step_of
@@ -55,6 +56,32 @@ def test_a_file_becomes_a_recipe_a_run_and_predictions(folder: Path, capsys: pyt
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["business", "sport"]
     code, out, _ = command(capsys, "evaluate", "runs/my", "--json")
     assert json.loads(out)["test"]["support"] == 30
+
+
+def test_a_split_without_rows_is_an_empty_line_and_training_names_the_cause(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"text": f"some text about thing {n}", "label": f"class {n}"} for n in range(8)]
+    write_csv(folder / "few.csv", rows)
+    code, out, err = command(capsys, "data", "inspect", "few.csv")
+    assert code == 0, err
+    assert "classes with one row, which stays in train: 8" in out.replace("\n    ", " ")
+    (folder / "few.toml").write_text('name = "few"\n[data]\npath = "few.csv"\n[model]\nkind = "linear"\n')
+    code, _, err = command(capsys, "train", "few.toml")
+    assert code != 0
+    assert "Found: classes with one row, which stays in train: 8" in err.replace("\n", " ")
+
+
+def test_the_first_split_may_be_the_one_without_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    full = {"length_quantiles": {"0": 4, "0.5": 5, "1": 6}, "truncated_share": 0.25}
+    empty = {"length_quantiles": {}, "truncated_share": 0.0}
+    tokens = {"tokenizer": "t", "max_length": 8, "test": empty, "train": full}
+    described = {"rows": {"test": 0, "train": 3}, "classes": {"test": {}, "train": {"a": 3}}, "tokens": tokens}
+    described |= {"name": "n", "licence": "", "text": ["text"], "label": "label", "labels": ["a"], "findings": []}
+    print_description(described | {"examples": {"train": []}})
+    lines = capsys.readouterr().out.splitlines()
+    assert "test" in lines
+    assert next(line for line in lines if line.startswith("train")).split() == ["train", "4", "5", "6", "25.0%"]
 
 
 def test_labels_are_mapped_on_the_command_line(

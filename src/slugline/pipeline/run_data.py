@@ -46,8 +46,16 @@ def check_data(run: Run, dataset: TextDataset, splits: Sequence[str], *, accept_
     """
     for split in splits:
         if not len(dataset[split]):
-            raise DataError(f"the {split} split of {dataset.source.name} has no rows.", hint="Check the class filters.")
+            raise DataError(f"the {split} split of {dataset.source.name} has no rows.", hint=_empty_hint(dataset))
     check_unchanged(run, dataset.fingerprint, accept_changes=accept_changes)
+
+
+def _empty_hint(dataset: TextDataset) -> str:
+    """Advice for an empty split: the findings that say why no row could be cut, else the filters."""
+    causes = [finding.message for finding in dataset.findings if finding.kind in ("single row", "class not split")]
+    if not causes:
+        return "Check the class filters."
+    return f"Found: {'; '.join(causes)}. Check that data.label is the column of classes, or add rows to its classes."
 
 
 def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None:

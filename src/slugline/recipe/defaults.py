@@ -134,5 +134,14 @@ def _origin_of(base: Any) -> Any:
             values = tomllib.loads(RunLayout(Path(base).parent).recipe.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             break
-        base = values["model"]["base"] if "pretrain" in values else base
+        base = _base_of(values) if "pretrain" in values else base
     return base
+
+
+def _base_of(values: Mapping[str, Any]) -> Any:
+    """Return the base that a recipe names, or the default of its kind; "" if it has none."""
+    model = values.get("model", {})
+    if not isinstance(model, Mapping):
+        return ""
+    kind = KINDS.get(str(model.get("kind", ModelSection.model_fields["kind"].default)))
+    return model.get("base", kind.default_base if kind else "")

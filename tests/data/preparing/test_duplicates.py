@@ -107,3 +107,41 @@ def test_a_broken_cache_file_is_replaced(monkeypatch: pytest.MonkeyPatch, tmp_pa
     file.write_text(content[:3])
     assert duplicates.near_duplicates(texts) == [[0, 1]]
     assert file.read_text() == content
+
+
+def test_pairs_below_the_threshold_make_no_cluster() -> None:
+    """MinHash estimates some similarities of 0.7 as 0.8; single linkage joined them into clusters that grew."""
+    template = [f"t{number}" for number in range(86)]
+    texts = [" ".join([*template, *(f"own{n}x{k}" for k in range(18))]) for n in range(600)]
+    one, other = (set(duplicates._shingles(text)) for text in texts[:2])
+    assert 0.68 < len(one & other) / len(one | other) < 0.72
+    assert duplicates.near_duplicates(texts) == []
+
+
+def test_templates_do_not_cost_quadratic_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[float] = []
+    exact = duplicates._jaccard
+    monkeypatch.setattr(duplicates, "_jaccard", lambda a, b: compared.append(exact(a, b)) or compared[-1])
+    template = [f"t{number}" for number in range(86)]
+    duplicates.near_duplicates([" ".join([*template, *(f"own{n}x{k}" for k in range(18))]) for n in range(600)])
+    assert 0 < len(compared) < 600 * 100
+
+
+@pytest.mark.parametrize("length", [12, 16, 20])
+def test_short_texts_with_one_changed_word_are_found(length: int) -> None:
+    vocabulary = ["".join(random.Random(n).choices("abcdefghijklmnopqrstuvwxyz", k=5)) for n in range(2000)]
+    texts = []
+    for seed in range(30):
+        words = random.Random(seed).sample(vocabulary, k=length)
+        texts += [" ".join(words), " ".join([*words[: length // 2], "xyzzy", *words[length // 2 + 1 :]])]
+    assert duplicates.near_duplicates(texts) == [[n, n + 1] for n in range(0, 60, 2)]
+
+
+@pytest.mark.parametrize("first", [0x4E00, 0x0E01])
+def test_scripts_without_blanks_are_compared_by_characters(first: int) -> None:
+    letters = [chr(first + number) for number in range(46)]
+    texts = []
+    for seed in range(20):
+        text = "".join(random.Random(seed).choices(letters, k=60))
+        texts += [text, text[:30] + letters[0] * 2 + text[32:]]
+    assert duplicates.near_duplicates(texts) == [[n, n + 1] for n in range(0, 40, 2)]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from slugline.core.errors import DataError
-from slugline.data.reading.columns import choose_columns, choose_text_columns, join_text
+from slugline.data.preparing.loading import read_examples
+from slugline.data.reading.columns import choose_columns, choose_text_columns
 from slugline.data.reading.formats import Row
 from slugline.data.reading.labels import name_labels
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
+from slugline.data.reading.texts import join_text
+from slugline.recipe.data_section import DataSection
 
 
 def raw(rows: list[Row], *, test: list[Row] | None = None, classes: tuple[str, ...] = (), task: str = "") -> RawData:
@@ -176,7 +182,7 @@ def test_labels_become_class_names(
         ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
         ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),
         (["wrld"], {"classes": ("world", "sport")}, "Did you mean 'world'"),
-        ([[0, 1]], {}, "holds several labels; this version trains on one label a text"),
+        ([[0, 1]], {}, "holds several labels: 0, 1; this version trains on one label a text"),
         ([0], {"task": "multi-label, emotions"}, "news is a multi-label set"),
     ],
 )
@@ -184,3 +190,46 @@ def test_invalid_labels_are_errors(labels: list[object], options: dict[str, obje
     with pytest.raises(DataError, match=words) as caught:
         named(labels, **options)  # type: ignore[arg-type]
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("être".encode(), "être"),
+        (["tomorrow", "is", "dry"], "tomorrow is dry"),
+        (["tomorrow", None, b"dry"], "tomorrow dry"),
+        (float("nan"), ""),
+        (None, ""),
+        (12, "12"),
+        ([], ""),
+    ],
+)
+def test_text_of_other_types(value: object, text: str) -> None:
+    assert join_text({"text": value}, ["text"]) == text
+    assert join_text({"text": value, "title": "A"}, ["title", "text"]) == f"A {text}".strip()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"title": "a"}, "holds an object"),
+        ([{"title": "a"}], "list of lists or objects"),
+        ([["a"]], "list of lists or objects"),
+        (b"\xff\xfe\x00", "bytes that are not UTF-8"),
+    ],
+)
+def test_values_that_are_no_text_are_refused_with_row_and_column(tmp_path: Path, value: object, words: str) -> None:
+    table = pa.table({"text": pa.array([None, value]), "label": ["a", "b"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=f"a.parquet, row 2: column 'text'.*{words}"):
+        read_examples(DataSection(path=str(tmp_path / "a.parquet")))
+
+
+@pytest.mark.parametrize("missing", ["text", "label"])
+def test_columns_are_checked_in_each_file_of_a_glob(tmp_path: Path, missing: str) -> None:
+    (tmp_path / "a.csv").write_text("text,label\none,x\ntwo,y\n")
+    (tmp_path / "b.csv").write_text("text,label\nthree,x\n".replace(missing, "content"))
+    with pytest.raises(DataError, match=f"b.csv: no column '{missing}'") as caught:
+        read_examples(DataSection(path=str(tmp_path / "*.csv")))
+    assert "content" in caught.value.hint
+    assert "[[data.sources]]" in caught.value.hint

@@ -81,6 +81,12 @@ def test_class_folders(tmp_path: Path) -> None:
     ]
 
 
+def test_hidden_files_of_a_mac_are_passed_over(tmp_path: Path) -> None:
+    hidden = {"sport/._1.txt": b"\0\5\x16\7Mac OS X", ".DS_Store": b"\0Bud1", "sport/.DS_Store": b"\0Bud1"}
+    fill(tmp_path, {"sport/1.txt": "a", "tech/1.txt": "b", "__MACOSX/._1.txt": "x", **hidden})
+    assert [row["text"] for row in read(tmp_path).rows["train"]] == ["a", "b"]
+
+
 def test_class_folders_per_split(tmp_path: Path) -> None:
     names = ["train/pos/1.txt", "train/neg/1.txt", "test/pos/1.txt"]
     assert sizes(read(fill(tmp_path, dict.fromkeys(names, "a")))) == {"train": 2, "test": 1}
@@ -205,7 +211,7 @@ def test_a_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = sources.read(DataSection(hub="o/s:small"))
     assert requested == [("o/s", "small")]
     assert sizes(raw) == {"train": 2, "test": 2}
-    assert raw.classes == ("world", "sport")
+    assert name_labels(raw, "label", offset=0)[1] == ("world", "sport")
     assert raw.source.revision == "b" * 40
     assert raw.source.url.endswith("/datasets/o/s")
 
@@ -224,6 +230,51 @@ def test_every_class_label_column_of_the_hub_has_its_own_names(monkeypatch: pyte
     raw = hub.read_hub("o/s")
     assert name_labels(raw, "coarse", offset=0)[0]["train"] == ["person", "place", "person"]
     assert name_labels(raw, "fine", offset=0)[0]["train"] == ["woman", "city", "man"]
+
+
+def test_a_column_without_names_does_not_get_those_of_another_column_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaded = hub_set(text=["a", "b", "c"], coarse=[1, 0, 1], label=["x", "y", "z"], intent=[2, 0, 1])
+    loaded = loaded.cast_column("coarse", datasets.ClassLabel(names=["place", "person", "other"]))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
+    raw = hub.read_hub("o/s")
+    assert name_labels(raw, "coarse", offset=0)[0]["train"] == ["person", "place", "person"]
+    assert name_labels(raw, "label", offset=0)[0]["train"] == ["x", "y", "z"]
+    assert name_labels(raw, "intent", offset=0)[0]["train"] == ["2", "0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "column", "expected"),
+    [
+        ("label,label_text", "label", ["sport", "tech", "sport"]),
+        ("coarse,coarse_name", "coarse", ["sport", "tech", "sport"]),
+        ("coarse,label_text", "coarse", ["1", "0", "1"]),
+    ],
+)
+def test_the_names_beside_integers_in_a_file(tmp_path: Path, columns: str, column: str, expected: list[str]) -> None:
+    fill(tmp_path, {"a.csv": f"text,{columns}\na,1,sport\nb,0,tech\nc,1,sport\n"})
+    assert name_labels(read(tmp_path / "a.csv"), column, offset=0)[0]["train"] == expected
+
+
+def test_each_column_has_the_names_beside_it_and_ambiguous_names_are_not_used(tmp_path: Path) -> None:
+    header = "text,coarse,coarse_text,fine,fine_text\n"
+    fill(tmp_path, {"a.csv": header + "a,0,ball,1,tennis\nb,0,ball,0,golf\nc,1,tech,1,tennis\n"})
+    fill(tmp_path, {"b.csv": header + "a,0,ball,1,tennis\nb,0,bat,0,golf\nc,1,tech,1,tennis\n"})
+    raw = read(tmp_path / "a.csv")
+    assert name_labels(raw, "coarse", offset=0)[1] == ("ball", "tech")
+    assert name_labels(raw, "fine", offset=0)[1] == ("golf", "tennis")
+    assert name_labels(read(tmp_path / "b.csv"), "coarse", offset=0)[1] == ("0", "1")
+
+
+def test_class_labels_in_the_metadata_of_parquet_files(tmp_path: Path) -> None:
+    part = datasets.Dataset.from_dict({"text": ["a", "b"], "topic": [1, 0]})
+    for name, names in (("train", ["no", "yes"]), ("test", ["no", "yes"]), ("other", ["yes", "no"])):
+        part.cast_column("topic", datasets.ClassLabel(names=names)).to_parquet(tmp_path / f"{name}.parquet")
+    assert name_labels(read(tmp_path), "topic", offset=0)[0]["test"] == ["yes", "no"]
+    assert name_labels(read(tmp_path / "train.parquet"), "topic", offset=0)[0]["train"] == ["yes", "no"]
+    with pytest.raises(DataError, match="its integers mean other classes"):
+        read(tmp_path / "*.parquet")
 
 
 LEVELS = {"classes": ["l:city", "p:man", "p:woman"], "classes_level1": ["l", "p"], "classes_level2": ["C", "M", "W"]}

@@ -72,7 +72,7 @@ def make(
     if is_checkpointed:
         model.activation_checkpointing_enable()
     tokenised = tokenise([row["text"] for row in ROWS], load_tokenizer(str(base)), truncation)
-    targets = LABELS.encode([row["label"] for row in ROWS]).astype(np.int64)
+    targets = LABELS.encode([(row["label"],) for row in ROWS]).astype(np.int64)
     sampler = UpdateSampler(tokenised.lengths * tokenised.pieces, size=32, seed=0)
     recorder = Recorder()
     arguments = TrainingArguments(

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing.assign_splits import split_rows, subset
+from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
+from slugline.data.preparing.group_splits import split_sizes
 
 
 def cut_splits(
@@ -26,6 +28,9 @@ def cut_splits(
         All splits, and findings about classes without a row in a new split.
     """
     train = splits["train"]
+    # A text with several labels stays in train; near duplicates with several labels are assigned like others.
+    kept = [index for group in conflicts(train.keys, train.labels) for index in group]
+    kept += [index for group in clusters if len({train.origins[i] for i in group}) > 1 for index in group]
     cut: dict[Split, list[int]] = {}
     distinct = [wanted for number, wanted in enumerate(fractions) if wanted and wanted not in fractions[:number]]
     for wanted in distinct:
@@ -33,7 +38,9 @@ def cut_splits(
             (label, origin) if fractions[origin] == wanted else None
             for label, origin in zip(train.labels, train.origins, strict=True)
         ]
-        assigned = split_rows(train.ids, train.labels, fractions=wanted, seed=seed, clusters=clusters, strata=strata)
+        assigned = split_rows(
+            train.ids, train.labels, fractions=wanted, seed=seed, clusters=clusters, strata=strata, kept=kept
+        )
         for split in wanted:
             cut[split] = sorted([*cut.get(split, []), *assigned[split]])
     pieces = {split: [examples] for split, examples in splits.items()}
@@ -42,7 +49,39 @@ def cut_splits(
         pieces.setdefault(split, []).append(train.take(indices))
     result = {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
     new_splits = {split: examples for split, examples in result.items() if split in cut}
-    return result, _report_absent(train.labels, new_splits, len(fractions))
+    findings = _report_absent(train.labels, new_splits, len(fractions))
+    return result, [*findings, *_report_short_splits(train, cut, fractions), *_report_mixed(train, clusters)]
+
+
+def _report_short_splits(
+    train: Examples, cut: Mapping[Split, Sequence[int]], fractions: Sequence[Mapping[Split, float]]
+) -> list[Finding]:
+    """Report the classes of which a new split has fewer rows than requested."""
+    counts = Counter(zip(train.labels, train.origins, strict=True))
+    findings = []
+    for split, indices in cut.items():
+        wanted: Counter[str] = Counter()
+        for (label, origin), count in counts.items():
+            if split in fractions[origin]:
+                wanted[label] += split_sizes(count, fractions[origin])[split]
+        missing = wanted - Counter(train.labels[index] for index in indices)
+        if missing:
+            message = (
+                f"classes with fewer rows in {split} than requested, because near duplicates are not divided: "
+                f"{{count}} ({missing.total():,} rows)"
+            )
+            findings.append(Finding.of("short split", sorted(missing), message, is_warning=True))
+    return findings
+
+
+def _report_mixed(train: Examples, clusters: Sequence[Sequence[int]]) -> list[Finding]:
+    """Report clusters of near duplicates with several labels."""
+    mixed = [cluster for cluster in clusters if len({train.labels[index] for index in cluster}) > 1]
+    if not mixed:
+        return []
+    ids = [min(train.ids_of(cluster)) for cluster in mixed]
+    message = f"clusters of near duplicates with several labels: {{count}} ({sum(map(len, mixed)):,} rows)"
+    return [Finding.of("mixed cluster", ids, message)]
 
 
 def _report_absent(labels: Sequence[str], new_splits: SplitExamples, n_sources: int) -> list[Finding]:

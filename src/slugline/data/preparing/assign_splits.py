@@ -13,6 +13,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
+from slugline.data.preparing.group_splits import assign_groups, share, split_sizes
 from slugline.data.preparing.row_ids import CUT_ORDER
 
 SplitIndices = dict[Split, list[int]]
@@ -32,13 +33,14 @@ def split_rows(
     seed: int,
     clusters: Sequence[Sequence[int]] = (),
     strata: Sequence[Hashable | None] | None = None,
+    kept: Collection[int] = (),
 ) -> SplitIndices:
     """Assign rows to stratified splits; clusters of near duplicates are not divided.
 
-    Within each stratum, a split gets the first ``round(fraction * count)`` rows in hash order, and at least one. A
-    cluster with more rows than the split still needs is skipped; later rows fill the split. Three groups stay in train:
-    clusters that span several strata, strata of one row, and strata with too few rows for all splits if their class has
-    enough.
+    A split wants ``round(fraction * count)`` rows of each stratum, and at least one. Clusters are assigned first, see
+    `slugline.data.preparing.group_splits`. Then each split gets the rows that it still lacks from those in no cluster,
+    in hash order. If they are too few, because a cluster is larger than a split, the splits share them. Strata of one
+    row, and strata with too few rows for all splits if their class has enough, stay in train.
 
     Args:
         ids: (N,) unique row ids.
@@ -46,7 +48,8 @@ def split_rows(
         fractions: shares of ``test`` and ``validation``, relative to the whole stratum; 0 or absent = no such split.
         seed: seed of the hash order.
         clusters: disjoint groups of indices.
-        strata: (N,) stratum of each row, None for rows that stay in train; by default the labels.
+        strata: (N,) stratum of each row, None for rows that stay in train with their clusters; by default the labels.
+        kept: indices that stay in train with their clusters, and count as rows of their stratum.
 
     Returns:
         Indices of ``train`` and of every split with a fraction, in ascending order.
@@ -59,45 +62,26 @@ def split_rows(
     divided = {label for label, stratum in zip(labels, strata, strict=True) if stratum is not None}
     _require_rows_for_splits(Counter(labels), divided, n_splits=1 + len(wanted))
     counts = Counter(strata)
-    cluster_of = {index: number for number, cluster in enumerate(clusters) for index in cluster}
-    mixed = {number for number, cluster in enumerate(clusters) if len({strata[index] for index in cluster}) > 1}
-    by_stratum: dict[Hashable, list[int]] = defaultdict(list)
-    for index in hash_order(ids, seed):
-        stratum = strata[index]
-        if stratum is not None and cluster_of.get(index) not in mixed and counts[stratum] > len(wanted):
-            by_stratum[stratum].append(index)
-    assigned: dict[int, Split] = {}
-    for stratum, order in by_stratum.items():
-        available = counts[stratum] - 1  # one row stays in train, and one is reserved for each later split
-        for number, (split, fraction) in enumerate(wanted.items(), start=1):
-            size = min(max(1, round(fraction * counts[stratum])), available - (len(wanted) - number))
-            chosen = _fill([index for index in order if index not in assigned], size, cluster_of, clusters)
-            assigned |= dict.fromkeys(chosen, split)
-            available -= len(chosen)
+    sizes = {stratum: split_sizes(count, wanted) for stratum, count in counts.items() if stratum is not None}
+    order = hash_order(ids, seed)
+    grouped = {index for cluster in clusters for index in cluster}
+    groups = [*clusters, *([index] for index in kept if index not in grouped)]
+    assigned = assign_groups(ids, strata, groups, order=order, fractions=wanted, sizes=sizes, kept=kept)
+    received = Counter((strata[index], split) for index, split in assigned.items())
+    singles: dict[Hashable, list[int]] = defaultdict(list)
+    for index in order:
+        if index not in assigned and strata[index] is not None:
+            singles[strata[index]].append(index)
+    for stratum, rows in singles.items():
+        lacking = {split: max(0, sizes[stratum][split] - received[stratum, split]) for split in wanted}
+        start = 0
+        for split, size in share(lacking, len(rows) - (not received[stratum, "train"])).items():
+            assigned |= dict.fromkeys(rows[start : start + size], split)
+            start += size
     splits: SplitIndices = {split: [] for split in ("train", "validation", "test") if split in ("train", *wanted)}
     for index in range(len(ids)):
         splits[assigned.get(index, "train")].append(index)
     return splits
-
-
-def _fill(
-    order: Sequence[int], size: int, cluster_of: Mapping[int, int], clusters: Sequence[Sequence[int]]
-) -> list[int]:
-    """Choose the first rows, at most `size`, without dividing a cluster."""
-    chosen: list[int] = []
-    seen: set[int] = set()
-    for index in order:
-        if len(chosen) >= size:
-            break
-        number = cluster_of.get(index)
-        if number in seen:
-            continue
-        members = [index] if number is None else list(clusters[number])
-        if number is not None:
-            seen.add(number)
-        if len(chosen) + len(members) <= size:
-            chosen += members
-    return chosen
 
 
 def _require_rows_for_splits(counts: Mapping[str, int], divided: Collection[str], *, n_splits: int) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from slugline.core.errors import DataError, nearest
+from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing import duplicates
 from slugline.data.preparing.examples import SPLIT_ORDER, SplitExamples
@@ -69,7 +70,7 @@ def filter_classes(
 
 
 def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[SplitExamples, list[Finding]]:
-    """Drop the classes without a row in train.
+    """Drop the classes without a row in train, after empty and short texts and leaks are gone.
 
     Args:
         splits: examples by split.
@@ -79,16 +80,23 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
         The remaining examples, and a finding if classes were dropped.
 
     Raises:
-        DataError: a user's own file has such classes.
+        DataError: a user's own file has such classes, or train has fewer than two classes.
     """
     trained = set(splits["train"].labels)
+    if len(trained) < 2:
+        raise DataError(
+            f"after empty and short texts and leaks were dropped, train has only the class {min(trained)!r}."
+            if trained
+            else "after empty and short texts and leaks were dropped, train has no row.",
+            hint="A classifier needs two or more classes. Check the files, data.min_words and data.leaks.",
+        )
     counts = Counter(label for examples in splits.values() for label in examples.labels if label not in trained)
     if not counts:
         return splits, []
     described = ", ".join(f"{label!r} ({count:,} rows)" for label, count in counts.most_common(10))
     if not is_known:
         raise DataError(
-            f"classes without a row in train: {described}.",
+            f"classes without a row in train, after empty and short texts and leaks were dropped: {described}.",
             hint="Add such rows to train, correct the labels, or drop the classes with data.drop_classes.",
         )
     kept, n_rows = _without_classes(splits, list(counts))
@@ -158,32 +166,50 @@ def drop_short(splits: SplitExamples, *, smallest: int) -> tuple[SplitExamples, 
 def handle_leaks(
     splits: SplitExamples, *, policy: Literal["drop", "keep", "refuse"]
 ) -> tuple[SplitExamples, list[Finding]]:
-    """Drop, keep or refuse train rows whose text is also in a given validation or test split.
+    """Drop, keep or refuse rows whose text is also in a split that is held out from theirs.
+
+    These are train rows in a given validation or test split, and given validation rows in a given test split. Test
+    keeps all its rows. Validation rows count too, because a cross-validation trains on them.
 
     Args:
         splits: examples by split.
         policy: value of ``data.leaks``.
 
     Returns:
-        The splits, and a finding if there are leaks.
+        The splits, and a finding for each split with leaks.
 
     Raises:
-        DataError: there are leaks, and the policy is "refuse".
+        DataError: there are leaks, and the policy is "refuse"; or all rows of a split are leaks and would be dropped.
     """
-    train = splits["train"]
-    leaked = duplicates.leaks({split: examples.keys for split, examples in splits.items()})
-    if not leaked:
-        return splits, []
-    held_out = " or ".join(split for split in splits if split != "train")
-    message = f"train rows whose text is also in {held_out}: {{count}}"
-    action = "dropped from train" if policy == "drop" else "kept"
-    finding = Finding.of("leak", train.ids_of(leaked), f"{message} ({action})", is_warning=True)
-    if policy == "refuse":
-        raise DataError(
-            f"{message.format(count=len(leaked))}, among them {finding.examples[0]}.",
-            hint='Set data.leaks = "drop" or "keep", or correct the files.',
-        )
-    return {**splits, "train": train.without(leaked) if policy == "drop" else train}, [finding]
+    kept = dict(splits)
+    findings = []
+    kinds: dict[Split, str] = {"train": "leak", "validation": "validation leak"}
+    for split, kind in kinds.items():
+        held_out = [name for name in SPLIT_ORDER[SPLIT_ORDER.index(split) + 1 :] if name in splits]
+        if split not in splits or not held_out:
+            continue
+        examples = splits[split]
+        leaked = duplicates.leaks({"train": examples.keys, **{name: splits[name].keys for name in held_out}})
+        if not leaked:
+            continue
+        where = " or ".join(held_out)
+        message = f"{split} rows whose text is also in {where}: {{count}}"
+        action = f"dropped from {split}" if policy == "drop" else "kept"
+        finding = Finding.of(kind, examples.ids_of(leaked), f"{message} ({action})", is_warning=True)
+        if policy == "refuse":
+            raise DataError(
+                f"{message.format(count=len(leaked))}, among them {finding.examples[0]}.",
+                hint='Set data.leaks = "drop" or "keep", or correct the files.',
+            )
+        if policy == "drop":
+            if len(leaked) == len(examples):
+                raise DataError(
+                    f"the text of every row of {split} is also in {where}, so no row of {split} is left.",
+                    hint='Correct the files, or set data.leaks = "keep".',
+                )
+            kept[split] = examples.without(leaked)
+        findings.append(finding)
+    return kept, findings
 
 
 def report_conflicts(splits: SplitExamples) -> list[Finding]:

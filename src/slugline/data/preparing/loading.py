@@ -5,9 +5,10 @@ Rows are read, columns chosen, labels named and mapped, ids made, and texts clea
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 from slugline.core.labels import Split
 from slugline.core.progress import track
@@ -16,11 +17,15 @@ from slugline.data.preparing import cleaning
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
-from slugline.data.reading.columns import choose_columns, join_text
-from slugline.data.reading.labels import join_orders, map_labels, name_labels, unlabelled_rows
+from slugline.data.reading.columns import choose_columns
+from slugline.data.reading.label_cells import report_labels
+from slugline.data.reading.labels import hidden_splits, join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.data.reading.texts import join_text
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,14 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
         others=others,
         address=short_path(source.path) or source.name,
     )
+    if data.unlabelled == "drop" and (hidden := hidden_splits(raw, label)):
+        logger.warning("%s: left out, its labels are hidden: %s", raw.source.name, ", ".join(hidden))
+        raw = replace(raw, rows={split: rows for split, rows in raw.rows.items() if split not in hidden})
     labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
+    found = report_labels(labels, label) if not source.label_map else []
+    for finding in found:
+        logger.warning("%s: %s", raw.source.name, finding.message)
+    raw = replace(raw, findings=(*raw.findings, *found))
     labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
     address = " ".join((source.name, source.path, source.hub))
     return _Source(address, raw, tuple(columns), label, id_column, labels, classes)
@@ -147,7 +159,10 @@ def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, c
     rows = source.raw.rows
     with track("cleaning", sum(map(len, rows.values())), unit="texts") as advance:
         for split in rows:
-            originals = [join_text(row, source.text) for row in rows[split]]
+            originals = [
+                join_text(row, source.text, locate=partial(source.raw.locate, split, index))
+                for index, row in enumerate(rows[split])
+            ]
             cleaned = []
             for original in originals:
                 cleaned.append(cleaning.clean(original, clean))

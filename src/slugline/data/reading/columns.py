@@ -60,7 +60,7 @@ def choose_columns(
         address: path or name of the source, for the command in a hint; empty = no command.
 
     Returns:
-        Text columns and label column; every split has them.
+        Text columns and label column; every file of every split has them.
 
     Raises:
         DataError: a column is missing, or no column fits.
@@ -78,7 +78,7 @@ def choose_columns(
         raise DataError(f"{raw.file_names('train')}: no column holds text.", hint=f"Columns: {', '.join(candidates)}.")
     for split in raw.rows:
         for key, column in [*(("text", name) for name in text), ("label", label)]:
-            _check_column(raw, split, key, column)
+            check_column(raw, split, key, column)
     if guessed_text:
         logger.info("text column: %s (guessed; set data.text)", " + ".join(map(repr, text)))
     if guessed_label:
@@ -90,13 +90,33 @@ def _columns(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(column for row in rows for column in row))
 
 
-def _check_column(raw: RawData, split: Split, key: str, column: str) -> None:
-    columns = _columns(raw.rows[split][:SAMPLE_ROWS])
-    if column not in columns:
-        raise DataError(
-            f"{raw.file_names(split)}: no column {column!r} for data.{key}.{nearest(column, columns)}",
-            hint=f"Columns: {', '.join(columns)}.",
-        )
+def check_column(raw: RawData, split: Split, key: str, column: str) -> None:
+    """Refuse a split with a file that lacks a column: its texts would be empty, its labels missing.
+
+    Args:
+        raw: rows as read.
+        split: name of the split.
+        key: key of the data section that names the column.
+        column: name of the column.
+
+    Raises:
+        DataError: a file of the split has no such column.
+    """
+    for name, rows in raw.rows_by_file(split):
+        columns = _columns(rows[:SAMPLE_ROWS])
+        if column not in columns:
+            raise DataError(
+                f"{name}: no column {column!r} for data.{key}.{nearest(column, columns)}",
+                hint=f"Columns: {', '.join(columns)}.{_other_columns_hint(raw, split)}",
+            )
+
+
+def _other_columns_hint(raw: RawData, split: Split) -> str:
+    if len(raw.files[split]) < 2:
+        return ""
+    return (
+        " Files of one glob need the same columns: rename them, or give files with other columns as [[data.sources]]."
+    )
 
 
 def _guess_text_by_name(columns: Sequence[str]) -> list[str]:
@@ -118,7 +138,7 @@ def _guess_text_by_length(rows: Sequence[Row], columns: Sequence[str]) -> list[s
     lengths = {
         column: sum(map(len, texts)) / len(texts)
         for column in columns
-        if (texts := [value for row in rows if isinstance(value := row.get(column), str)])
+        if (texts := [value for row in rows if isinstance(value := row.get(column), (str, bytes))])
     }
     return [max(lengths, key=lambda column: lengths[column])] if lengths else []
 
@@ -212,9 +232,3 @@ def choose_text_columns(
         raise DataError(f"{where}: no column holds text.", hint=f"Columns: {', '.join(columns)}.")
     logger.info("text column: %s (guessed; choose with %s)", " + ".join(map(repr, guessed)), option)
     return tuple(guessed)
-
-
-def join_text(row: Row, columns: Sequence[str]) -> str:
-    """Join the text columns of a row with blanks; missing and empty values are skipped."""
-    parts = [str(row[column]) for column in columns if row.get(column) is not None]
-    return " ".join(part for part in parts if part) if len(parts) > 1 else "".join(parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
@@ -61,7 +61,7 @@ def read_hub(address: str, *, name: str = "") -> RawData:
             url=f"{_endpoint()}/datasets/{address.partition(':')[0]}",
         ),
         {split: (SourceFile(f"{address} ({split})", len(part)),) for split, part in parts.items()},
-        classes=_classes(train),
+        classes=_class_columns(train).get("label", ()),
         is_known=True,
         class_columns=_class_columns(train),
     )
@@ -109,15 +109,3 @@ def _class_columns(train: Dataset) -> dict[str, tuple[str, ...]]:
     """Class names of the ``ClassLabel`` columns."""
     named = {column: getattr(feature, "names", None) for column, feature in train.features.items()}
     return {column: tuple(names) for column, names in named.items() if names}
-
-
-def _classes(train: Dataset) -> tuple[str, ...]:
-    """Class names from a ``ClassLabel`` column, or from ``label_text`` if ``label`` holds integers."""
-    features: dict[str, Any] = dict(train.features)
-    labelled = _class_columns(train)
-    if labelled:
-        return next(iter(labelled.values()))
-    if "label_text" not in features or "label" not in features:
-        return ()
-    names = dict(zip(train["label"][:], train["label_text"][:], strict=True))
-    return tuple(names[index] for index in sorted(names)) if set(names) == set(range(len(names))) else ()

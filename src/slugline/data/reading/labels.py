@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
+from slugline.data.reading.class_names import HIDDEN, with_names_beside
+from slugline.data.reading.label_cells import label_of, several_labels
 from slugline.data.reading.raw_data import RawData
 
 #: Unlabelled rows and unmapped labels that a message lists.
@@ -17,8 +19,9 @@ MAX_LISTED_ROWS = 3
 MAX_LISTED_LABELS = 10
 
 
-#: Label of rows whose label is not published, in sets of the Hub whose integers index named classes.
-HIDDEN = -1
+#: Integers, also as spreadsheets and pandas write them in a column with a missing value: ``1.0``; and any number.
+INTEGER = re.compile(r"(0|-?[1-9][0-9]*)(\.0+)?")
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 #: Class name of a row without a label.
 UNLABELLED = ""
@@ -37,17 +40,24 @@ def name_labels(
 
     Returns:
         Class name of each row, by split, `UNLABELLED` for rows without a label; and all names in label order: the
-        source's order, else numeric, else alphabetical.
+        source's order, else numeric, else alphabetical. ``1`` and ``1.0`` are the same class.
 
     Raises:
         DataError: a label is missing, out of range, unknown to the source, or a row has several.
     """
     if raw.task.startswith("multi-label"):
-        raise _several_labels(f"{raw.source.name} is a multi-label set")
+        raise several_labels(f"{raw.source.name} is a multi-label set")
+    for split in hidden_splits(raw, column) if unlabelled == "refuse" else ():
+        raise DataError(
+            f"{raw.file_names(split)}: the labels of {split} are hidden: column {column!r} holds {HIDDEN} or nothing "
+            f"in all {len(raw.rows[split]):,} rows.",
+            hint='Leave the split out with data.unlabelled="drop"; other rows are cut for it then.',
+        )
+    raw = with_names_beside(raw, column)
     labels = {split: _read_labels(raw, split, column, offset) for split in raw.rows}
     _check_unlabelled(raw, column, labels, unlabelled)
     counts = Counter(label for split_labels in labels.values() for label in split_labels if label != UNLABELLED)
-    classes = raw.classes_of(column)
+    classes = tuple(unicodedata.normalize("NFC", name) for name in raw.classes_of(column))
     if classes:
         names = {label: _class_name(label, classes, offset) for label in counts}
         _check_labels_are_known(raw, column, counts, names, classes)
@@ -63,7 +73,39 @@ def name_labels(
             "not integers.",
             hint="Leave data.label_offset out.",
         )
-    return labels, tuple(sorted(counts))
+    # Beside 1.5, 1.0 keeps its name, which may be a version; it is the class 1 only if another file calls it so.
+    joined = {label: number if (number := plain_number(label)) in counts else label for label in counts}
+    return _rename(labels, joined), _in_order(set(joined.values()))
+
+
+def hidden_splits(raw: RawData, column: str) -> list[Split]:
+    """Find the splits beside train whose labels are not published: all are -1, which train does not have, or missing.
+
+    Args:
+        raw: rows as read.
+        column: label column.
+
+    Returns:
+        Names of the splits.
+    """
+    found = {
+        split: {plain_number(str("" if row.get(column) is None else row.get(column)).strip()) for row in rows}
+        for split, rows in raw.rows.items()
+    }
+    hidden = {UNLABELLED, str(HIDDEN)} - found["train"]
+    return [split for split, values in found.items() if split != "train" and values and values <= hidden]
+
+
+def plain_number(label: str) -> str:
+    """Return ``1`` for ``1.0``, and any other label with composed accents."""
+    number = _integer(label)
+    return unicodedata.normalize("NFC", label) if number is None else str(number)
+
+
+def _in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names in the order of their numbers if all are numbers, else alphabetical."""
+    ordered = sorted(names)
+    return tuple(sorted(ordered, key=float) if all(NUMBER.fullmatch(name) for name in ordered) else ordered)
 
 
 def map_labels(
@@ -74,7 +116,7 @@ def map_labels(
     Args:
         labels: class name of each row, by split.
         order: all class names of the source, also those without rows.
-        label_map: new names by class name; empty = the names stay.
+        label_map: new names by class name, ``1.0`` for the class ``1`` as well; empty = the names stay.
         where: the source, for messages.
 
     Returns:
@@ -85,6 +127,7 @@ def map_labels(
     """
     if not label_map:
         return {split: list(names) for split, names in labels.items()}, tuple(order)
+    label_map = {name if name in order else plain_number(name): new for name, new in label_map.items()}
     _check_entries_are_classes(label_map, order, where)
     counts = Counter(name for names in labels.values() for name in names if name != UNLABELLED)
     _check_labels_have_entries(label_map, counts, where)
@@ -106,11 +149,12 @@ def _read_labels(raw: RawData, split: Split, column: str, offset: int) -> list[s
     labels: list[str] = []
     for index, row in enumerate(raw.rows[split]):
         value = row.get(column)
-        if isinstance(value, (list, tuple, dict)):
-            raise _several_labels(f"{raw.locate(split, index)}: column {column!r} holds several labels")
-        is_missing = value is None or (isinstance(value, float) and math.isnan(value))
-        is_missing |= value == HIDDEN and bool(raw.classes_of(column)) and not offset
-        labels.append(UNLABELLED if is_missing else _as_text(value))
+        is_text = isinstance(value, str) and not value.lstrip().startswith(
+            ("[", "{")
+        )  # most cells, without their place
+        label = label_of(value, where="" if is_text else f"{raw.locate(split, index)}: column {column!r}")
+        is_hidden = plain_number(label) == str(HIDDEN) and bool(raw.classes_of(column)) and not offset
+        labels.append(UNLABELLED if is_hidden else label)
     return labels
 
 
@@ -148,14 +192,9 @@ def _check_unlabelled(raw: RawData, column: str, labels: Mapping[Split, Sequence
             )
 
 
-def _as_text(value: object) -> str:
-    """A label as text. 3.0 becomes ``3``: readers turn integers into floats if a label of the column is missing."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
 def _integer(label: str) -> int | None:
-    """The integer of a label, or None. ``0111`` is a name: as a number it would lose its zero."""
-    return int(label) if re.fullmatch("0|-?[1-9][0-9]*", label) else None
+    """The integer of a label, or None; that of ``1.0`` is 1. ``0111`` is a name: as a number it would lose its zero."""
+    return int(label.partition(".")[0]) if INTEGER.fullmatch(label) else None
 
 
 def _class_name(label: str, classes: Sequence[str], offset: int) -> str | None:
@@ -166,13 +205,6 @@ def _class_name(label: str, classes: Sequence[str], offset: int) -> str | None:
     if number is None:
         return label if label in classes else None
     return classes[number + offset] if 0 <= number + offset < len(classes) else None
-
-
-def _several_labels(problem: str) -> DataError:
-    return DataError(
-        f"{problem}; this version trains on one label a text.",
-        hint="Choose a single-label set, or a column with one label a row.",
-    )
 
 
 def _check_labels_are_known(

@@ -14,6 +14,7 @@ from typing import Any
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
+from slugline.data.reading.class_names import joined_class_names, parquet_class_names
 from slugline.data.reading.encoding import UNICODE, decode
 from slugline.data.reading.formats import READERS, Row, path_hint, read_rows, text_encoding
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
@@ -66,7 +67,7 @@ def read_folder(folder: Path) -> RawData:
         task=str(metadata.get("task", "")),
         columns=metadata.get("columns", {}),
         findings=raw.findings,
-        class_columns=_level_names(metadata),
+        class_columns={**raw.class_columns, **_level_names(metadata)},
     )
 
 
@@ -109,17 +110,19 @@ def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> Raw
     rows: dict[Split, list[Row]] = {}
     source_files: dict[Split, tuple[SourceFile, ...]] = {}
     findings: list[Finding] = []
+    class_columns: dict[str, tuple[str, ...]] = {}
     for split, paths in files.items():
         rows[split] = []
         for path in paths:
             encoding = text_encoding(path)
             file_rows = list(read_rows(path, encoding=encoding))
             rows[split] += file_rows
+            class_columns = joined_class_names(class_columns, parquet_class_names(path), path)
             source_files[split] = (*source_files.get(split, ()), SourceFile(str(path), len(file_rows)))
             if encoding and encoding not in UNICODE:
                 message = f"{path}: read as {encoding} (it is not UTF-8)"
                 findings.append(Finding("encoding", 1, message, (str(path),), is_warning=True))
-    return RawData(rows, source, source_files, findings=tuple(findings))
+    return RawData(rows, source, source_files, findings=tuple(findings), class_columns=class_columns)
 
 
 def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[Finding]]:
@@ -149,8 +152,12 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[
 
 
 def class_files(folder: Path) -> list[Path]:
-    """Sorted paths of ``folder/<class>/*.txt``; empty if there are no class folders."""
-    return sorted(file for file in folder.glob("*/*.[tT][xX][tT]") if not file.parent.name.startswith((".", "__")))
+    """Sorted paths of ``folder/<class>/*.txt``; empty if there are no class folders. Hidden files are skipped."""
+    files = folder.glob("*/*.[tT][xX][tT]")
+    # Macs write a hidden file ._0.txt with attributes beside 0.txt.
+    return sorted(
+        file for file in files if not file.name.startswith(".") and not file.parent.name.startswith((".", "__"))
+    )
 
 
 def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:

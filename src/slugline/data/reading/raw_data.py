@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from slugline.core.labels import Split
@@ -90,6 +91,13 @@ class RawData:
                 return f"{file.name}, row {index + 1}"
             index -= file.n_rows
         return f"{split}, row {index + 1}"
+
+    def rows_by_file(self, split: Split) -> list[tuple[str, list[Row]]]:
+        """Return the rows of a split under the name of each of its files."""
+        ends = list(accumulate(file.n_rows for file in self.files[split]))
+        starts = [0, *ends]
+        parts = [self.rows[split][start:end] for start, end in zip(starts, ends, strict=False)]
+        return [(file.name, rows) for file, rows in zip(self.files[split], parts, strict=True)]
 
     def file_names(self, split: Split) -> str:
         """Names of the files of a split, for messages."""

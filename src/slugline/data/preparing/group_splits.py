@@ -1,0 +1,128 @@
+"""Assign clusters of near duplicates to splits; a cluster is never divided."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Hashable, Mapping, Sequence
+
+from slugline.core.labels import Split
+
+Sizes = Mapping[Hashable, Mapping[Split, int]]
+
+
+def split_sizes(count: int, fractions: Mapping[Split, float]) -> dict[Split, int]:
+    """Return the rows that each split wants of a stratum; too few rows for all splits stay in train.
+
+    Args:
+        count: rows of the stratum.
+        fractions: share of each split to cut, in the order of cutting.
+
+    Returns:
+        Rows by split, ``train`` included.
+    """
+    sizes: dict[Split, int] = dict.fromkeys(fractions, 0)
+    available = count - 1  # one row stays in train, and one is reserved for each later split
+    for number, (split, fraction) in enumerate(fractions.items(), start=1):
+        if count > len(fractions):
+            sizes[split] = min(max(1, round(fraction * count)), available - (len(fractions) - number))
+            available -= sizes[split]
+    sizes["train"] = count - sum(sizes.values())
+    return sizes
+
+
+def share(lacking: Mapping[Split, int], available: int) -> dict[Split, int]:
+    """Return how many rows each split gets: what it lacks, or its share of the available rows if they are too few."""
+    shared: dict[Split, int] = {}
+    total, left = sum(lacking.values()), max(0, available)
+    for split, size in lacking.items():
+        shared[split] = size if total <= left else min(left, -(-size * left // total))
+        total -= size
+        left -= shared[split]
+    return shared
+
+
+def assign_groups(
+    ids: Sequence[str],
+    strata: Sequence[Hashable | None],
+    groups: Sequence[Sequence[int]],
+    *,
+    order: Sequence[int],
+    fractions: Mapping[Split, float],
+    sizes: Sizes,
+    kept: Collection[int] = (),
+) -> dict[int, Split]:
+    """Assign groups to splits, the largest first.
+
+    A group goes to the split with the largest need of its strata, among the splits that want at least so many rows.
+    The need is counted within the groups, so that rows in no group do not move any. A group that is too large for all
+    splits goes to train. A group goes to a split that would otherwise get no row of one of its strata. The hash order
+    of the smallest id decides between groups of one size. Groups with a kept row, or a row without a stratum, go to
+    train.
+
+    Args:
+        ids: (N,) unique row ids.
+        strata: (N,) stratum of each row, or None.
+        groups: disjoint groups of indices.
+        order: indices of the rows in hash order.
+        fractions: share of each split to cut, in the order of cutting.
+        sizes: rows that each split wants, by stratum.
+        kept: indices whose groups go to train.
+
+    Returns:
+        Split of each row in a group.
+    """
+    rank = {index: position for position, index in enumerate(order)}
+    kept = set(kept) | {index for index, stratum in enumerate(strata) if stratum is None}
+    ordered = sorted(
+        groups, key=lambda group: (kept.isdisjoint(group), -len(group), rank[min(group, key=ids.__getitem__)])
+    )
+    shares: dict[Split, float] = {"train": 1 - sum(fractions.values()), **fractions}
+    grouped = Counter(strata[index] for group in groups for index in group if kept.isdisjoint(group))
+    in_group = {index for group in groups for index in group}
+    # Units of each stratum that are not assigned yet: a group is one, and so is a row in no group.
+    left = Counter(stratum for index, stratum in enumerate(strata) if index not in in_group)
+    left.update(stratum for group in groups for stratum in {strata[index] for index in group})
+    received: Counter[tuple[Hashable, Split]] = Counter()
+    balanced: Counter[tuple[Hashable, Split]] = Counter()
+    assigned: dict[int, Split] = {}
+    for group in ordered:
+        members = Counter(strata[index] for index in sorted(group, key=ids.__getitem__))
+        left.subtract(members.keys())
+        fitting = [
+            split
+            for split in shares
+            if all(n <= sizes[s][split] - received[s, split] for s, n in members.items() if s is not None)
+        ]
+        starved = _split_without_rows(members, sizes, received, left, tuple(fractions))
+        chosen: Split = "train"
+        if kept.isdisjoint(group) and (starved or fitting):
+            needs = {
+                split: round(sum(n * (shares[split] * grouped[s] - balanced[s, split]) for s, n in members.items()), 6)
+                for split in fitting
+            }
+            chosen = starved if starved else max(needs, key=lambda split: needs[split])
+        for stratum, count in members.items():
+            received[stratum, chosen] += count
+            balanced[stratum, chosen] += count if kept.isdisjoint(group) else 0
+        assigned |= dict.fromkeys(group, chosen)
+    return assigned
+
+
+def _split_without_rows(
+    members: Counter[Hashable],
+    sizes: Sizes,
+    received: Counter[tuple[Hashable, Split]],
+    left: Counter[Hashable],
+    splits: Sequence[Split],
+) -> Split | None:
+    """Return a split that too few groups and rows are left for; None unless train has all strata of the group."""
+    if not all(received[stratum, "train"] for stratum in members):
+        return None
+    for split in splits:
+        for stratum in members:
+            without = [
+                name for name in splits if stratum in sizes and sizes[stratum][name] and not received[stratum, name]
+            ]
+            if split in without and left[stratum] < len(without):
+                return split
+    return None
