@@ -214,10 +214,7 @@ def test_calibration_none_keeps_probabilities() -> None:
     assert same.probabilities.tolist() == predictions.probabilities.tolist()
 
 
-def test_unknown_calibrations_and_multi_label_predictions_are_refused() -> None:
+def test_unknown_calibrations_are_refused() -> None:
     predictions = predictions_of(4)
     with pytest.raises(RecipeError, match="'platt'; it can be 'temperature' or 'none'"):
         calibrate(predictions, method="platt")
-    multi = replace(predictions, labels=LabelSet(LABELS.names, kind="multi"), targets=np.ones((4, 3), dtype=np.bool_))
-    with pytest.raises(DataError, match="one label a text"):
-        calibrate(multi)

@@ -22,7 +22,6 @@ from slugline.evaluation.metrics import METRICS, metric, metrics_of, summary
 from slugline.evaluation.outcomes import class_counts, statistics
 from slugline.evaluation.outcomes.outcomes import outcomes_of
 
-
 #: Metrics of sets with one label a text.
 SINGLE = metrics_of(LabelSet(("a", "b")))
 
@@ -197,14 +196,11 @@ def test_an_unknown_metric_is_refused_with_a_suggestion() -> None:
         metric("f1_makro")
 
 
-def test_multi_label_predictions_are_refused() -> None:
-    multi = replace(
-        predictions_of([0], [[1.0, 0.0]]),
-        labels=LabelSet(("a", "b"), kind="multi"),
-        targets=np.array([[True, False]]),
-    )
-    with pytest.raises(DataError, match="one label a text"):
-        summary(multi)
+def test_a_metric_of_another_kind_of_labels_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no metric 'hamming_loss' of a single label set"):
+        metric("hamming_loss", LabelSet(("a", "b")))
+    with pytest.raises(RecipeError, match="no metric 'hierarchical_f1' of a multi label set"):
+        metric("hierarchical_f1", LabelSet(("a", "b"), kind="multi"))
 
 
 def test_predictions_without_rows_are_refused() -> None:

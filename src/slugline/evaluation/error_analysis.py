@@ -17,7 +17,7 @@ from slugline.core.labels import joined_labels
 from slugline.core.predictions import Predictions
 from slugline.evaluation.outcomes.outcomes import outcomes_of
 from slugline.evaluation.outcomes.statistics import Ints
-from slugline.evaluation.outcomes.tree import mistakes_by_level
+from slugline.evaluation.outcomes.tree import errors_by_level
 
 #: Largest number of entries of each list, and of characters of a text.
 MAX_ENTRIES, TEXT_CHARACTERS = 100, 500
@@ -43,7 +43,7 @@ def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, 
         raise DataError(f"{len(texts)} texts for {len(predictions)} predictions.")
     outcomes = outcomes_of(predictions)
     labels, names, confused = predictions.labels, predictions.labels.names, outcomes.confusions
-    levels = {"by_highest_wrong_level": mistakes_by_level(confused, labels)} if labels.kind == "hierarchical" else {}
+    levels = {"by_highest_wrong_level": errors_by_level(confused, labels)} if labels.kind == "hierarchical" else {}
     return {
         "split": predictions.split,
         "support": len(predictions),

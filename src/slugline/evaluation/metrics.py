@@ -239,7 +239,7 @@ def metric(name: str, labels: LabelSet | None = None) -> Metric:
     """
     known = METRICS if labels is None else metrics_of(labels)
     if name not in known:
-        of_kind = f" of a {labels.kind} label set" if labels and name in METRICS else ""
+        of_kind = "" if labels is None else f" of a {labels.kind} label set"
         raise RecipeError(
             f"there is no metric {name!r}{of_kind}.{nearest(name, list(known))}", hint=f"Metrics: {', '.join(known)}."
         )

@@ -60,15 +60,15 @@ def hierarchical_f1(confusion: Counts, shared: Ints) -> Floats:
     return ratio(2 * hits, nodes)
 
 
-def mistakes_by_level(confusions: Ints, labels: LabelSet) -> dict[str, int]:
-    """Count mistakes by the highest level that is wrong: the further up, the further apart the leaves are in the tree.
+def errors_by_level(confusions: Ints, labels: LabelSet) -> dict[str, int]:
+    """Count errors by the highest level that is wrong: the further up, the further apart the leaves are in the tree.
 
     Args:
-        confusions: (K, K) mistakes, true leaves in rows, zeros on the diagonal.
+        confusions: (K, K) errors, true leaves in rows, zeros on the diagonal.
         labels: the K leaves.
 
     Returns:
-        Number of mistakes by name of the level, top first.
+        Number of errors by name of the level, top first.
     """
     counts, right_above = {}, int(confusions.sum())
     for level, name in enumerate(labels.level_names, start=1):
