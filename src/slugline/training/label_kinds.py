@@ -102,7 +102,7 @@ class TrainingTargets:
 
     @property
     def kind(self) -> LabelKind:
-        """What the training of this kind of label set needs."""
+        """The functions of the kind of the label set."""
         return LABEL_KINDS[self.labels.kind]
 
     @property
