@@ -6,7 +6,7 @@ them in a ``multi`` set, and the path of one leaf, such as ``"sport/tennis"``, i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -63,6 +63,25 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LabelSet:
+        """Read what `to_dict` wrote; a missing key has its default."""
+        return cls(
+            tuple(values["names"]),
+            kind=values.get("kind", "single"),
+            levels=tuple(values.get("levels", ())),
+            descriptions=tuple(values.get("descriptions", ())),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, as model folders hold them."""
+        return {
+            "names": list(self.names),
+            "kind": self.kind,
+            "levels": list(self.levels),
+            "descriptions": list(self.descriptions),
+        }
 
     @property
     def is_multi(self) -> bool:

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from slugline.core.errors import DataError
 from slugline.core.labels import Kind, LabelSet, Targets
 
+#: Smaller probabilities are raised to it, so that their logarithm is finite in float32.
+SMALLEST_PROBABILITY = 1e-30
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -159,3 +162,19 @@ def probabilities(
     scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
     exponentials = np.exp(scaled)
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def logits_of(probabilities: NDArray[np.floating[Any]], *, kind: Kind = "single") -> NDArray[np.float32]:
+    """Return logits whose probabilities are the given ones: the inverse of the function `probabilities`.
+
+    Args:
+        probabilities: (N, K).
+        kind: ``multi`` returns the log-odds of each label, the others logarithms.
+
+    Returns:
+        (N, K), finite.
+    """
+    likely = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+    if kind != "multi":
+        return np.asarray(likely, dtype=np.float32)
+    return np.asarray(likely - np.log(np.maximum(1 - probabilities, SMALLEST_PROBABILITY)), dtype=np.float32)

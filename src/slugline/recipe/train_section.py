@@ -21,6 +21,13 @@ LOSSES: dict[str, str | Callable[..., Any]] = {
     "focal": "slugline.training.methods.losses:focal_loss",
 }
 
+#: ``train.loss`` -> its form for texts with any number of labels: targets are (B, K) bool, and ``weights`` those of the
+#: texts that have a label.
+BINARY_LOSSES: dict[str, str | Callable[..., Any]] = {
+    "cross_entropy": "slugline.training.methods.losses:binary_cross_entropy",
+    "focal": "slugline.training.methods.losses:binary_focal_loss",
+}
+
 
 class TrainSection(Section):
     """The training: length, batches, rates, loss, checkpoints, hardware."""
