@@ -6,8 +6,8 @@ Training and evaluation produce `Predictions`. Metrics, intervals, tests, plots 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,8 +27,8 @@ class Calibration:
 
     Args:
         temperature: divisor of the logits (Guo et al. 2017); 1 leaves them unchanged.
-        thresholds: smallest calibrated probability at which each of the K labels of a ``multi`` set is predicted; empty
-            = one half for all.
+        thresholds: smallest calibrated probability at which a label of a ``multi`` set is predicted: one of each of the
+            K labels, or one for all; empty = one half for all.
         fitted_on: name of the split it was fitted on: ``"validation"``.
     """
 
@@ -48,6 +48,16 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, as ``calibration.json`` and the predictions' files hold them."""
         return {**asdict(self), "thresholds": list(self.thresholds) or None}
+
+    def of_labels(self, columns: Sequence[int]) -> Calibration:
+        """Return the calibration of the same labels in another order.
+
+        Args:
+            columns: position of each label in the present order.
+        """
+        if len(self.thresholds) < 2:
+            return self
+        return replace(self, thresholds=tuple(self.thresholds[column] for column in columns))
 
     def probabilities(self, logits: NDArray[np.float32], *, kind: Kind = "single") -> NDArray[np.float64]:
         """Probabilities of the logits divided by the temperature; see the function `probabilities`."""
