@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
+from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import NO_PART, LabelSet
 from slugline.core.predictions import Predictions
 from slugline.evaluation.compare import compare
 from slugline.evaluation.error_analysis import analyse_errors
-from slugline.evaluation.metrics import metrics_of, summary
+from slugline.evaluation.metrics import METRICS, metric, metrics_of, numbers_in, summary
 from slugline.evaluation.outcomes.outcomes import outcomes_of
 from slugline.evaluation.score import confidence_intervals, score
 
@@ -108,6 +109,22 @@ def test_metrics_of_a_tree_are_named_by_its_levels() -> None:
     assert {"accuracy_level1", "f1_macro_level2", "hierarchical_f1"} <= metrics_of(unnamed).keys()
 
 
+def test_metrics_of_levels_are_known_before_the_levels_are() -> None:
+    assert (metric("f1_macro_area").title, metric("accuracy_domain").unit) == ("macro F1 of area", "points")
+    with pytest.raises(RecipeError, match=r"no metric 'accuracy_place' of a hierarchical label set.*'accuracy_area'"):
+        metric("accuracy_place", TREE)
+    with pytest.raises(RecipeError, match="no metric 'precision_area'"):
+        metric("precision_area")
+
+
+def test_the_single_numbers_of_a_split_are_found_by_name() -> None:
+    found = summary(drawn(40))
+    assert {each.name for each in numbers_in(found)} == metrics_of(TREE).keys()
+    names = [each.name for each in numbers_in(["f1_macro_area", "support", "loss", "accuracy", "per_class"])]
+    assert names == ["accuracy", "loss", "f1_macro_area"]
+    assert [each.name for each in numbers_in(METRICS)] == list(METRICS)
+
+
 def drawn(count: int, *, recall: float = 0.8, seed: int = 0) -> Predictions:
     rng = np.random.default_rng(seed)
     targets = rng.integers(0, len(TREE), count)
@@ -171,5 +188,5 @@ def test_equal_runs_are_rarely_told_apart(metric: str) -> None:
 
 def test_a_hierarchy_and_a_flat_set_are_not_comparable() -> None:
     flat = predictions_of(LabelSet(TREE.names), [0, 1], [0, 1])
-    with pytest.raises(Exception, match="the first has a hierarchical label set, the second a single one"):
+    with pytest.raises(DataError, match="the first has a hierarchical label set, the second a single one"):
         compare([predictions_of(TREE, [0, 1], [0, 1]), flat])

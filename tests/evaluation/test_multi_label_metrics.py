@@ -17,7 +17,7 @@ from sklearn import metrics as sklearn_metrics
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration, Predictions
 from slugline.evaluation.compare import compare
-from slugline.evaluation.metrics import MULTI_LABEL, metrics_of, summary
+from slugline.evaluation.metrics import metrics_of, summary
 from slugline.evaluation.outcomes.outcomes import outcomes_of
 from slugline.evaluation.score import confidence_intervals, score
 
@@ -132,8 +132,8 @@ def test_rows_without_labels_and_predictions_are_correct() -> None:
 def test_a_summary_is_plain_json_and_complete() -> None:
     found = summary(drawn(30))
     assert json.loads(json.dumps(found)) == found
-    assert found.keys() == {each.name for each in MULTI_LABEL} | {"ece_uncalibrated", "support", "per_class"}
-    losses = [each.name for each in MULTI_LABEL if not each.greater_is_better]
+    assert found.keys() == MULTI.keys() | {"ece_uncalibrated", "support", "per_class"}
+    losses = [each.name for each in MULTI.values() if not each.greater_is_better]
     assert losses == ["hamming_loss", "ranking_loss", "loss", "ece"]
 
 

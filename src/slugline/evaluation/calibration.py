@@ -5,45 +5,78 @@ Only numpy is needed here.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import RecipeError
-from slugline.core.predictions import Calibration, Predictions, probabilities
+from slugline.core.predictions import UNCALIBRATED, Calibration, Predictions, probabilities
+
+logger = logging.getLogger(__name__)
+
+Thresholds = Literal["per_label", "common", "none"]
 
 #: Smallest and largest temperature that the search considers.
 TEMPERATURES = (0.01, 100.0)
 
+#: Largest number of labels that a message names.
+MAX_NAMED = 5
 
-def calibrate(predictions: Predictions, *, method: str = "temperature") -> Calibration:
-    """Fit a calibration on validation predictions.
+
+def calibrate(
+    predictions: Predictions, *, method: str = "temperature", thresholds: Thresholds = "per_label"
+) -> Calibration:
+    """Fit a calibration.
 
     Args:
-        predictions: predictions on validation or out of fold, never on test.
+        predictions: uncalibrated predictions on validation.
         method: ``temperature``, or ``none`` for uncalibrated probabilities.
+        thresholds: of a multi-label set: ``per_label``, ``common``, or ``none`` for one half; other sets have none.
 
     Returns:
-        The calibration, to be applied to every split. A multi-label set gets a threshold for each label.
+        The calibration, to be applied to every split.
 
     Raises:
         RecipeError: the method is unknown.
     """
-    if method == "none":
-        return Calibration()
-    if method != "temperature":
+    if method not in TEMPERATURE_OF:
         raise RecipeError(f"evaluation.calibrate is {method!r}; it can be 'temperature' or 'none'.")
-    targets = predictions.targets
-    if not predictions.labels.is_multi:
-        temperature = fit_temperature(predictions.logits, targets.astype(np.int64))
-        return Calibration(temperature=temperature, fitted_on=predictions.split)
-    temperature = fit_binary_temperature(predictions.logits, targets.astype(np.bool_))
-    calibrated = probabilities(predictions.logits, kind="multi", temperature=temperature)
-    thresholds = tune_thresholds(calibrated, targets.astype(np.bool_))
-    return Calibration(temperature=temperature, thresholds=thresholds, fitted_on=predictions.split)
+    targets, is_multi = predictions.targets, predictions.labels.is_multi
+    fitted = Calibration(temperature=TEMPERATURE_OF[method](predictions))
+    if is_multi and thresholds != "none":
+        probabilities = fitted.probabilities(predictions.logits, kind="multi")
+        tuned = THRESHOLDS_OF[thresholds](probabilities, targets.astype(np.bool_))
+        fitted = replace(fitted, thresholds=tuned)
+        _warn_of_absent_labels(predictions, thresholds)
+    is_fitted = method != "none" or fitted.thresholds
+    return replace(fitted, fitted_on=predictions.split) if is_fitted else UNCALIBRATED
+
+
+def _temperature(predictions: Predictions) -> float:
+    logits, targets = predictions.logits, predictions.targets
+    if predictions.labels.is_multi:
+        return fit_binary_temperature(logits, targets.astype(np.bool_))
+    return fit_temperature(logits, targets.astype(np.int64))
+
+
+def _warn_of_absent_labels(predictions: Predictions, thresholds: Thresholds) -> None:
+    """Name the labels without rows, whose thresholds are those of other labels."""
+    has_rows: list[bool] = np.asarray(predictions.targets.any(axis=0)).tolist()
+    absent = [name for name, has in zip(predictions.labels.names, has_rows, strict=True) if not has]
+    if absent and thresholds == "per_label":
+        listed = ", ".join(absent[:MAX_NAMED]) + (f" and {len(absent) - MAX_NAMED} more" if absent[MAX_NAMED:] else "")
+        logger.warning(
+            "%d of %d labels have no %s rows (%s): their threshold is the common one of all labels.",
+            len(absent),
+            len(has_rows),
+            predictions.split,
+            listed,
+        )
 
 
 def fit_temperature(logits: NDArray[np.floating[Any]], targets: NDArray[np.int64]) -> float:
@@ -108,7 +141,7 @@ def tune_thresholds(calibrated: NDArray[np.float64], targets: NDArray[np.bool_])
     """Return the threshold of each label with the best F1 of that label.
 
     Thresholds are between the probabilities of two rows. Among equally good ones, the one closest to one half is
-    chosen. A label without rows has no best threshold; it gets the median of the others, or one half.
+    chosen. A label without rows has no best threshold; it gets the common one.
 
     Args:
         calibrated: (N, K) calibrated probabilities on validation.
@@ -118,10 +151,23 @@ def tune_thresholds(calibrated: NDArray[np.float64], targets: NDArray[np.bool_])
         K thresholds.
     """
     has_rows = targets.any(axis=0)
-    best = [_best_threshold(calibrated[:, label], targets[:, label]) for label in np.flatnonzero(has_rows)]
-    thresholds = np.full(targets.shape[1], np.median(best) if best else 0.5)
-    thresholds[has_rows] = best
+    thresholds = np.full(targets.shape[1], tune_common_threshold(calibrated, targets)[0])
+    for label in np.flatnonzero(has_rows):
+        thresholds[label] = _best_threshold(calibrated[:, label], targets[:, label])
     return tuple(thresholds.tolist())
+
+
+def tune_common_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.bool_]) -> tuple[float]:
+    """Return the threshold for all labels with the best micro F1; one half if no row has a label.
+
+    Args:
+        calibrated: (N, K) calibrated probabilities on validation.
+        targets: (N, K), True for the labels of a row.
+
+    Returns:
+        One threshold.
+    """
+    return (_best_threshold(calibrated.ravel(), targets.ravel()) if targets.any() else 0.5,)
 
 
 def _best_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.bool_]) -> float:
@@ -133,3 +179,13 @@ def _best_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.bool_])
     candidates = (ordered[ends] + below) / 2
     best = np.flatnonzero(f1 == f1.max())
     return float(candidates[best[np.argmin(np.abs(candidates[best] - 0.5))]])
+
+
+#: ``evaluation.calibrate`` -> function from uncalibrated predictions to their temperature.
+TEMPERATURE_OF: dict[str, Callable[[Predictions], float]] = {"temperature": _temperature, "none": lambda _: 1.0}
+
+#: ``evaluation.thresholds`` -> function from calibrated probabilities and targets to thresholds.
+THRESHOLDS_OF: dict[str, Callable[[NDArray[np.float64], NDArray[np.bool_]], tuple[float, ...]]] = {
+    "per_label": tune_thresholds,
+    "common": tune_common_threshold,
+}

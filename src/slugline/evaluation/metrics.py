@@ -7,7 +7,7 @@ predicted classes, and 0/0 counts as 0. Only numpy is needed here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,11 +28,16 @@ from slugline.evaluation.outcomes.class_counts import (
 from slugline.evaluation.outcomes.multi_label import MultiLabelOutcomes
 from slugline.evaluation.outcomes.outcomes import Outcomes, outcomes_of
 from slugline.evaluation.outcomes.single_label import SingleLabelOutcomes
-from slugline.evaluation.outcomes.statistics import Floats
-from slugline.evaluation.outcomes.tree import Grouping, hierarchical_f1, shared_nodes
+from slugline.evaluation.outcomes.statistics import Counts, Floats
+from slugline.evaluation.outcomes.tree import Grouping, hierarchical_f1
 
 #: A metric of each class and the counts of all classes to one number.
 Average = Callable[[ClassMetric, ClassCounts], Floats]
+
+#: Kinds of label sets with one label a text, with any number of labels, and all kinds.
+ONE_LABEL: frozenset[Kind] = frozenset({"single", "hierarchical"})
+ANY_LABELS: frozenset[Kind] = frozenset({"multi"})
+ALL_KINDS = ONE_LABEL | ANY_LABELS
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class Metric:
         by_class: the metric of each class, for unweighted means over classes.
         decisions: function from outcomes to the number of decisions whose share the metric is, which limits its
             precision; None = that of `Outcomes.main_share`.
+        kinds: kinds of label sets that have the metric.
     """
 
     name: str
@@ -65,6 +71,7 @@ class Metric:
     unit: Literal["points", ""] = "points"
     by_class: ClassMetric | None = None
     decisions: Callable[[Any], float] | None = None
+    kinds: frozenset[Kind] = ONE_LABEL
 
     def is_better(self, value: float, other: float) -> bool:
         """True if ``value`` is better than ``other``."""
@@ -90,14 +97,14 @@ class Metric:
 
 
 def _average(name: str, title: str, by_class: ClassMetric, average: Average) -> Metric:
-    return Metric(name, title, lambda outcomes: average(by_class, outcomes.class_counts))
+    return Metric(name, title, lambda outcomes: average(by_class, outcomes.class_counts), kinds=ALL_KINDS)
 
 
 def _of_texts(name: str, title: str, by_class: ClassMetric) -> Metric:
     def value(outcomes: MultiLabelOutcomes) -> Floats:
         return outcomes.sample_mean(by_class)
 
-    return Metric(f"{name}_samples", f"{title} averaged over texts", value, decisions=_n_rows)
+    return Metric(f"{name}_samples", f"{title} averaged over texts", value, decisions=_n_rows, kinds=ANY_LABELS)
 
 
 def _n_rows(outcomes: Outcomes) -> float:
@@ -111,7 +118,15 @@ def _n_decisions(outcomes: MultiLabelOutcomes) -> float:
 #: Name, title and function of the metrics of single classes.
 CLASS_METRICS = (("precision", "precision", precision), ("recall", "recall", recall), ("f1", "F1", f1))
 
-_ACCURACY = Metric("accuracy", "accuracy", lambda outcomes: outcomes.accuracy, interval="wilson", paired_test="mcnemar")
+#: The share of texts whose labels are all predicted, and no others.
+_ACCURACY = Metric(
+    "accuracy",
+    "accuracy",
+    lambda outcomes: outcomes.accuracy,
+    interval="wilson",
+    paired_test="mcnemar",
+    kinds=ALL_KINDS,
+)
 _MACRO = [
     replace(_average(f"{name}_macro", f"macro {title}", each, macro), by_class=each)
     for name, title, each in CLASS_METRICS
@@ -127,6 +142,7 @@ _OF_PROBABILITIES = (
         limits=(0.0, math.inf),
         interval="percentile",
         unit="",
+        kinds=ALL_KINDS,
     ),
     Metric(
         "ece",
@@ -134,58 +150,97 @@ _OF_PROBABILITIES = (
         lambda outcomes: outcomes.calibration_error,
         greater_is_better=False,
         interval="reflected",
+        kinds=ALL_KINDS,
     ),
 )
 
-#: Metrics of sets with one label a text. Recall weighted by support equals accuracy, so that Wilson's interval applies.
-SINGLE_LABEL = (
-    _ACCURACY,
-    *_MACRO,
-    *(replace(each, interval="wilson") if each.name == "recall_weighted" else each for each in _WEIGHTED),
-    *_OF_PROBABILITIES,
-)
-
-#: Metrics of sets with any number of labels a text; accuracy is the share of texts with exactly the right labels.
-MULTI_LABEL = (
-    _ACCURACY,
-    *_MICRO,
-    *_MACRO,
-    *_WEIGHTED,
-    *(_of_texts(*each) for each in CLASS_METRICS),
-    Metric("mean_average_precision", "mean average precision", lambda outcomes: outcomes.mean_average_precision),
-    Metric(
-        "hamming_loss",
-        "Hamming loss",
-        lambda outcomes: outcomes.hamming_loss,
-        greater_is_better=False,
-        decisions=_n_decisions,
-    ),
-    Metric(
-        "ranking_loss",
-        "ranking loss",
-        lambda outcomes: outcomes.ranking_loss,
-        greater_is_better=False,
-        decisions=_n_decisions,
-    ),
-    *_OF_PROBABILITIES,
-)
-
-#: Kind of a label set -> its metrics, besides those of the levels of a hierarchy.
-BY_KIND: dict[Kind, tuple[Metric, ...]] = {
-    "multi": MULTI_LABEL,
-    "single": SINGLE_LABEL,
-    "hierarchical": SINGLE_LABEL,
+#: Every metric that is a single number and names no level, by name. A metric is added here.
+METRICS: dict[str, Metric] = {
+    each.name: each
+    for each in (
+        _ACCURACY,
+        *(replace(each, kinds=ANY_LABELS) for each in _MICRO),
+        *_MACRO,
+        *(replace(each, interval="wilson") if each.name == "recall_weighted" else each for each in _WEIGHTED),
+        *(_of_texts(*each) for each in CLASS_METRICS),
+        Metric(
+            "mean_average_precision",
+            "mean average precision",
+            lambda outcomes: outcomes.mean_average_precision,
+            kinds=ANY_LABELS,
+        ),
+        Metric(
+            "hamming_loss",
+            "Hamming loss",
+            lambda outcomes: outcomes.hamming_loss,
+            greater_is_better=False,
+            decisions=_n_decisions,
+            kinds=ANY_LABELS,
+        ),
+        Metric(
+            "ranking_loss",
+            "ranking loss",
+            lambda outcomes: outcomes.ranking_loss,
+            greater_is_better=False,
+            decisions=_n_decisions,
+            kinds=ANY_LABELS,
+        ),
+        Metric(
+            "hierarchical_f1",
+            "hierarchical F1",
+            lambda outcomes: hierarchical_f1(outcomes.confusion, outcomes.labels),
+            decisions=_n_rows,
+            kinds=frozenset({"hierarchical"}),
+        ),
+        *_OF_PROBABILITIES,
+    )
 }
 
-#: Every metric that is a single number and needs no names of levels, by name.
-METRICS: dict[str, Metric] = {each.name: each for each in (*MULTI_LABEL, *SINGLE_LABEL)}
+#: Metrics that are another one in some kinds of label sets: recall weighted by support equals the accuracy, whose
+#: interval is Wilson's, only where each text has one label.
+VARIANTS: dict[Kind, dict[str, Metric]] = {
+    "multi": {"recall_weighted": replace(METRICS["recall_weighted"], interval="share")}
+}
+
+#: Metrics of each level above the leaves: beginning of the name, beginning of the title, and a function of confusion.
+#: The predicted class of a level is that on the path of the predicted leaf.
+LEVEL_METRICS: tuple[tuple[str, str, Callable[[Counts], Floats]], ...] = (
+    ("accuracy", "accuracy", accuracy),
+    ("f1_macro", "macro F1", lambda confusion: macro(f1, ClassCounts.of(confusion))),
+)
+
+
+def _level_metrics(level: str) -> list[Metric]:
+    """The metrics of a level."""
+
+    def on_level(of_confusion: Callable[[Counts], Floats]) -> Callable[[SingleLabelOutcomes], Floats]:
+        def value(outcomes: SingleLabelOutcomes) -> Floats:
+            labels = outcomes.labels
+            grouping = Grouping.of(labels, labels.level_names.index(level) + 1)
+            return of_confusion(grouping.confusion(outcomes.confusion))
+
+        return value
+
+    return [
+        Metric(f"{name}_{level}", f"{title} of {level}", on_level(of_confusion), decisions=_n_rows)
+        for name, title, of_confusion in LEVEL_METRICS
+    ]
+
+
+def _named_by_level(name: str) -> Metric | None:
+    """The metric of a level with this name, whether or not there is such a level."""
+    for beginning, *_ in LEVEL_METRICS:
+        if name.startswith(f"{beginning}_"):
+            level = name.removeprefix(f"{beginning}_")
+            return next(each for each in _level_metrics(level) if each.name == name)
+    return None
 
 
 def metrics_of(labels: LabelSet) -> dict[str, Metric]:
     """Return the metrics of a label set that are single numbers, by name.
 
     A hierarchical set also has ``hierarchical_f1`` and, for each level above the leaves, ``accuracy_LEVEL`` and
-    ``f1_macro_LEVEL``. The predicted class of a level is that on the path of the predicted leaf.
+    ``f1_macro_LEVEL``.
 
     Args:
         labels: the K classes.
@@ -193,35 +248,23 @@ def metrics_of(labels: LabelSet) -> dict[str, Metric]:
     Returns:
         Metrics by name.
     """
-    metrics = [*BY_KIND[labels.kind]]
-    if labels.kind == "hierarchical":
-        metrics += [each for level in range(1, labels.depth) for each in _of_level(labels, level)]
-        shared = shared_nodes(labels)
-        metrics.append(
-            Metric(
-                "hierarchical_f1",
-                "hierarchical F1",
-                lambda outcomes: hierarchical_f1(outcomes.confusion, shared),
-                decisions=_n_rows,
-            )
-        )
-    return {each.name: each for each in metrics}
+    own = {name: each for name, each in METRICS.items() if labels.kind in each.kinds}
+    of_levels = {each.name: each for level in labels.level_names[:-1] for each in _level_metrics(level)}
+    return own | VARIANTS.get(labels.kind, {}) | of_levels
 
 
-def _of_level(labels: LabelSet, level: int) -> list[Metric]:
-    """Accuracy and macro F1 of the classes of one level."""
-    grouping, name = Grouping.of(labels, level), labels.level_names[level - 1]
+def numbers_in(metrics: Iterable[str]) -> list[Metric]:
+    """Return the metrics that are single numbers among the keys of one split in ``metrics.json``.
 
-    def accuracy_there(outcomes: SingleLabelOutcomes) -> Floats:
-        return accuracy(grouping.confusion(outcomes.confusion))
+    Args:
+        metrics: keys, of any label set.
 
-    def macro_f1_there(outcomes: SingleLabelOutcomes) -> Floats:
-        return macro(f1, ClassCounts.of(grouping.confusion(outcomes.confusion)))
-
-    return [
-        Metric(f"accuracy_{name}", f"accuracy of {name}", accuracy_there, decisions=_n_rows),
-        Metric(f"f1_macro_{name}", f"macro F1 of {name}", macro_f1_there, decisions=_n_rows),
-    ]
+    Returns:
+        Metrics in the order of `METRICS`, then those of levels.
+    """
+    keys = dict.fromkeys(metrics)
+    of_levels = [each for key in keys if key not in METRICS and (each := _named_by_level(key))]
+    return [*(each for name, each in METRICS.items() if name in keys), *of_levels]
 
 
 def metric(name: str, labels: LabelSet | None = None) -> Metric:
@@ -229,7 +272,7 @@ def metric(name: str, labels: LabelSet | None = None) -> Metric:
 
     Args:
         name: name of a metric.
-        labels: label set that is scored; None = any metric of `METRICS`.
+        labels: label set that is scored; None = one that is not known, whose levels may have any names.
 
     Returns:
         The metric.
@@ -238,12 +281,13 @@ def metric(name: str, labels: LabelSet | None = None) -> Metric:
         RecipeError: the name is unknown, or the label set has no such metric.
     """
     known = METRICS if labels is None else metrics_of(labels)
-    if name not in known:
+    found = known.get(name) or (_named_by_level(name) if labels is None else None)
+    if found is None:
         of_kind = "" if labels is None else f" of a {labels.kind} label set"
         raise RecipeError(
             f"there is no metric {name!r}{of_kind}.{nearest(name, list(known))}", hint=f"Metrics: {', '.join(known)}."
         )
-    return known[name]
+    return found
 
 
 def summary(predictions: Predictions) -> dict[str, Any]:

@@ -37,7 +37,11 @@ def fit_and_evaluate(
     run.update_manifest({"size": result.size, "training": result.timing, "chosen": result.selected})
     run.write_json(run.layout.data, run.data | dict(result.data))
     evaluations = evaluate_splits(result.classifier, dataset, dict.fromkeys(["validation", *splits]))
-    calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
+    calibration = calibrate(
+        evaluations["validation"].predictions,
+        method=recipe.evaluation.calibrate,
+        thresholds=recipe.evaluation.thresholds,
+    )
     run.save_calibration(calibration)
     ClassifierConfig.of(run).write(run.layout.model)
     scored = {

@@ -145,4 +145,9 @@ class EvaluationSection(Section):
         description="scored once, with the checkpoint selected on validation; validation is always scored",
     )
     calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
+    thresholds: Literal["per_label", "common", "none"] = Field(
+        "per_label",
+        description="probabilities from which labels are predicted where a text has any number of them, with the best "
+        "F1 on validation: one of each label, or one for all; none = 0.5",
+    )
     bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
 from slugline.evaluation.outcomes.class_counts import ClassCounts, accuracy
 from slugline.evaluation.outcomes.statistics import (
@@ -28,14 +29,14 @@ class SingleLabelOutcomes:
         cells: (..., N) int64, index into the flattened confusion matrix: ``target * K + predicted``.
         losses: (..., N), negative log-likelihood of the true class, before calibration.
         confidence: (..., N), probability of the predicted class, calibrated.
-        n_classes: number of classes K.
+        labels: the K classes.
         weights: (..., N) weights of the rows, of sum N; None = each row counts once.
     """
 
     cells: Ints
     losses: Floats
     confidence: Floats
-    n_classes: int
+    labels: LabelSet
     weights: Floats | None = None
 
     @classmethod
@@ -46,7 +47,7 @@ class SingleLabelOutcomes:
             cells=targets * width + predictions.predicted,
             losses=negative_log_likelihood(predictions.logits, targets),
             confidence=predictions.confidence,
-            n_classes=width,
+            labels=predictions.labels,
         )
 
     def take(self, rows: Ints, weights: Floats | None = None) -> SingleLabelOutcomes:
@@ -67,6 +68,11 @@ class SingleLabelOutcomes:
             losses=np.concatenate([self.losses, other.losses], axis=-1),
             confidence=np.concatenate([self.confidence, other.confidence], axis=-1),
         )
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.labels)
 
     @property
     def n_rows(self) -> int:

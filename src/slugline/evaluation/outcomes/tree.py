@@ -6,6 +6,7 @@ A path that ends above the lowest level has the part `NO_PART` below, which is n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,7 @@ class Grouping:
     membership: Ints
 
     @classmethod
+    @lru_cache(maxsize=32)
     def of(cls, labels: LabelSet, level: int) -> Grouping:
         """Return the grouping of a level, from 1 for the top."""
         names, group = labels.at_level(level)
@@ -34,6 +36,7 @@ class Grouping:
         return np.asarray(self.membership.T @ confusion @ self.membership)
 
 
+@lru_cache(maxsize=32)
 def shared_nodes(labels: LabelSet) -> Ints:
     """Return (K, K) numbers of nodes that are on the paths of both leaves; on the diagonal the lengths of the paths."""
     shared = np.zeros((len(labels), len(labels)), dtype=np.int64)
@@ -44,16 +47,17 @@ def shared_nodes(labels: LabelSet) -> Ints:
     return shared
 
 
-def hierarchical_f1(confusion: Counts, shared: Ints) -> Floats:
+def hierarchical_f1(confusion: Counts, labels: LabelSet) -> Floats:
     """Return the F1 of the nodes on the paths of true and predicted leaves (Kiritchenko et al. 2005), over all rows.
 
     Args:
         confusion: (..., K, K), true leaves in rows.
-        shared: (K, K), from `shared_nodes`.
+        labels: the K leaves.
 
     Returns:
         (...), twice the number of shared nodes over the number of true and predicted nodes.
     """
+    shared = shared_nodes(labels)
     lengths = np.diagonal(shared)
     hits = (confusion * shared).sum(axis=(-2, -1))
     nodes = (confusion.sum(axis=-1) * lengths).sum(axis=-1) + (confusion.sum(axis=-2) * lengths).sum(axis=-1)
