@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from slugline.recipe.section import Count, Fraction, Positive, Section
 
 Sampling = Literal["shuffle", "balanced", "curriculum:length", "curriculum:loss", "curriculum:rarity"]
+AugmentationName = Literal["dropout", "swap", "neighbours", "masked", "paraphrase"]
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
 
 
@@ -113,6 +114,18 @@ class DataSection(SourceSection):
         description="balanced: draws every class equally often, with replacement; curriculum: easy texts first, by "
         "number of tokens, by loss of a linear model, or by rarity of the tokens",
     )
+    augment: list[AugmentationName] = Field(
+        [],
+        description="changed copies of the training texts of small classes, in turn by: dropout, swap, neighbours "
+        "(near words of an embedding), masked (words by a masked language model), paraphrase",
+    )
+    augment_to: Count = Field(0, description="training rows that copies fill each class up to; 0 = the median class")
+    augment_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="share of the words of a text that a copy changes, at least one"
+    )
+    augment_models: dict[Literal["neighbours", "masked", "paraphrase"], str] = Field(
+        {}, description="folder or Hub name of the model of an augmentation; by default model.base"
+    )
 
     def all_sources(self) -> Sequence[SourceSection]:
         """The sources of the rows: `sources`, or this section itself if there are none."""
@@ -128,6 +141,15 @@ class DataSection(SourceSection):
             raise ValueError(
                 f"{' and '.join(beside)} cannot be used with sources; put {', '.join(SourceSection.model_fields)} "
                 "into each [[data.sources]] table; splits and ids come from the sources"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _augmentation_is_complete(self) -> Self:
+        if "paraphrase" in self.augment and "paraphrase" not in self.augment_models:
+            raise ValueError(
+                "augment has 'paraphrase', which needs a sequence-to-sequence model: "
+                'augment_models = { paraphrase = "folder" }'
             )
         return self
 
