@@ -23,7 +23,7 @@ from slugline.evaluation.metrics import summary
 from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe.recipe import validate
 from slugline.run.run import Run
-from slugline.training.linear import LINEAR_COSTS, fit_linear_models
+from slugline.training.linear import LINEAR_MODELS, fit_linear_models
 from slugline.training.loop.callbacks import HistoryWriter
 from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of
 
@@ -416,7 +416,7 @@ def test_the_loss_breaks_ties_of_the_linear_kind(recipe_values: dict[str, Any], 
     run, dataset = train(recipe, run_dir=tmp_path / "run"), load_dataset(recipe.data)
     texts, targets = dataset["train"]["text"][:], np.array(dataset["train"]["label"][:])
     found = {}
-    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS):
+    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_MODELS["single"].costs):
         logits = np.concatenate(list(model.logits(dataset["validation"]["text"][:])))
         scores = summary(dataset.predictions("validation", logits))
         found[model.settings["C"]] = (scores[recipe.train.select_by], -scores["loss"])

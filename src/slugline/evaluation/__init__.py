@@ -4,7 +4,7 @@
 evaluate.py         predict, evaluate: a classifier on a split, with timing
 score.py            score: predictions to metrics with confidence intervals
 metrics.py          METRICS by name; summary: all metrics of one split
-outcomes.py         Outcomes: predictions as arrays; statistics of each class
+outcomes/           predictions as arrays, for every kind of label set; statistics of each class
 calibration.py      temperature scaling, fitted on validation
 intervals.py        bootstrap and Wilson intervals
 paired_tests.py     McNemar and permutation tests; Holm's correction

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError
+from slugline.core.labels import joined_labels
 from slugline.core.predictions import Predictions
-from slugline.evaluation.outcomes import Ints, Outcomes
+from slugline.evaluation.outcomes.outcomes import outcomes_of
+from slugline.evaluation.outcomes.statistics import Ints
+from slugline.evaluation.outcomes.tree import errors_by_level
 
 #: Largest number of entries of each list, and of characters of a text.
 MAX_ENTRIES, TEXT_CHARACTERS = 100, 500
@@ -28,23 +31,24 @@ def analyse_errors(predictions: Predictions, texts: Sequence[str]) -> dict[str, 
         texts: N texts, in the same order.
 
     Returns:
-        Plain values for JSON: ``split``, ``support`` (N), ``errors`` (their number), ``most_confused`` (true and
-        predicted class), ``most_confused_pairs`` (both directions summed), ``most_confident`` (single texts). Lists are
-        sorted, largest count or confidence first, and have at most `MAX_ENTRIES` entries.
+        Plain values for JSON: ``split``, ``support`` (N), ``errors`` (number of wrong rows), ``most_confused`` (true
+        and predicted class), ``most_confused_pairs`` (both directions summed), ``most_confident`` (single texts); in a
+        hierarchical set also ``by_highest_wrong_level``. Lists are sorted, largest count or confidence first, and have
+        at most `MAX_ENTRIES` entries.
 
     Raises:
-        DataError: the numbers of texts and rows differ, there are no rows, or the predictions are multi-label.
+        DataError: the numbers of texts and rows differ, or there are no rows.
     """
     if len(texts) != len(predictions):
         raise DataError(f"{len(texts)} texts for {len(predictions)} predictions.")
-    outcomes = Outcomes.of(predictions)
-    names = predictions.labels.names
-    confused = outcomes.confusion.copy()
-    np.fill_diagonal(confused, 0)
+    outcomes = outcomes_of(predictions)
+    labels, names, confused = predictions.labels, predictions.labels.names, outcomes.confusions
+    levels = {"by_highest_wrong_level": errors_by_level(confused, labels)} if labels.kind == "hierarchical" else {}
     return {
         "split": predictions.split,
         "support": len(predictions),
-        "errors": int(confused.sum()),
+        "errors": int((~outcomes.correct).sum()),
+        **levels,
         "most_confused": [
             {"true": names[true], "predicted": names[predicted], "count": count}
             for true, predicted, count in largest_confusions(confused)[:MAX_ENTRIES]
@@ -78,16 +82,16 @@ def _most_confident(
 ) -> list[dict[str, Any]]:
     errors = np.flatnonzero(is_error)
     order = errors[np.argsort(-predictions.confidence[errors], kind="stable")][:MAX_ENTRIES]
-    names = predictions.labels.names
+    true, predicted = (predictions.labels.decode(each[order]) for each in (predictions.targets, predictions.predicted))
     return [
         {
             "id": str(predictions.ids[row]),
             "text": _shortened(texts[row]),
-            "label": names[predictions.targets[row]],
-            "predicted": names[predictions.predicted[row]],
+            "label": joined_labels(true[position]),
+            "predicted": joined_labels(predicted[position]),
             "confidence": float(predictions.confidence[row]),
         }
-        for row in order.tolist()
+        for position, row in enumerate(order.tolist())
     ]
 
 

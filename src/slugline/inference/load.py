@@ -146,7 +146,7 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) ->
     loaded = [load_folder(str(folder), options) for folder in folders]
     labels, predictor = loaded[0]
     if len(loaded) > 1:
-        predictor = EnsemblePredictor([predictor for _, predictor in loaded], recipe.train.ensemble)
+        predictor = EnsemblePredictor([member for _, member in loaded], recipe.train.ensemble, labels.kind)
     return replace(_classifier(labels, predictor, config), run_path=run.path)
 
 

@@ -92,7 +92,7 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     trackers = [name for name in folds[0].manifest["trackers"] if all(name in f.manifest["trackers"] for f in folds)]
     run.update_manifest({"tracked": bool(trackers), "trackers": trackers})
     out_of_fold = join_predictions([fold.predictions("validation") for fold in folds])
-    calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate)
+    calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate, thresholds=recipe.evaluation.thresholds)
     run.save_calibration(calibration)
     others = [split for split in recipe.evaluation.splits if split != "validation"]
     evaluations = {OUT_OF_FOLD: score(out_of_fold, bootstrap=0)}

@@ -37,7 +37,11 @@ def fit_and_evaluate(
     run.update_manifest({"size": result.size, "training": result.timing, "chosen": result.selected})
     run.write_json(run.layout.data, run.data | dict(result.data))
     evaluations = evaluate_splits(result.classifier, dataset, dict.fromkeys(["validation", *splits]))
-    calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
+    calibration = calibrate(
+        evaluations["validation"].predictions,
+        method=recipe.evaluation.calibrate,
+        thresholds=recipe.evaluation.thresholds,
+    )
     run.save_calibration(calibration)
     ClassifierConfig.of(run).write(run.layout.model)
     scored = {
@@ -113,7 +117,7 @@ def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None
         evaluation: evaluation of the split.
     """
     run.write_json(run.layout.errors, analyse_errors(evaluation.predictions, _texts_of(evaluation, dataset)))
-    chosen, metrics = metric(run.recipe.train.select_by), evaluation.metrics
+    chosen, metrics = metric(run.recipe.train.select_by, dataset.labels), evaluation.metrics
     name = run.manifest["name"]
     with replacing_folder(run.layout.plots) as folder:
         if run.history:
@@ -123,13 +127,14 @@ def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None
                 title=f"{name}: training and validation",
                 chosen_epoch=run.manifest["chosen"].get("epoch"),
             )
-        plot_confusion(
-            metrics["confusion_matrix"],
-            dataset.labels.names,
-            folder / "confusion",
-            title=f"{name}: {evaluation.predictions.split}, {metrics['support']:,} rows, "
-            f"{chosen.title} {chosen.text(metrics[chosen.name])}",
-        )
+        if "confusion_matrix" in metrics:  # not if a text can have several labels
+            plot_confusion(
+                metrics["confusion_matrix"],
+                dataset.labels.names,
+                folder / "confusion",
+                title=f"{name}: {evaluation.predictions.split}, {metrics['support']:,} rows, "
+                f"{chosen.title} {chosen.text(metrics[chosen.name])}",
+            )
 
 
 def _texts_of(evaluation: Evaluation, dataset: TextDataset) -> list[str]:
