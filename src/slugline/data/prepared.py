@@ -12,7 +12,7 @@ from slugline.core.labels import Split, joined_labels
 from slugline.core.layouts import RunLayout, StudyLayout
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
-from slugline.data.reading.paths import METADATA, class_files, read_metadata
+from slugline.data.reading.places.paths import METADATA, class_files, read_metadata
 from slugline.data.reading.raw_data import SPLIT_NAMES
 
 

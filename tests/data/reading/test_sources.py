@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from slugline.core.errors import DataError, MissingExtra
-from slugline.data.reading import hub, sources
+from slugline.data.reading import sources
 from slugline.data.reading.labels import name_labels
+from slugline.data.reading.places import hub
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection
 

@@ -2,8 +2,7 @@
 
 ```text
 sources.py      read: a section of the recipe in, RawData out; known sets
-paths.py        files, globs, class folders, folders with a file per split
-hub.py          data sets of the Hugging Face Hub
+places/         one reader for each kind of place: paths, the Hub
 formats.py      read_rows: CSV, TSV, JSON lines, JSON, Parquet, plain text
 encoding.py     detects the encoding of a text file
 raw_data.py     RawData: rows as read, by split, and their source

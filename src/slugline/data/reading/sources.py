@@ -19,8 +19,8 @@ from typing import Literal
 from slugline.core.errors import DataError, MissingExtra, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.formats import Row
-from slugline.data.reading.hub import HUB_SETS, is_cached, read_hub
-from slugline.data.reading.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
+from slugline.data.reading.places.hub import HUB_SETS, is_cached, read_hub
+from slugline.data.reading.places.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
