@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
@@ -13,22 +14,6 @@ from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, Sou
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
-
-#: Name of a known set to its address: ``owner/set``, with ``:configuration`` if the set has several.
-HUB_SETS: dict[str, str] = {
-    "ag_news": "fancyzhx/ag_news",
-    "banking77": "PolyAI/banking77",
-    "imdb": "stanfordnlp/imdb",
-    "newsgroups20": "SetFit/20_newsgroups",
-    "polish_youth_slang": "jziebura/polish_youth_slang_classification",
-    "sms_spam": "ucirvine/sms_spam",
-    "sst2": "SetFit/sst2",
-    "tweeteval_emotion": "cardiffnlp/tweet_eval:emotion",
-    "tweeteval_hate": "cardiffnlp/tweet_eval:hate",
-    "tweeteval_irony": "cardiffnlp/tweet_eval:irony",
-    "tweeteval_offensive": "cardiffnlp/tweet_eval:offensive",
-    "yelp_polarity": "fancyzhx/yelp_polarity",
-}
 
 #: Branch with the Hub's Parquet copies of sets that are defined by a script, which `datasets` no longer runs.
 PARQUET_REVISION = "refs/convert/parquet"
@@ -106,6 +91,11 @@ def _commit(part: Dataset) -> str:
 
 
 def _class_columns(train: Dataset) -> dict[str, tuple[str, ...]]:
-    """Class names of the ``ClassLabel`` columns."""
-    named = {column: getattr(feature, "names", None) for column, feature in train.features.items()}
+    """Class names of the columns that hold a ``ClassLabel`` or lists of them."""
+    named = {column: _names(feature) for column, feature in train.features.items()}
     return {column: tuple(names) for column, names in named.items() if names}
+
+
+def _names(feature: Any) -> Sequence[str]:
+    """Class names of a ``ClassLabel``, or of a list of them."""
+    return getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None) or ()
