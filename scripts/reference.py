@@ -76,8 +76,8 @@ network. A name is looked up in this order:
    `metadata.json`. Folders with other names are sets as well.
 3. The Hugging Face Hub, or its copy in the local cache. Other sets of the Hub: `data.hub = "owner/set"`.
 
-Columns, rows and faults are those of the copy on the Hub. Rows are stated as train / validation / test. Sets of several
-levels are trained on their lowest level; `data.label` chooses another level.
+Columns, rows and faults are those of the copy on the Hub. Rows are stated as train / validation / test. Several label
+columns are the levels of a path in a hierarchical set, and one 0/1 column a label in a multi-label set.
 
 `scripts/reference.py` generates this page from the table in `data/reading/places/known_sets.py`, and a test fails if
 the page is out of date.
@@ -169,14 +169,14 @@ def sets_page() -> str:
 
 def _set_line(known: KnownSet) -> str:
     rows = " / ".join(f"{known.rows[split]:,}" if split in known.rows else "-" for split in SPLITS)
-    label = ", ".join(f"`{name}`" for name in (known.indicators or known.levels or (known.label,)))
+    label = ", ".join(f"`{name}`" for name in known.label)
     cells = (
         f"`{known.name}`",
         f"{known.kind}: {known.subject}",
         known.n_classes or "unknown",
         rows if known.rows else "unknown",
         ", ".join(f"`{name}`" for name in known.text) or "guessed",
-        label if known.columns else "guessed",
+        label or "guessed",
         f"`{known.hub}`" if known.hub else "no",
         known.licence,
         " ".join(known.faults),

@@ -17,7 +17,7 @@ from slugline.core.errors import DataError, MissingExtra
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns
-from slugline.data.reading.labels import name_labels
+from slugline.data.reading.labels.naming import name_labels
 from slugline.data.reading.places import hub, named
 from slugline.data.reading.places.known_sets import KNOWN_SETS, KnownSet
 from slugline.data.reading.raw_data import RawData
@@ -47,7 +47,7 @@ def test_sets_under_slugline_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     known = {each.name: each for each in named.named_sets()}
     assert "empty" not in known
     assert (known["mine"].where, known["mine"].rows, known["mine"].available) == ("SLUGLINE_DATA", {"train": 2}, True)
-    assert "not trained by this version" in known["mine"].note
+    assert known["mine"].kind == "multi"
 
 
 def test_parquet_files_of_other_names_are_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -98,23 +98,22 @@ def test_entries_of_the_table_are_complete() -> None:
         assert known.name == name
         assert known.subject, name
         assert known.licence, name
-        assert (known.kind == "hierarchical") == bool(known.levels), name
+        assert known.kind == "single" or known.columns, name
         assert set(known.rows) <= {"train", "validation", "test"}, name
-        assert not known.levels or known.levels[-1] == known.label or name == "web_of_science"
         assert not known.classes or len(known.classes) == known.n_classes
         assert all(fault.endswith(".") for fault in known.faults), name
 
 
 def hub_copy(known: KnownSet) -> datasets.DatasetDict:
-    """Rows with the columns and integer labels of the copy on the Hub."""
+    """Rows with the columns and labels of the copy on the Hub."""
     numbers = list(range(known.first_label, known.first_label + (known.n_classes or 2)))
     columns: dict[str, list[Any]] = {column: [f"{column} {n}" for n in numbers] for column in known.text or ("text",)}
-    if known.indicators:
-        columns |= {name: [int(n == index) for n in numbers] for index, name in enumerate(known.indicators)}
+    if known.kind == "multi" and len(known.label) == 1:
+        columns[known.label[0]] = [[f"class {n}", f"class {(n + 1) % len(numbers)}"] for n in numbers]
     elif known.kind == "multi":
-        columns[known.label] = [[f"class {n}"] for n in numbers]
+        columns |= {name: [int(n == index) for n in numbers] for index, name in enumerate(known.label)}
     else:
-        columns |= dict.fromkeys(dict.fromkeys((known.label or "label", *known.levels)), numbers)
+        columns |= dict.fromkeys(known.label or ("label",), numbers)
     part = datasets.Dataset(pa.table(columns))
     return datasets.DatasetDict(dict.fromkeys(known.rows or ("train",), part))
 
@@ -128,19 +127,17 @@ def test_a_copy_on_the_hub_gets_columns_and_class_names(monkeypatch: pytest.Monk
         return hub_copy(known)
 
     monkeypatch.setattr(datasets, "load_dataset", load)
-    raw = sources.read(DataSection(name=known.name))
+    section = DataSection(name=known.name)
+    raw = sources.read(section)
     assert requested == [known.hub]
     assert (raw.source.name, raw.is_known) == (known.name, True)
-    assert raw.task.startswith("multi-label") == (known.kind == "multi")
-    text, label = choose_columns(raw, text=[], label="", others=[])
+    text, label = choose_columns(raw, text=[], label=[], others=[])
     assert tuple(text) == (known.text or ("text",))
-    assert label == known.columns.get("label", "label")
-    if known.kind != "multi":
-        classes = name_labels(raw, label, offset=0)[1]
-        assert classes == (known.classes or tuple(map(str, range(known.n_classes or 2))))
-    if known.indicators:
-        assert [row[label] for row in raw.rows["test"]] == [[name] for name in known.indicators]
-        assert raw.classes_of(label) == known.indicators
+    assert tuple(label) == (known.label or ("label",))
+    labels = name_labels(raw, label, section)
+    assert labels.kind == known.kind
+    assert len(labels.classes) == (known.n_classes or 2)
+    assert not known.classes or labels.classes == known.classes
 
 
 def test_labels_of_ag_news_with_title_and_description_begin_at_1(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +145,8 @@ def test_labels_of_ag_news_with_title_and_description_begin_at_1(monkeypatch: py
     part = datasets.Dataset(pa.table(columns))
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict({"train": part}))
     raw = named.read_named("ag_news_title_description")
-    assert name_labels(raw, "label", offset=0)[0]["train"] == ["Sci/Tech", "World"]
+    rows = name_labels(raw, ["label"], DataSection(name="ag_news_title_description")).rows
+    assert rows["train"] == [("Sci/Tech",), ("World",)]
 
 
 def test_class_names_of_lists_of_labels_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,22 +175,18 @@ def test_each_prepared_set_is_read_as_its_metadata_states(monkeypatch: pytest.Mo
     assert sizes(raw) == {split: rows for split, rows in metadata["splits"].items() if split in raw.rows}
     assert set(raw.rows) == set(metadata["splits"]) & {"train", "validation", "test"}
     assert raw.classes == tuple(metadata["classes"])
-    kind = {each.name: each.kind for each in named.named_sets()}[name]
-    expected = {"multi-label": "multi", "hierarchical": "hierarchical"}
-    assert kind == next((value for word, value in expected.items() if word in metadata["task"]), "single")
-    text, label = choose_columns(raw, text=[], label="", others=[])
+    stated = {"multi-label": "multi", "hierarchical": "hierarchical"}
+    kind = next((value for word, value in stated.items() if word in metadata["task"]), "single")
+    assert {each.name: each.kind for each in named.named_sets()}[name] == kind
+    text, label = choose_columns(raw, text=[], label=[], others=[])
+    labels = name_labels(raw, label, DataSection(name=name))
+    assert (labels.kind == "multi") == (kind == "multi")
+    assert labels.classes == raw.classes or kind == "hierarchical"
     for split, rows in raw.rows.items():
-        counts = class_counts(raw, split, label, offset=0)
+        counts = Counter(label for row in labels.rows[split] for label in row or ())
         check_distribution(counts, metadata["label_distribution"][split])
         assert sum(not join_text(row, text).strip() for row in rows) == metadata["empty_texts"][split]
     check_duplicates(raw, text, metadata["exact_duplicates_after_whitespace_and_case_folding"])
-
-
-def class_counts(raw: RawData, split: Any, label: str, *, offset: int) -> Counter[str]:
-    """Rows by class name; a list of labels counts for each of its classes."""
-    cells = [row[label] for row in raw.rows[split]]
-    indices = [index for cell in cells for index in (cell if isinstance(cell, list) else [cell])]
-    return Counter(raw.classes_of(label)[int(str(index)) + offset] for index in indices)
 
 
 def check_distribution(counts: Counter[str], stated: dict[str, Any]) -> None:

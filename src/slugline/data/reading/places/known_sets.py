@@ -13,9 +13,6 @@ from slugline.core.labels import Kind
 from slugline.data.reading.formats import Row
 from slugline.data.reading.raw_data import RawData
 
-#: Column that `adapted` writes the names of 0/1 columns into.
-LABELS_COLUMN = "labels"
-
 NOT_STATED = "not stated"
 
 
@@ -31,9 +28,7 @@ class KnownSet:
         hub: address, ``owner/set`` or ``owner/set:configuration``; empty if no copy there has the usual splits.
         kind: one label a text, any number, or one leaf of a tree.
         text: text columns; empty = guessed when the set is read.
-        label: label column; empty = guessed when the set is read.
-        levels: label columns of the levels of a hierarchy, top first.
-        indicators: columns with 0 or 1, one for each label, in place of a label column.
+        label: label column; several: one 0/1 column a label, or the levels of a path, top first; empty = guessed.
         classes: class names, if the copy has none, or numbers in place of names.
         first_label: the smallest integer label.
         licence: licence as the source states it.
@@ -47,9 +42,7 @@ class KnownSet:
     hub: str = ""
     kind: Kind = "single"
     text: tuple[str, ...] = ("text",)
-    label: str = "label"
-    levels: tuple[str, ...] = ()
-    indicators: tuple[str, ...] = ()
+    label: tuple[str, ...] = ("label",)
     classes: tuple[str, ...] = ()
     first_label: int = 0
     licence: str = NOT_STATED
@@ -58,16 +51,14 @@ class KnownSet:
     @property
     def task(self) -> str:
         """The task as `RawData.task` states it."""
-        return ", ".join([f"{'multi' if self.kind == 'multi' else 'single'}-label", self.subject]) + (
-            ", hierarchical" if self.kind == "hierarchical" else ""
-        )
+        words = {"single": "single-label", "multi": "multi-label", "hierarchical": "hierarchical"}
+        return f"{words[self.kind]}, {self.subject}"
 
     @property
     def columns(self) -> dict[str, object]:
         """Columns as `RawData.columns` states them."""
-        label = LABELS_COLUMN if self.indicators else self.label
-        columns = {"text": list(self.text), "label": label, "levels": list(self.levels)}
-        return {key: value for key, value in columns.items() if value}
+        label = list(self.label) if len(self.label) > 1 else "".join(self.label)
+        return {key: value for key, value in (("text", list(self.text)), ("label", label)) if value}
 
 
 _NEWS = ("World", "Sports", "Business", "Sci/Tech")
@@ -109,24 +100,24 @@ _ALL = (
              faults=("98 articles are repeated.",
                      "No given splits; the copy SetFit/bbc-news on the Hub has 1,225 and 1,000 rows.")),
     KnownSet("clinc150", "intents, with out-of-scope queries", 151,
-             {"train": 15_250, "validation": 3_100, "test": 5_500}, "clinc/clinc_oos:plus", label="intent",
+             {"train": 15_250, "validation": 3_100, "test": 5_500}, "clinc/clinc_oos:plus", label=("intent",),
              licence="CC BY 3.0", faults=("The class oos holds the queries that are out of scope.",
                                          "2 test texts are also in train.")),
     KnownSet("dbpedia", "kinds of Wikipedia articles", 219,
              {"train": 240_942, "validation": 36_003, "test": 60_794}, "DeveloperOats/DBPedia_Classes",
-             kind="hierarchical", label="l3", levels=("l1", "l2", "l3"), licence="CC0 1.0"),
+             kind="hierarchical", label=("l1", "l2", "l3"), licence="CC0 1.0"),
     KnownSet("goemotions", "emotions in comments", 28,
              {"train": 43_410, "validation": 5_426, "test": 5_427}, "google-research-datasets/go_emotions:simplified",
-             kind="multi", label="labels", licence="Apache 2.0",
+             kind="multi", label=("labels",), licence="Apache 2.0",
              faults=("221 texts of train are repeated; 42 test texts are also in train.",)),
     KnownSet("imdb", "sentiment of film reviews", 2, {"train": 25_000, "test": 25_000}, "stanfordnlp/imdb",
              faults=(_SORTED, "Texts hold <br />.", "123 test texts are also in train.")),
     KnownSet("newsgroups20", "newsgroups", 20, {"train": 11_314, "test": 7_532}, "SetFit/20_newsgroups",
              faults=("Headers, footers and quotes are removed; some texts are empty.",)),
     KnownSet("polish_youth_slang", "Polish youth slang", 0, hub="jziebura/polish_youth_slang_classification",
-             text=(), label=""),
+             text=(), label=()),
     KnownSet("reuters21578_modapte", "newswire topics", 118, {"train": 9_603, "test": 3_299},
-             "ucirvine/reuters21578:ModApte", kind="multi", text=("title", "text"), label="topics", licence=_REUTERS,
+             "ucirvine/reuters21578:ModApte", kind="multi", text=("title", "text"), label=("topics",), licence=_REUTERS,
              faults=("1,828 rows of train and 280 of test have no topic.",
                      "90 topics have rows in both splits; the usual set keeps those (7,770 and 3,019 rows).")),
     KnownSet("reuters46", "newswire topics", 46, {"train": 8_982, "test": 2_246}, text=("text",), licence=_REUTERS,
@@ -143,10 +134,10 @@ _ALL = (
              {"train": 6_920, "validation": 872, "test": 1_821}, "SetFit/sst2",
              faults=("Lower case, tokenised.", "Counts differ from GLUE's, whose train split also holds phrases.")),
     KnownSet("toxic_comments", "toxic comments", 6, {"train": 159_571, "test": 63_978}, "monology/jigsaw",
-             kind="multi", text=("comment_text",), indicators=_TOXIC, licence="CC0; comments CC BY-SA 3.0",
+             kind="multi", text=("comment_text",), label=_TOXIC, licence="CC0; comments CC BY-SA 3.0",
              faults=("Offensive language.", "Nine in ten rows have no label.")),
     KnownSet("trec", "kinds of questions", 50, {"train": 5_452, "test": 500}, "CogComp/trec", kind="hierarchical",
-             label="fine_label", levels=("coarse_label", "fine_label"),
+             label=("coarse_label", "fine_label"),
              faults=("72 texts of train are repeated; 11 test texts are also in train.",
                      "8 fine classes have no row in test.")),
     _tweets("emoji", "emojis of tweets", 20, (45_000, 5_000, 50_000)),
@@ -162,12 +153,12 @@ _ALL = (
     _tweets("stance_feminist", "stance of tweets", 3, (597, 67, 285)),
     _tweets("stance_hillary", "stance of tweets", 3, (620, 69, 295)),
     KnownSet("web_of_science", "fields of science", 134, {"train": 46_985}, "HDLTex/web_of_science:WOS46985",
-             kind="hierarchical", text=("input_data",), levels=("label_level_1", "label_level_2"),
+             kind="hierarchical", text=("input_data",), label=("label_level_1", "label_level_2"),
              licence="free use, as its readme states",
              faults=("No given splits.", "Labels are numbers without names.")),
     KnownSet("yahoo_answers", "topics of questions", 10, {"train": 1_400_000, "test": 60_000},
              "community-datasets/yahoo_answers_topics",
-             text=("question_title", "question_content", "best_answer"), label="topic",
+             text=("question_title", "question_content", "best_answer"), label=("topic",),
              faults=("Some questions have no content; line breaks are written as \\n.",)),
     KnownSet("yelp_polarity", "sentiment of reviews", 2, {"train": 560_000, "test": 38_000}, "fancyzhx/yelp_polarity",
              classes=("negative", "positive"),
@@ -180,33 +171,30 @@ KNOWN_SETS: dict[str, KnownSet] = {known.name: known for known in _ALL}
 
 
 def adapted(raw: RawData, known: KnownSet) -> RawData:
-    """Give a copy from the Hub the columns, class names and labels of its entry.
+    """Give a copy from the Hub the columns and class names of its entry.
 
     Args:
         raw: rows as the Hub has them.
         known: entry of the set.
 
     Returns:
-        The same rows. Integer labels start at 0; 0/1 columns become lists of names in the column `LABELS_COLUMN`.
+        The same rows; integer labels start at 0.
     """
     rows = dict(raw.rows)
-    if known.first_label or known.indicators:
-        rows = {split: [_adapted_row(row, known) for row in part] for split, part in raw.rows.items()}
-    classes = known.classes or known.indicators
-    column = str(known.columns.get("label", ""))
+    if known.first_label:
+        rows = {split: [_from_zero(row, known) for row in part] for split, part in raw.rows.items()}
+    named = {known.label[0]: known.classes} if known.classes else {}
     return replace(
         raw,
         rows=rows,
         task=known.task,
         columns=known.columns,
         source=replace(raw.source, licence=raw.source.licence or known.licence),
-        classes=classes or raw.classes,
-        class_columns={**raw.class_columns, **({column: classes} if classes else {})},
+        classes=known.classes or raw.classes,
+        class_columns={**raw.class_columns, **named},
     )
 
 
-def _adapted_row(row: Row, known: KnownSet) -> Row:
-    if known.indicators:
-        others = {column: value for column, value in row.items() if column not in known.indicators}
-        return {**others, LABELS_COLUMN: [name for name in known.indicators if int(str(row[name])) == 1]}
-    return {**row, known.label: int(str(row[known.label])) - known.first_label}
+def _from_zero(row: Row, known: KnownSet) -> Row:
+    column = known.label[0]
+    return {**row, column: int(str(row[column])) - known.first_label}

@@ -41,7 +41,7 @@ class NamedSet:
         licence: licence as the source states it.
         hub: address on the Hub; empty if the set is not there.
         text: text columns; empty if unknown without reading the set.
-        label: label column; empty if unknown without reading the set.
+        label: label columns; empty if unknown without reading the set.
         faults: known irregularities.
         note: a remark for users who choose a set.
     """
@@ -55,7 +55,7 @@ class NamedSet:
     licence: str = ""
     hub: str = ""
     text: tuple[str, ...] = ()
-    label: str = ""
+    label: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     note: str = ""
 
@@ -116,7 +116,7 @@ def _hub_set(known: KnownSet) -> NamedSet:
         "" if known.licence == NOT_STATED else known.licence,
         known.hub,
         known.text,
-        str(known.columns.get("label", "")),
+        known.label,
         known.faults,
         note if known.hub else "only as a folder under SLUGLINE_DATA",
     )
@@ -170,7 +170,6 @@ def _local_sets() -> dict[str, Path]:
 def _local_set(name: str, folder: Path) -> NamedSet:
     values = read_metadata(folder)
     kind = _kind(str(values.get("task", "")))
-    note = str(values.get("task", "")) + ("; not trained by this version" if kind == "multi" else "")
     return NamedSet(
         name,
         "SLUGLINE_DATA",
@@ -180,8 +179,8 @@ def _local_set(name: str, folder: Path) -> NamedSet:
         {split: count for split, count in values.get("splits", {}).items() if split in SPLIT_NAMES},
         str(values.get("licence", "")),
         text=tuple(_texts(values.get("columns", {}).get("text", ()))),
-        label=str(values.get("columns", {}).get("label", "")),
-        note=note,
+        label=tuple(_texts(values.get("columns", {}).get("label", ()))),
+        note=str(values.get("task", "")),
     )
 
 
