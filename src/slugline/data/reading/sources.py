@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
-from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
-from slugline.data.reading.formats import Row
+from slugline.data.reading.given_splits import (
+    by_split_column,
+    report_split_column,
+    with_split_file,
+    without_unlabelled_files,
+)
 from slugline.data.reading.places.hub import read_hub
 from slugline.data.reading.places.named import read_named
-from slugline.data.reading.places.paths import read_files, read_path
-from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile
+from slugline.data.reading.places.paths import read_path
+from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
-
-logger = logging.getLogger(__name__)
 
 
 def read(section: SourceSection) -> RawData:
@@ -41,54 +40,10 @@ def read(section: SourceSection) -> RawData:
     else:
         raw = read_path(short_path(section.path))
     if not isinstance(section, DataSection):
-        return raw
-    if section.split:
-        raw = _by_split_column(raw, section.split)
+        return without_unlabelled_files(raw, section.label)
+    raw = by_split_column(raw, section.split) if section.split else report_split_column(raw)
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            raw = _with_split_file(raw, split, Path(short_path(path)))
-    return raw
-
-
-def _by_split_column(raw: RawData, column: str) -> RawData:
-    """Assign each row to the split that its split column names."""
-    if len(raw.rows) > 1:
-        raise DataError(
-            f"data.split is {column!r}, but {raw.source.name} already has splits: {', '.join(raw.rows)}.",
-            hint="Leave data.split out, or give one file.",
-        )
-    rows = raw.rows["train"]
-    columns = list(rows[0])
-    if column not in columns:
-        raise DataError(
-            f"{raw.file_names('train')}: no column {column!r} for data.split.{nearest(column, columns)}",
-            hint=f"Columns: {', '.join(columns)}.",
-        )
-    names = [str(row.get(column) or "").strip().lower() for row in rows]
-    unknown = Counter(name for name in names if name not in SPLIT_NAMES)
-    if unknown or "train" not in names:
-        found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5)) or "no 'train'"
-        raise DataError(
-            f"{raw.file_names('train')}: column {column!r} holds {found}.",
-            hint=f"Allowed values: {', '.join(SPLIT_NAMES)}.",
-        )
-    splits: dict[Split, list[Row]] = {}
-    for name, row in zip(names, rows, strict=True):
-        splits.setdefault(SPLIT_NAMES[name], []).append(row)
-    file = raw.file_names("train")
-    files = {split: (SourceFile(f"{file} ({split})", len(rows)),) for split, rows in splits.items()}
-    return replace(raw, rows=splits, files=files)
-
-
-def _with_split_file(raw: RawData, split: Split, path: Path) -> RawData:
-    """Read the rows of a split from a separate file."""
-    if split in raw.rows:
-        logger.warning("data.%s_path: its rows replace those of %s", split, raw.file_names(split))
-    added = read_files({split: [path]}, raw.source)
-    return replace(
-        raw,
-        rows={**raw.rows, **added.rows},
-        files={**raw.files, **added.files},
-        findings=(*raw.findings, *added.findings),
-    )
+            raw = with_split_file(raw, split, Path(short_path(path)))
+    return without_unlabelled_files(raw, section.label)

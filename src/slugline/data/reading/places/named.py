@@ -12,9 +12,10 @@ from typing import Any, Literal
 
 from slugline.core.errors import DataError, MissingExtra, nearest
 from slugline.core.labels import Kind
+from slugline.data.reading.places.class_folders import read_class_folder
+from slugline.data.reading.places.folders import read_folder, read_metadata
 from slugline.data.reading.places.hub import is_cached, read_hub
 from slugline.data.reading.places.known_sets import KNOWN_SETS, NOT_STATED, KnownSet, adapted
-from slugline.data.reading.places.paths import read_class_folder, read_folder, read_metadata
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 
 #: The embedded set, and the package that contains it.
