@@ -259,6 +259,12 @@ def load_rows(
     joined = read_examples(section, text=text, kind=labels.kind)
     _log(joined.unlabelled, joined.source.name)
     splits = joined.splits
+    withheld = [raw for raw in joined.raw_data if split in raw.withheld]
+    if withheld:
+        raise DataError(
+            f"{withheld[0].file_names(split)}: has no labels to evaluate a model on.",  # type: ignore[arg-type]
+            hint=f"Predict it with: slugline predict MODEL --input {withheld[0].file_names(split)}",  # type: ignore[arg-type]
+        )
     chosen = split if len(splits) > 1 else "train"
     if chosen not in splits:
         raise DataError(

@@ -16,7 +16,7 @@ from slugline.core.layouts import RunLayout
 from slugline.data.batching.tokens import Truncation, tokenise
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.reading.formats import READERS
-from slugline.data.reading.sources import known_sets
+from slugline.data.reading.places.named import named_sets
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.data_section import DataSection
@@ -129,4 +129,4 @@ def refuse_data(source: str, *, command: str, overrides: Sequence[str] = ()) -> 
 def _is_data(path: Path) -> bool:
     if path.exists():
         return path.is_dir() or path.suffix.lower() in READERS
-    return glob.has_magic(str(path)) or str(path) in (known.name for known in known_sets())
+    return glob.has_magic(str(path)) or str(path) in (known.name for known in named_sets())
