@@ -22,7 +22,8 @@ from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation, truncation_of
 from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import Metric, metric, metrics_of, summary

@@ -13,7 +13,8 @@ from typing import Any
 
 from slugline.core.errors import MissingExtra, RecipeError
 from slugline.core.layouts import RunLayout
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.reading.formats import READERS
 from slugline.data.reading.places.named import named_sets

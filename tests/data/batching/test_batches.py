@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from conftest import articles
 from slugline.data.batching.loaders import UpdateSampler, collate, split_update, update_loader
 from slugline.data.batching.planning import BatchLimits, batches_by_length, cheapest_batches, greedy_batches
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import load_tokenizer
 
 TEXTS = [row["text"] for row in articles(40)]

@@ -21,7 +21,8 @@ from slugline.data.batching.packing import (
     sequences_with_targets,
     split_validation,
 )
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import load_tokenizer
 
 SEPARATOR = 3

@@ -9,7 +9,9 @@ import pytest
 
 from conftest import ROOT, articles
 from slugline.core.errors import ModelError
-from slugline.data.batching.tokens import Truncation, special_tokens, tokenise, tokenizer_fingerprint
+from slugline.data.batching.tokenizer_properties import special_tokens, tokenizer_fingerprint
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import load_tokenizer
 
 SHARED_TOKENIZERS = ROOT.parent / "shared" / "tokenizers"

@@ -7,12 +7,11 @@ the share of truncated texts is known.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,11 @@ from numpy.typing import NDArray
 from slugline.core.errors import ModelError
 from slugline.core.progress import track
 from slugline.core.storage import cache_dir, replacing
+from slugline.data.batching.tokenizer_properties import special_tokens, tokenizer_fingerprint
+from slugline.data.batching.truncation import Truncation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from slugline.recipe.data_section import DataSection
 
 #: Texts in one call of the tokenizer, which processes them in parallel.
 TOKENISE_AT_ONCE = 4_096
@@ -34,69 +33,6 @@ RULES = 2
 
 #: Quantiles of the lengths of texts in ``data.json``.
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.9, 0.99, 1.0)
-
-#: Share of the tokens that ``head_tail`` takes from the beginning of a text (Sun et al. 2019: 128 of 510 tokens).
-HEAD_SHARE = 0.25
-
-
-@dataclass(frozen=True)
-class Truncation:
-    """Division of texts that are longer than `max_length`.
-
-    Args:
-        max_length: maximum number of tokens of a piece, special tokens included.
-        policy: ``head`` or ``tail`` keeps the beginning or the end of a text; ``head_tail`` takes a quarter from the
-            beginning and the rest from the end; ``window`` divides the text into overlapping pieces.
-        stride: number of tokens that neighbouring windows share.
-        max_windows: maximum number of windows of a text, from its beginning.
-    """
-
-    max_length: int
-    policy: Literal["head", "tail", "head_tail", "window"] = "head"
-    stride: int = 0
-    max_windows: int = 1
-
-    def limited_to(self, longest: int | None) -> Truncation:
-        """Return the truncation for a model that reads at most ``longest`` tokens at once; None = there is no limit."""
-        return self if longest is None else replace(self, max_length=min(self.max_length, longest))
-
-    def pieces(self, lengths: NDArray[np.int64], capacity: int) -> NDArray[np.int64]:
-        """Return the number of pieces of texts.
-
-        Args:
-            lengths: (N,) number of tokens of each text, without special tokens.
-            capacity: maximum number of tokens of a piece, without special tokens.
-
-        Returns:
-            (N,) number of pieces of each text, at least 1.
-        """
-        if self.policy != "window":
-            return np.ones_like(lengths)
-        step = capacity - self.stride
-        return np.clip(-(-(lengths - self.stride) // step), 1, self.max_windows)
-
-    def cut(self, ids: NDArray[np.int32], capacity: int) -> list[list[int]]:
-        """Divide one text into pieces.
-
-        Args:
-            ids: tokens of the text, without special tokens.
-            capacity: maximum number of tokens of a piece, without special tokens.
-
-        Returns:
-            At least one list of at most ``capacity`` tokens.
-        """
-        if self.policy == "window":
-            count, step = int(self.pieces(np.array([len(ids)]), capacity)[0]), capacity - self.stride
-            return [ids[start : start + capacity].tolist() for start in range(0, count * step, step)]
-        if len(ids) <= capacity or self.policy == "head":
-            return [ids[:capacity].tolist()]
-        head = round(HEAD_SHARE * capacity) if self.policy == "head_tail" else 0
-        return [ids[:head].tolist() + ids[len(ids) - (capacity - head) :].tolist()]
-
-
-def truncation_of(section: DataSection) -> Truncation:
-    """Return the truncation that a recipe configures."""
-    return Truncation(section.max_length, section.long_texts, section.stride, section.max_windows)
 
 
 @dataclass(frozen=True)
@@ -264,34 +200,3 @@ def _empty_text_tokens(tokenizer: PreTrainedTokenizerBase) -> list[int]:
         return []
     known = (tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
     return [next(token for token in known if token is not None)]
-
-
-def special_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the special tokens that a tokenizer adds to a single text, found by tokenising a short text.
-
-    Args:
-        tokenizer: tokenizer of the model.
-
-    Returns:
-        Ids before the text, and ids after it; both empty for GPT-2.
-
-    Raises:
-        ModelError: the tokenizer splits the text differently when it adds special tokens.
-    """
-    plain = tokenizer("a", add_special_tokens=False)["input_ids"]
-    with_special = tokenizer("a")["input_ids"]
-    for start in range(len(with_special) - len(plain) + 1):
-        if with_special[start : start + len(plain)] == plain:
-            return tuple(with_special[:start]), tuple(with_special[start + len(plain) :])
-    raise ModelError(f"{type(tokenizer).__name__} changes the text itself when it adds special tokens.")
-
-
-def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return a hash of everything that determines the tokens of a text."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    settings = json.loads(backend.to_str()) if backend else tokenizer.get_vocab() | tokenizer.init_kwargs
-    # The backend's truncation and padding are not used.
-    for key in ("truncation", "padding"):
-        settings.pop(key, None)
-    text = json.dumps([type(tokenizer).__name__, settings], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
