@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slugline.core.storage import is_temporary
+
 
 class Inside:
     """Path of one file or folder inside the ``root`` of a layout.
@@ -78,8 +80,8 @@ class RunLayout:
     def foreign_files(self) -> list[str]:
         """Names in the folder that no run writes, in order; empty if the folder does not exist."""
         own = {path.name for path in vars(type(self)).values() if isinstance(path, Inside)} | {"folds", "predictions"}
-        names = (path.name for path in (self.root.iterdir() if self.root.is_dir() else ()))
-        return sorted(name for name in names if name not in own and ".partial" not in name)
+        paths = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(path.name for path in paths if path.name not in own and not is_temporary(path))
 
     def is_run(self) -> bool:
         """Return True if the folder is a run, in any state."""
