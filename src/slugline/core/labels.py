@@ -176,6 +176,17 @@ class LabelSet:
             targets[row, own] = True
         return targets
 
+    def column(self, targets: Targets) -> list[Any]:
+        """Return what the column ``label`` holds for an array of true or predicted classes; the inverse of `targets`.
+
+        Args:
+            targets: (N,) class indices; in a ``multi`` set (N, K) bool.
+
+        Returns:
+            N indices; in a ``multi`` set N ascending lists of indices.
+        """
+        return [np.flatnonzero(row).tolist() for row in targets] if self.is_multi else targets.tolist()
+
     def encode(self, rows: Sequence[RowLabels]) -> Targets:
         """Return the targets of rows from their labels; `indices` and `targets` in one step."""
         return self.targets(self.indices(rows))

@@ -54,6 +54,9 @@ class Calibration:
 
         Args:
             columns: position of each label in the present order.
+
+        Returns:
+            The calibration with its thresholds in the new order.
         """
         if len(self.thresholds) < 2:
             return self

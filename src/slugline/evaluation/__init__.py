@@ -11,7 +11,7 @@ paired_tests.py     McNemar and permutation tests; Holm's correction
 alignment.py        align: runs on the same rows; refuse others
 compare.py          compare: runs on the same rows, with a verdict for each pair
 error_analysis.py   confused classes and the most confident errors
-plots.py            training curves, confusion matrix, learning curves
+plots/              training curves, confusion matrices, errors of labels, learning curves
 diagnosis/          problems of a run, and recipe keys that may fix them
 ```
 """

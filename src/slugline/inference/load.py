@@ -81,6 +81,7 @@ def _load_model(source: str, precision: str, device: str) -> Classifier:
     labels, predictor = load_folder(source, LoadOptions(config, precision=precision, device=device))
     if config is None:
         return Classifier(labels, predictor, name=Path(source).name)
+    config.require_labels(labels, source)
     return replace(_classifier(labels, predictor, config), is_copied=True)
 
 

@@ -94,7 +94,7 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     run.update_manifest({"tracked": bool(trackers), "trackers": trackers})
     out_of_fold = join_predictions([fold.predictions("validation") for fold in folds])
     calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate, thresholds=recipe.evaluation.thresholds)
-    run.save_calibration(calibration)
+    run.save_calibration(calibration, dataset.labels)
     others = [split for split in recipe.evaluation.splits if split != "validation"]
     evaluations = {OUT_OF_FOLD: score(out_of_fold, bootstrap=0)}
     ensemble = None

@@ -12,7 +12,8 @@ from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.error_analysis import analyse_errors
 from slugline.evaluation.evaluate import evaluate
 from slugline.evaluation.metrics import metric
-from slugline.evaluation.plots import plot_confusion, plot_curves
+from slugline.evaluation.plots.curves import plot_curves
+from slugline.evaluation.plots.split_plots import plot_split
 from slugline.evaluation.score import Evaluation
 from slugline.inference.classifier import Classifier
 from slugline.inference.classifier_config import ClassifierConfig
@@ -43,8 +44,8 @@ def fit_and_evaluate(
         method=recipe.evaluation.calibrate,
         thresholds=recipe.evaluation.thresholds,
     )
-    run.save_calibration(calibration)
-    ClassifierConfig.of(run).write(run.layout.model)
+    run.save_calibration(calibration, dataset.labels)
+    ClassifierConfig.of(run, dataset.labels).write(run.layout.model)
     scored = {
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         for split, evaluation in evaluations.items()
@@ -129,14 +130,12 @@ def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None
                 title=f"{name}: training and validation",
                 chosen_epoch=run.manifest["chosen"].get("epoch"),
             )
-        if "confusion_matrix" in metrics:  # not if a text can have several labels
-            plot_confusion(
-                metrics["confusion_matrix"],
-                dataset.labels.names,
-                folder / "confusion",
-                title=f"{name}: {evaluation.predictions.split}, {metrics['support']:,} rows, "
-                f"{chosen.title} {chosen.text(metrics[chosen.name])}",
-            )
+        plot_split(
+            evaluation.predictions,
+            folder,
+            title=f"{name}: {evaluation.predictions.split}, {metrics['support']:,} rows, "
+            f"{chosen.title} {chosen.text(metrics[chosen.name])}",
+        )
 
 
 def _texts_of(evaluation: Evaluation, dataset: TextDataset) -> list[str]:

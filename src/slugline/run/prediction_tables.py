@@ -19,19 +19,22 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     """Return predictions as a table.
 
     Args:
-        predictions: predictions of any kind of label set.
+        predictions: predictions of N rows.
         fingerprint: fingerprint of the data set.
 
     Returns:
-        Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``; labels are indices, and lists of them in a
-        ``multi`` set.
+        Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``. In a ``multi`` set, ``label`` and
+        ``predicted`` are lists.
     """
     import pyarrow as pa
 
     labels = predictions.labels
-    label_type = pa.list_(pa.int64()) if labels.is_multi else pa.int64()
+    class_type = pa.list_(pa.int64()) if labels.is_multi else pa.int64()
     metadata = {
-        "label_set": labels.to_dict(),
+        "labels": labels.names,
+        "kind": labels.kind,
+        "levels": labels.levels,
+        "descriptions": labels.descriptions,
         "split": predictions.split,
         "dataset": predictions.dataset,
         "fingerprint": fingerprint,
@@ -39,8 +42,8 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     }
     columns = {
         "id": pa.array(predictions.ids.tolist(), pa.string()),
-        "label": pa.array(labels.indices(labels.decode(predictions.targets)), label_type),
-        "predicted": pa.array(labels.indices(labels.decode(predictions.predicted)), label_type),
+        "label": pa.array(labels.column(predictions.targets), class_type),
+        "predicted": pa.array(labels.column(predictions.predicted), class_type),
         "confidence": pa.array(predictions.confidence.tolist(), pa.float64()),
         "logits": pa.array(predictions.logits.tolist(), pa.list_(pa.float32())),
     }
@@ -53,8 +56,7 @@ def read_predictions(path: Path) -> Predictions:
 
     table = pq.read_table(path)
     metadata = json.loads(table.schema.metadata[b"slugline"])
-    # Earlier versions wrote names and kind.
-    labels = LabelSet.from_dict(metadata.get("label_set") or {"names": metadata["labels"], "kind": metadata["kind"]})
+    labels = LabelSet.from_dict(metadata | {"names": metadata["labels"]})
     return Predictions(
         ids=np.array(table["id"].to_pylist(), dtype=np.str_),
         targets=labels.targets(table["label"].to_pylist()),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from slugline import __version__
 from slugline.core.errors import RunError, SluglineError, nearest
+from slugline.core.labels import LabelSet
 from slugline.core.layouts import RunLayout
 from slugline.core.predictions import Calibration, Predictions
 from slugline.core.storage import disk_errors, replacing
@@ -185,14 +186,14 @@ class Run:
         """Write the predictions of one split.
 
         Args:
-            predictions: single-label predictions.
+            predictions: predictions of N rows.
             fingerprint: fingerprint of the data set.
         """
         self.write_table(self.layout.predictions(predictions.split), to_table(predictions, fingerprint=fingerprint))
 
-    def save_calibration(self, calibration: Calibration) -> None:
-        """Write the calibration."""
-        self.write_json(self.layout.calibration, calibration.to_dict())
+    def save_calibration(self, calibration: Calibration, labels: LabelSet) -> None:
+        """Write the calibration, with the label set to which its thresholds belong."""
+        self.write_json(self.layout.calibration, calibration.to_dict() | {"labels": labels.to_dict()})
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a file atomically.
