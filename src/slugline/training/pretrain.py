@@ -208,7 +208,7 @@ def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
 
 
 def _tokenise(section: PretrainSection, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Tokens:
-    return tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), fingerprint=corpus.fingerprint)
+    return tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), cached=True)
 
 
 def _pack(section: PretrainSection, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> Packed:

@@ -66,10 +66,7 @@ def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
         return {}
     lengths: dict[str, Any] = {"tokenizer": "all-MiniLM-L6-v2", "max_length": max_length}
     for split, rows in dataset.splits.items():
-        key = f"{dataset.fingerprint}/{split}"
-        lengths[split] = tokenise(
-            rows["text"][:], tokenizer, Truncation(max_length), fingerprint=key
-        ).length_statistics()
+        lengths[split] = tokenise(rows["text"], tokenizer, Truncation(max_length), cached=True).length_statistics()
     return lengths
 
 
