@@ -38,6 +38,7 @@ class RunLayout:
 
     recipe = Inside("recipe.toml", "Resolved recipe; the first file of a run.")
     manifest = Inside("manifest.json", "State, versions, hardware, fingerprint, durations.")
+    heartbeat = Inside("heartbeat", "Time of the last sign of life of the process that trains; deleted at its end.")
     history = Inside("history.jsonl", "Training history: one line per logged update and per evaluation.")
     metrics = Inside("metrics.json", "Metrics of every scored split, with confidence intervals.")
     data = Inside("data.json", "Description of the data: counts, lengths, findings.")
@@ -76,6 +77,11 @@ class RunLayout:
     def predictions(self, split: str) -> Path:
         """Return the path of the predictions of one split."""
         return self.root / "predictions" / f"{split}.parquet"
+
+    def leftovers(self) -> list[Path]:
+        """Temporary files and folders that a killed process has left."""
+        folders = (self.root, self.root / "predictions", self.checkpoints)
+        return [path for folder in folders for path in folder.glob(".*") if is_temporary(path)]
 
     def foreign_files(self) -> list[str]:
         """Names in the folder that no run writes, in order; empty if the folder does not exist."""
