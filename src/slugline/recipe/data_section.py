@@ -22,6 +22,9 @@ class SourceSection(Section):
         "relative to the folder of the recipe",
     )
     hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
+    export: Literal["", "label-studio", "doccano", "prodigy", "argilla"] = Field(
+        "", description="tool whose annotation export the files are; guessed when empty"
+    )
     text: list[str] = Field([], description="text column, or several, joined by a space; guessed when empty")
     label: list[str] = Field(
         [],

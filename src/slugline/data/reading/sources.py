@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from slugline.core.labels import Split
+from slugline.data.reading.exports.convert import converted
 from slugline.data.reading.given_splits import (
     by_split_column,
     report_split_column,
     with_split_file,
     without_unlabelled_files,
 )
+from slugline.data.reading.places.files import read_files
 from slugline.data.reading.places.hub import read_hub
 from slugline.data.reading.places.named import read_named
 from slugline.data.reading.places.paths import read_path
@@ -38,12 +40,13 @@ def read(section: SourceSection) -> RawData:
     elif section.hub:
         raw = read_hub(section.hub)
     else:
-        raw = read_path(short_path(section.path))
+        raw = converted(read_path(short_path(section.path)), section.export)
     if not isinstance(section, DataSection):
         return without_unlabelled_files(raw, section.label)
     raw = by_split_column(raw, section.split) if section.split else report_split_column(raw)
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            raw = with_split_file(raw, split, Path(short_path(path)))
+            added = read_files({split: [Path(short_path(path))]}, raw.source)
+            raw = with_split_file(raw, split, converted(added, section.export))
     return without_unlabelled_files(raw, section.label)
