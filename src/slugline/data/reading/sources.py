@@ -16,6 +16,7 @@ from slugline.data.reading.places.files import read_files
 from slugline.data.reading.places.hub import read_hub
 from slugline.data.reading.places.named import read_named
 from slugline.data.reading.places.paths import read_path
+from slugline.data.reading.places.queries import read_query
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
@@ -25,20 +26,22 @@ def read(section: SourceSection) -> RawData:
     """Read the source of a section.
 
     Args:
-        section: section with ``name``, ``path`` or ``hub``; a data section also with ``test_path``, ``validation_path``
-            and ``split``.
+        section: section with ``name``, ``path``, ``hub`` or ``query``; a data section also with ``test_path``,
+            ``validation_path`` and ``split``.
 
     Returns:
         Rows as read; without ``validation`` or ``test`` if the source has none.
 
     Raises:
         DataError: the set is unknown, unavailable, or cannot be read.
-        MissingExtra: the section names the embedded set, which is not installed.
+        MissingExtra: the embedded set, or a package that the source needs, is not installed.
     """
     if section.name:
         raw = read_named(section.name)
     elif section.hub:
         raw = read_hub(section.hub)
+    elif section.query:
+        raw = read_query(section.query, section.query_folder)
     else:
         raw = converted(read_path(short_path(section.path)), section.export)
     if not isinstance(section, DataSection):
