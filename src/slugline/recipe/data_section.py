@@ -22,8 +22,8 @@ class SourceSection(Section):
     name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
     path: str = Field(
         "",
-        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files; "
-        "relative to the folder of the recipe",
+        description="a file, a glob, a folder of class folders, a folder with train/validation/test files, or a URL "
+        "(s3://, gs://, https://); relative to the folder of the recipe",
     )
     hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
     query: str = Field(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,13 @@ def without_old_query_folder(values: Mapping[str, Any], before: Mapping[str, Any
     return {**values, "data": {key: value for key, value in new.items() if not (is_old and key == "query_folder")}}
 
 
+def is_url(path: str) -> bool:
+    """True for an address with a scheme, such as ``s3://bucket/news.csv``; a drive such as ``C:`` is none."""
+    return bool(re.match(r"[a-z][a-z0-9+.-]+://", path, re.IGNORECASE))
+
+
 def located_path(path: str, folder: Path) -> str:
-    """Return a path or a glob as an absolute one; an empty path stays empty.
+    """Return a path or a glob as an absolute one; an empty path and a URL stay the same.
 
     Args:
         path: path as written.
@@ -71,8 +77,8 @@ def located_path(path: str, folder: Path) -> str:
     Returns:
         The absolute path, without ``..``.
     """
-    if not path:
-        return ""
+    if not path or is_url(path):
+        return path
     start = str(folder.absolute())
     return os.path.abspath(Path(glob.escape(start) if glob.has_magic(path) else start, path))  # noqa: PTH100  # no links
 

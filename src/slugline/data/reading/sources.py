@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from slugline.core.labels import Split
 from slugline.data.reading.exports.convert import converted
 from slugline.data.reading.given_splits import (
@@ -12,10 +10,9 @@ from slugline.data.reading.given_splits import (
     with_split_file,
     without_unlabelled_files,
 )
-from slugline.data.reading.places.files import read_files
 from slugline.data.reading.places.hub import read_hub
 from slugline.data.reading.places.named import read_named
-from slugline.data.reading.places.paths import read_path
+from slugline.data.reading.places.paths import read_path, read_split_file
 from slugline.data.reading.places.queries import read_query
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import DataSection, SourceSection
@@ -50,6 +47,6 @@ def read(section: SourceSection) -> RawData:
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            added = read_files({split: [Path(short_path(path))]}, raw.source)
+            added = read_split_file(path, split, raw.source)
             raw = with_split_file(raw, split, converted(added, section.export))
     return without_unlabelled_files(raw, section.label)

@@ -1,7 +1,8 @@
 """One reader for each kind of place that rows come from.
 
 ```text
-paths.py          a file, a glob, or a folder
+paths.py          a file, a glob, a folder, or a URL
+remote.py         files at a URL, copied into the cache folder
 files.py          read_files: the rows of files, by split
 folders.py        the layouts of a folder: files or folders of splits, class folders; metadata.json
 split_names.py    the split of a file or folder, from its name
