@@ -154,12 +154,12 @@ def _run_of(model: Classifier | Run | str | Path) -> Run | None:
 
 
 def _name_of(section: DataSection) -> str:
-    return " + ".join(source.name or short_path(source.path) or source.hub for source in section.all_sources())
+    names = [source.name or short_path(source.path) or source.hub or source.query for source in section.all_sources()]
+    return " + ".join(names)
 
 
 def _is_source_of(section: DataSection, trained: DataSection) -> bool:
-    addresses = [(source.name, source.path, source.hub) for source in trained.all_sources()]
-    return (section.name, section.path, section.hub) in addresses
+    return section.address in [source.address for source in trained.all_sources()]
 
 
 def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
@@ -212,7 +212,7 @@ def _training_hardware(run: Run) -> dict[str, str]:
 def _with_training_keys(section: DataSection, trained: DataSection) -> DataSection:
     """The section with columns, offset and label map of the training, if the run was trained on the same source."""
     for source in trained.all_sources():
-        if (source.name, source.path, source.hub) == (section.name, section.path, section.hub):
+        if source.address == section.address:
             keys: dict[str, Any] = {"label_offset": source.label_offset, "label_map": source.label_map}
             keys |= {"text": section.text or source.text, "label": section.label or source.label, "id": trained.id}
             keys |= {"label_delimiter": section.label_delimiter or source.label_delimiter}

@@ -3,6 +3,7 @@
 ```text
 sources.py       read: a section of the recipe in, RawData out
 places/          one reader for each kind of place: paths, names, the Hub
+exports/         annotation exports: Label Studio, Doccano, Prodigy, Argilla
 given_splits.py  the splits that a source brings: a column, separate files, files without labels
 formats.py       read_rows: CSV, TSV, JSON lines, JSON, Parquet, plain text
 encoding.py      detects the encoding of a text file

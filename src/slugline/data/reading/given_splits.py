@@ -6,14 +6,12 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
 from slugline.data.reading.columns import LABEL_NAMES, MAX_CLASSES, SAMPLE_ROWS
 from slugline.data.reading.formats import Row
-from slugline.data.reading.places.files import read_files
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile
 
 logger = logging.getLogger(__name__)
@@ -49,11 +47,19 @@ def by_split_column(raw: RawData, column: str) -> RawData:
     return replace(raw, rows=splits, files=files)
 
 
-def with_split_file(raw: RawData, split: Split, path: Path) -> RawData:
-    """Read the rows of a split from a separate file."""
+def with_split_file(raw: RawData, split: Split, added: RawData) -> RawData:
+    """Add the rows of a separate file as a split, or in place of that split.
+
+    Args:
+        raw: rows of the other splits.
+        split: name of the split.
+        added: rows of the file, in this split.
+
+    Returns:
+        All rows.
+    """
     if split in raw.rows:
         logger.warning("data.%s_path: its rows replace those of %s", split, raw.file_names(split))
-    added = read_files({split: [path]}, raw.source)
     return replace(
         raw,
         rows={**raw.rows, **added.rows},

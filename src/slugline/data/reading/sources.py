@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from slugline.core.labels import Split
+from slugline.data.reading.exports.convert import converted
 from slugline.data.reading.given_splits import (
     by_split_column,
     report_split_column,
@@ -13,7 +12,8 @@ from slugline.data.reading.given_splits import (
 )
 from slugline.data.reading.places.hub import read_hub
 from slugline.data.reading.places.named import read_named
-from slugline.data.reading.places.paths import read_path
+from slugline.data.reading.places.paths import read_path, read_split_file
+from slugline.data.reading.places.queries import read_query
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
@@ -23,27 +23,30 @@ def read(section: SourceSection) -> RawData:
     """Read the source of a section.
 
     Args:
-        section: section with ``name``, ``path`` or ``hub``; a data section also with ``test_path``, ``validation_path``
-            and ``split``.
+        section: section with ``name``, ``path``, ``hub`` or ``query``; a data section also with ``test_path``,
+            ``validation_path`` and ``split``.
 
     Returns:
         Rows as read; without ``validation`` or ``test`` if the source has none.
 
     Raises:
         DataError: the set is unknown, unavailable, or cannot be read.
-        MissingExtra: the section names the embedded set, which is not installed.
+        MissingExtra: the embedded set, or a package that the source needs, is not installed.
     """
     if section.name:
         raw = read_named(section.name)
     elif section.hub:
         raw = read_hub(section.hub)
+    elif section.query:
+        raw = read_query(section.query, section.query_folder)
     else:
-        raw = read_path(short_path(section.path))
+        raw = converted(read_path(short_path(section.path)), section.export)
     if not isinstance(section, DataSection):
         return without_unlabelled_files(raw, section.label)
     raw = by_split_column(raw, section.split) if section.split else report_split_column(raw)
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            raw = with_split_file(raw, split, Path(short_path(path)))
+            added = read_split_file(path, split, raw.source)
+            raw = with_split_file(raw, split, converted(added, section.export))
     return without_unlabelled_files(raw, section.label)

@@ -1,4 +1,4 @@
-"""Read a path: a file, a glob, or a folder."""
+"""Read a path: a file, a glob, a folder, or a URL."""
 
 from __future__ import annotations
 
@@ -8,24 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slugline.core.errors import DataError
+from slugline.core.labels import Split
 from slugline.data.reading.formats import path_hint
 from slugline.data.reading.places.files import read_files
 from slugline.data.reading.places.folders import read_folder
+from slugline.data.reading.places.remote import fetch, read_url
 from slugline.data.reading.raw_data import RawData, SourceInfo
+from slugline.recipe.locations import is_url, short_path
 
 
 def read_path(path: str) -> RawData:
     """Read the files of ``data.path``.
 
     Args:
-        path: a file, a glob, a folder of class folders, or a folder with train/validation/test files or folders.
+        path: a URL, a file, a glob, a folder of class folders, or a folder with train/validation/test files or folders.
 
     Returns:
         The rows, in the splits of the folder. All rows of a file or a glob are in train.
 
     Raises:
         DataError: the path does not exist, or holds no rows that can be read.
+        MissingExtra: the package for this kind of URL is not installed.
     """
+    if is_url(path):
+        return read_url(path)
     try:
         return _read(path)
     except OSError as error:
@@ -33,6 +39,25 @@ def read_path(path: str) -> RawData:
         raise DataError(
             f"{where}: cannot be read ({error.strerror or error}).", hint="Check the file and its permissions."
         ) from error
+
+
+def read_split_file(path: str, split: Split, source: SourceInfo) -> RawData:
+    """Read the file with the rows of one split.
+
+    Args:
+        path: a file or a URL.
+        split: name of the split.
+        source: source of the other rows.
+
+    Returns:
+        The rows, in this split.
+
+    Raises:
+        DataError: the file cannot be read.
+        MissingExtra: the package for this kind of URL is not installed.
+    """
+    file = fetch(path)[0] if is_url(path) else Path(short_path(path))
+    return read_files({split: [file]}, source)
 
 
 def _read(path: str) -> RawData:
