@@ -36,16 +36,14 @@ def list_sets(as_json: Json = False) -> None:
         print_json([asdict(known) for known in sets])
         return
     print_table(
-        ["name", "source", "available", "labels", "classes", "rows", "licence"],
+        ["name", "source", "labels", "classes", "rows"],
         [
             [
                 k.name,
-                k.where,
-                "yes" if k.available else "no",
+                f"{k.where}{'' if k.available else ' (not here)'}",
                 k.kind,
                 k.classes or "",
                 f"{sum(k.rows.values()):,}" if k.rows else "",
-                k.licence,
             ]
             for k in sets
         ],

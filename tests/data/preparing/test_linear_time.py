@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from slugline.data.preparing.cleaning import STEPS
-from slugline.data.reading import columns, label_cells, labels
+from slugline.data.reading import columns
+from slugline.data.reading.labels import cells, class_names
 
 #: Repeated parts of hostile texts.
 PARTS = (
@@ -43,11 +44,11 @@ def test_every_cleaning_step_takes_linear_time(step: str) -> None:
 @pytest.mark.parametrize(
     ("function", "beginnings"),
     [
-        (label_cells.QUOTED_LIST.fullmatch, ("['", "[")),
-        (label_cells.CHOICES.fullmatch, ("{'choices': [", "{")),
+        (cells.labels_of, ("[", "[[", "['", "[1,")),
+        (cells.CHOICES.fullmatch, ("{'choices': [", "{")),
         (columns.DATE.fullmatch, ("2024-12 ", "1 May 2024 ", "2024-12-31 12:30", "")),
-        (labels.INTEGER.fullmatch, ("1.", "")),
-        (labels.NUMBER.fullmatch, ("1.", "1e", "")),
+        (class_names.INTEGER.fullmatch, ("1.", "")),
+        (class_names.NUMBER.fullmatch, ("1.", "1e", "")),
     ],
 )
 def test_cells_are_recognised_in_linear_time(function: Callable[[str], object], beginnings: tuple[str, ...]) -> None:
