@@ -20,7 +20,7 @@ from slugline.core.errors import DataError, ModelError, RunError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation
+from slugline.data.batching.truncation import Truncation
 from slugline.inference.classifier import Classifier
 from slugline.models.build import build_pretrained
 from slugline.models.saving import save

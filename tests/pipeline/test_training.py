@@ -655,3 +655,20 @@ def test_a_real_set_with_given_splits(tmp_path: Path, monkeypatch: pytest.Monkey
     run = train(recipe, run_dir=tmp_path / "run")
     assert run.metrics["test"]["support"] == 1115
     assert run.metrics["test"]["accuracy"] > 0.97
+
+
+def test_texts_out_of_scope_measure_abstention(tmp_path: Path) -> None:
+    strange = [{"text": f"zebra quark {n} lemon tundra violin {n}", "label": "oos"} for n in range(30)]
+    path = write_csv(tmp_path / "news.csv", [*articles(180), *strange])
+    data = {"path": str(path), "out_of_scope": "oos"}
+    recipe = validate(
+        {"name": "scope", "data": data, "model": {"kind": "linear"}, "evaluation": {"splits": ["validation"]}}
+    )
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert "oos" not in run.manifest["data"]["labels"]
+    chosen = run.metrics["validation"]["out_of_scope"]
+    assert chosen["rows"] == 15
+    assert chosen["auroc"] > 0.9
+    test = score_split(run, "test")["out_of_scope"]
+    assert (test["rows"], test["abstain_below"]) == (15, chosen["abstain_below"])
+    assert test["rejected"] > 0.8

@@ -10,7 +10,6 @@ import typer
 
 from slugline.cli.layout import print_table
 from slugline.cli.output import Json, print_classes, print_comparison, print_json, print_metrics
-from slugline.core.labels import joined_labels
 
 Model = Annotated[
     str,
@@ -115,6 +114,8 @@ def predict(
 
 
 def _shown(label: str | list[str]) -> str:
+    from slugline.core.labels import joined_labels
+
     return label if isinstance(label, str) else joined_labels(tuple(label))
 
 

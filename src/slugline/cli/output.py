@@ -124,6 +124,25 @@ def print_metrics(splits: Mapping[str, Mapping[str, Any]], *, selects: str = "")
     for split, metrics in splits.items():
         if "confidence_intervals" in metrics and "per_class" in metrics and (note := interval_note(metrics)):
             print_text(f"{split}: {note}")
+    for split, metrics in splits.items():
+        if "out_of_scope" in metrics:
+            print_text(f"{split}: {_out_of_scope(metrics['out_of_scope'])}")
+
+
+def _out_of_scope(scores: Mapping[str, Any]) -> str:
+    """One sentence about the rows out of scope."""
+    answered, accuracy, rejected = (with_share(scores, name) for name in ("answered", "accuracy", "rejected"))
+    return (
+        f"{scores['rows']:,} texts out of scope; AUROC of the confidence {with_share(scores, 'auroc')}. A model that "
+        f"abstains below {scores['abstain_below']:.3f} (chosen on validation) rejects {rejected} of them, and answers "
+        f"{answered} of the others, {accuracy} correctly."
+    )
+
+
+def with_share(scores: Mapping[str, Any], name: str) -> str:
+    """Return a share in percent with its interval: ``93.2 [92.1, 94.0]``."""
+    low, high = scores.get("confidence_intervals", {}).get(name, (None, None))
+    return f"{100 * scores[name]:.1f}" + (f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None else "")
 
 
 def print_comparison(comparison: Comparison) -> None:

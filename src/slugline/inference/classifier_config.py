@@ -16,7 +16,7 @@ from slugline.core.layouts import ModelLayout
 from slugline.core.model_folders import read_json
 from slugline.core.predictions import Calibration
 from slugline.core.storage import replacing
-from slugline.data.batching.tokens import Truncation, truncation_of
+from slugline.data.batching.truncation import Truncation, truncation_of
 from slugline.run.run import Run
 
 #: Version of ``slugline.json``.

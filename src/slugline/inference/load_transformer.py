@@ -16,7 +16,7 @@ from slugline.core.labels import LabelSet
 from slugline.core.layouts import CheckpointLayout, ModelLayout
 from slugline.core.model_folders import read_json
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation
+from slugline.data.batching.truncation import Truncation
 from slugline.inference.classifier_config import ClassifierConfig
 from slugline.inference.load import LoadOptions
 from slugline.inference.predictor import Predictor

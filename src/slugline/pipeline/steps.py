@@ -17,6 +17,7 @@ from slugline.evaluation.plots.split_plots import plot_split
 from slugline.evaluation.score import Evaluation
 from slugline.inference.classifier import Classifier
 from slugline.inference.classifier_config import ClassifierConfig
+from slugline.pipeline.out_of_scope import with_abstention
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.fit import fit
@@ -49,6 +50,7 @@ def fit_and_evaluate(
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         for split, evaluation in evaluations.items()
     }
+    scored = with_abstention(result.classifier, dataset, scored, bootstrap=recipe.evaluation.bootstrap)
     record_evaluations(run, dataset, scored, timing=result.timing, size=result.size)
 
 

@@ -24,7 +24,8 @@ from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
 from slugline.data.batching.ordering import RowOrder, drawn_by_weight, each_row_once, from_easy_to_hard, rarity
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation, truncation_of
 from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import Metric, metric, metrics_of, summary
@@ -200,8 +201,7 @@ def _truncation(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTok
 def _tokenise(dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> dict[str, Tokens]:
     """Tokens of train and validation."""
     return {
-        split: tokenise(dataset[split]["text"][:], tokenizer, truncation, fingerprint=f"{dataset.fingerprint}/{split}")
-        for split in ("train", "validation")
+        split: tokenise(dataset[split]["text"], tokenizer, truncation, cached=True) for split in ("train", "validation")
     }
 
 

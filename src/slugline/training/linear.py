@@ -201,7 +201,10 @@ def _solve_any_labels(
     solution = np.zeros((vectors.shape[1], n_classes), dtype=np.float32)
     bias = np.log((counts + 0.5) / (len(targets) - counts + 0.5)).astype(np.float32)
     for label in np.flatnonzero((counts > 0) & (counts < len(targets))):
-        model = LogisticRegression(C=cost, max_iter=MOST_ITERATIONS)
+        # The dual problem of liblinear: ten times faster on texts than lbfgs, which also stops early on rare labels.
+        model = LogisticRegression(
+            C=cost, solver="liblinear", dual=True, max_iter=MOST_ITERATIONS, random_state=SOLVER_SEED
+        )
         model.fit(vectors, targets[:, label], sample_weight=weights[:, label])
         solution[:, label], bias[label] = model.coef_[0], model.intercept_[0]
     return solution, bias

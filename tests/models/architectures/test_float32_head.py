@@ -16,7 +16,8 @@ from conftest import DECODERS, FAMILIES, articles, with_changes
 from slugline import load, train
 from slugline.core.labels import LabelSet
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.float32_head import compute_head_in_float32

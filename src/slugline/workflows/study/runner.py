@@ -112,7 +112,7 @@ def _state(member: Member) -> State:
     state = Run(member.path).state
     if state == "running":
         raise RunError(
-            f"{member.title} is being trained right now: {member.path}.",
+            f"{member.title} is being trained right now: {member.path} ({Run(member.path).process}).",
             hint="Wait for that study, or stop it; the same command resumes it.",
         )
     return state

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,19 +14,17 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import PATH_SEPARATOR, Kind, RowLabels, Split
 from slugline.data.findings import Finding
 from slugline.data.reading.labels.cells import several_labels
-from slugline.data.reading.labels.class_names import integer_of, plain_number, with_names_beside
+from slugline.data.reading.labels.class_names import NUMBER, integer_of, plain_number, with_names_beside
 from slugline.data.reading.labels.columns import are_indicators, cells_of, indicated_labels
 from slugline.data.reading.labels.delimiters import CellLabels, guess_delimiter, split_cells
 from slugline.data.reading.labels.hierarchy import are_paths, pad_paths, path_of
 from slugline.data.reading.labels.label_map import count_labels, join_orders, map_labels, rename
-from slugline.data.reading.labels.report import report_alike, report_combinations
+from slugline.data.reading.labels.report import report_alike, report_combinations, report_no_classes
 from slugline.data.reading.labels.unlabelled import check_hidden, check_unlabelled, without_hidden
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import SourceSection
 
 logger = logging.getLogger(__name__)
-
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -96,6 +93,7 @@ def name_labels(
     found = report_alike(counts) if not section.label_map else []
     if named.kind == "single" and not section.label_map:
         found = [*report_combinations(counts, columns[0]), *found]
+        found += report_no_classes(counts, columns[0]) if not raw.classes_of(columns[0]) else []
     return replace(named, findings=tuple(found))
 
 
