@@ -283,7 +283,7 @@ def predictions_on(
         Predictions without calibration.
     """
     return Predictions(
-        ids=np.array(rows["id"][:], dtype=np.str_),
+        ids=np.array(rows["id"][:], dtype=object),
         targets=labels.targets(rows["label"][:]),
         logits=logits,
         labels=labels,
