@@ -58,7 +58,7 @@ def read_predictions(path: Path) -> Predictions:
     metadata = json.loads(table.schema.metadata[b"slugline"])
     labels = LabelSet.from_dict(metadata | {"names": metadata["labels"]})
     return Predictions(
-        ids=np.array(table["id"].to_pylist(), dtype=np.str_),
+        ids=np.array(table["id"].to_pylist(), dtype=object),
         targets=labels.targets(table["label"].to_pylist()),
         logits=np.array(table["logits"].to_pylist(), dtype=np.float32).reshape(table.num_rows, len(labels)),
         labels=labels,
