@@ -10,6 +10,7 @@ import typer
 
 from slugline.cli.layout import print_table
 from slugline.cli.output import Json, print_classes, print_comparison, print_json, print_metrics
+from slugline.core.labels import joined_labels
 
 Model = Annotated[
     str,
@@ -109,8 +110,12 @@ def predict(
     else:
         print_table(
             ["label", "probability", "text"],
-            [[each["label"], f"{each['probability']:.3f}", each["text"]] for each in predictions],
+            [[_shown(each["label"]), f"{each['probability']:.3f}", each["text"]] for each in predictions],
         )
+
+
+def _shown(label: str | list[str]) -> str:
+    return label if isinstance(label, str) else joined_labels(tuple(label))
 
 
 def compare(

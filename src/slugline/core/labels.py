@@ -204,6 +204,10 @@ class LabelSet:
             return [tuple(self.names[index] for index in np.flatnonzero(row)) for row in targets]
         return [(self.names[index],) for index in targets.tolist()]
 
+    def plain(self, labels: RowLabels) -> str | list[str]:
+        """Return the labels of a row as files and JSON hold them: the name; in a ``multi`` set a list of names."""
+        return list(labels) if self.is_multi else labels[0]
+
     def _check_paths(self) -> None:
         for name, path in zip(self.names, self.paths, strict=True):
             if not all(part.strip() for part in path):

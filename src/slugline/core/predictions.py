@@ -81,6 +81,21 @@ class Calibration:
             return np.asarray(probabilities >= (np.array(self.thresholds) if self.thresholds else 0.5))
         return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
+    def confidence(self, probabilities: NDArray[np.float64], *, kind: Kind = "single") -> NDArray[np.float64]:
+        """Return the probability of each decision.
+
+        Args:
+            probabilities: (N, K) calibrated probabilities.
+            kind: kind of the label set.
+
+        Returns:
+            (N,), of the most probable class; in a ``multi`` set of the least certain decision about a label.
+        """
+        if kind == "multi":
+            decided = self.decide(probabilities, kind=kind)
+            return np.asarray(np.where(decided, probabilities, 1 - probabilities).min(axis=1))
+        return np.asarray(probabilities.max(axis=1))
+
 
 #: Leaves probabilities uncalibrated.
 UNCALIBRATED = Calibration()
@@ -141,9 +156,7 @@ class Predictions:
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """(N,) probability of the predicted class; in a ``multi`` set of the least certain decision about a label."""
-        if self.labels.is_multi:
-            return np.asarray(np.where(self.predicted, self.probabilities, 1 - self.probabilities).min(axis=1))
-        return np.asarray(self.probabilities.max(axis=1))
+        return (self.calibration or UNCALIBRATED).confidence(self.probabilities, kind=self.labels.kind)
 
 
 def probabilities(

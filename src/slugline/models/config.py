@@ -69,7 +69,7 @@ def label_settings(labels: LabelSet) -> dict[str, Any]:
         labels: K classes.
 
     Returns:
-        The keys of transformers, and ``slugline_label_set``, which has what they cannot say, or None.
+        The keys of transformers, and ``slugline_label_set``, which has what they cannot express, or None.
     """
     settings = {
         "num_labels": len(labels),
@@ -77,8 +77,8 @@ def label_settings(labels: LabelSet) -> dict[str, Any]:
         "label2id": {name: index for index, name in enumerate(labels.names)},
         "problem_type": PROBLEM_TYPES[labels.kind],
     }
-    is_said = labels == LabelSet(labels.names, stated_kind(PROBLEM_TYPES[labels.kind]))
-    return settings | {"slugline_label_set": None if is_said else labels.to_dict()}
+    is_complete = labels == LabelSet(labels.names, stated_kind(PROBLEM_TYPES[labels.kind]))
+    return settings | {"slugline_label_set": None if is_complete else labels.to_dict()}
 
 
 def label_set_of(config: PretrainedConfig) -> LabelSet | None:

@@ -30,7 +30,8 @@ def test_effective_weights_are_between_equal_and_balanced() -> None:
     counts, rows = np.array([50, 500]), 5_000
     weights = positive_weights(counts, rows=rows, scheme="effective")
     balanced = positive_weights(counts, rows=rows, scheme="balanced")
-    assert (1 < weights).all() and (weights < balanced).all()
+    assert (weights > 1).all()
+    assert (weights < balanced).all()
     number = [sum(EFFECTIVE_BETA**power for power in range(count)) for count in (50, 4_950)]
     assert weights[0] == pytest.approx(number[1] / number[0])
 
