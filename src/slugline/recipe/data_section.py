@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from slugline.recipe.section import Count, Fraction, Positive, Section
 
+Sampling = Literal["shuffle", "balanced", "curriculum:length", "curriculum:loss", "curriculum:rarity"]
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
 
 
@@ -135,8 +136,10 @@ class DataSection(SourceSection):
     )
     stride: Count = Field(64, description="overlap of neighbouring windows in tokens")
     max_windows: Positive = Field(8, description="maximum number of windows per text, from its beginning")
-    sampling: Literal["shuffle", "balanced"] = Field(
-        "shuffle", description="balanced: draws every class equally often, with replacement"
+    sampling: Sampling = Field(
+        "shuffle",
+        description="balanced: draws every class equally often, with replacement; curriculum: easy texts first, by "
+        "number of tokens, by loss of a linear model, or by rarity of the tokens",
     )
 
     def all_sources(self) -> Sequence[SourceSection]:

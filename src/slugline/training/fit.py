@@ -94,6 +94,10 @@ def _check_train_keys(recipe: Recipe) -> None:
     lengths = [key for key in LENGTH_KEYS if getattr(recipe.data, key) != DataSection.model_fields[key].default]
     if lengths and not kind.has_updates:
         logger.warning("data.%s: without effect, because %s reads whole texts.", ", data.".join(lengths), kind.title)
+    if recipe.data.sampling.startswith("curriculum") and not kind.has_updates:
+        logger.warning(
+            "data.sampling: without effect, because the order of the rows does not matter to %s.", kind.title
+        )
 
 
 def _is_set(train: TrainSection, key: str) -> bool:
