@@ -87,7 +87,10 @@ def rarity(tokens: Tokens) -> NDArray[np.float64]:
     Returns:
         (N,); longer texts tend to have more.
     """
-    counts = np.bincount(tokens.ids) if len(tokens.ids) else np.ones(1)
-    surprise = -np.log(np.maximum(counts, 1) / max(1, len(tokens.ids)))
-    sums = np.concatenate([[0.0], np.cumsum(surprise[tokens.ids])])
-    return np.asarray(np.diff(sums[tokens.offsets]))
+    counts: NDArray[np.int64] = np.zeros(1, np.int64)
+    for ids in tokens.arrays.chunks():
+        added = np.bincount(ids, minlength=len(counts))
+        added[: len(counts)] += counts
+        counts = added
+    surprise = -np.log(np.maximum(counts, 1) / max(1, counts.sum()))
+    return np.array([surprise[tokens.arrays[index]].sum() for index in range(len(tokens))], dtype=np.float64)
