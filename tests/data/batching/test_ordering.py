@@ -7,6 +7,7 @@ import pytest
 
 from slugline.data.batching.loaders import UpdateSampler
 from slugline.data.batching.ordering import CURRICULUM_SHARE, FIRST_SHARE, from_easy_to_hard, rarity
+from slugline.data.batching.token_arrays import TokenArrays
 from slugline.data.batching.tokens import Tokens, Truncation
 
 DIFFICULTY = np.random.default_rng(0).permutation(1000).astype(np.float64)
@@ -59,7 +60,7 @@ def test_updates_are_full_for_any_number_of_rows_and_epochs(count: int, epochs: 
 
 def test_texts_of_rare_tokens_are_rare() -> None:
     ids = np.array([1, 1, 1, 2, 1, 1, 3, 4], dtype=np.int32)
-    tokens = Tokens(ids, np.array([0, 2, 4, 4, 6, 8]), (0,), (9,), Truncation(8))
+    tokens = Tokens(TokenArrays.end_to_end(ids, np.array([2, 2, 0, 2, 2])), (0,), (9,), Truncation(8))
     shares = {1: 5 / 8, 2: 1 / 8, 3: 1 / 8, 4: 1 / 8}
     expected = [-2 * np.log(5 / 8), -np.log(5 / 8) - np.log(1 / 8), 0, -2 * np.log(5 / 8), -2 * np.log(1 / 8)]
     assert rarity(tokens) == pytest.approx(expected)

@@ -33,7 +33,7 @@ Augmentation = Callable[[Sequence[str], np.random.Generator], list[str]]
 
 @dataclass(frozen=True)
 class AugmentationOptions:
-    """What augmentations are built from.
+    """The share of changed words, and the model, of an augmentation.
 
     Args:
         share: share of the words of a text that are changed, at least one word.
