@@ -119,7 +119,8 @@ class DataSection(SourceSection):
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
     unlabelled: Literal["refuse", "drop"] = Field(
-        "refuse", description="rows without a label, in every split; in a multi-label set rows whose labels are null"
+        "refuse",
+        description="rows without a label, in every split; a multi-label set refuses only rows whose labels are null",
     )
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
