@@ -149,9 +149,9 @@ def tune_thresholds(calibrated: NDArray[np.float64], targets: NDArray[np.bool_])
     """Return the threshold of each label with the best F1, judged with a few rows that all labels share.
 
     A threshold that is tuned on a handful of rows can be far off. Therefore, the rows of each label are joined by
-    `SHARED_ROWS` rows with the average distribution of all labels: a rare label gets about the common threshold, a
-    label without rows exactly that one, and a frequent label its own. Among equally good thresholds, the one closest
-    to the common one is chosen.
+    `SHARED_ROWS` rows with the average distribution of all labels, which decide for a rare label and hardly matter for
+    a frequent one. Among equally good thresholds, the one closest to the common one is chosen. A label without rows
+    gets the common one.
 
     Args:
         calibrated: (N, K) calibrated probabilities on validation.
@@ -161,15 +161,15 @@ def tune_thresholds(calibrated: NDArray[np.float64], targets: NDArray[np.bool_])
         K thresholds.
     """
     (common,) = tune_common_threshold(calibrated, targets)
-    share = SHARED_ROWS / max(int(targets.sum()), 1)
+    share = SHARED_ROWS / max(1, int(targets.sum()))
     shared = np.sort(calibrated, axis=None), np.sort(calibrated[targets])
-    thresholds = []
-    for label in range(targets.shape[1]):
+    thresholds = np.full(targets.shape[1], common)
+    for label in np.flatnonzero(targets.any(axis=0)):
         own = np.sort(calibrated[:, label]), np.sort(calibrated[targets[:, label], label])
         candidates = np.append(_candidates(own[0]), common)
         counts = _counts(candidates, *own) + share * _counts(candidates, *shared)
-        thresholds.append(_best_threshold(candidates, counts, closest_to=common))
-    return tuple(thresholds)
+        thresholds[label] = _best_threshold(candidates, counts, closest_to=common)
+    return tuple(thresholds.tolist())
 
 
 def tune_common_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.bool_]) -> tuple[float]:
@@ -192,7 +192,8 @@ def tune_common_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.b
 def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Thresholds between different ones of sorted probabilities, and below the smallest."""
     different = np.unique(values)
-    return (different + np.append(0.0, different[:-1])) / 2
+    previous: NDArray[np.float64] = np.append(0.0, different[:-1])
+    return (different + previous) / 2
 
 
 def _counts(
@@ -201,7 +202,7 @@ def _counts(
     """(2, thresholds): twice the true positives, and predicted positives + positives; F1 is their quotient."""
     hits = len(positives) - np.searchsorted(positives, thresholds)
     passed = len(values) - np.searchsorted(values, thresholds)
-    return np.stack([2.0 * hits, passed + float(len(positives))])
+    return np.array([2 * hits, passed + len(positives)], dtype=np.float64)
 
 
 def _best_threshold(candidates: NDArray[np.float64], counts: NDArray[np.float64], *, closest_to: float) -> float:
