@@ -17,7 +17,7 @@ from slugline.data.preparing import cleaning
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
-from slugline.data.reading.columns import choose_columns
+from slugline.data.reading.columns import SAMPLE_ROWS, choose_columns
 from slugline.data.reading.label_cells import report_labels
 from slugline.data.reading.labels import hidden_splits, join_orders, map_labels, name_labels, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
@@ -132,7 +132,7 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
     raw = sources.read(source)
     id_column = data.id or str(raw.columns.get("id", ""))
     others = [column for column in (id_column, data.split) if column]
-    default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
+    default = list(text) if set(text) <= {column for row in raw.rows["train"][:SAMPLE_ROWS] for column in row} else []
     columns, label = choose_columns(
         raw,
         text=source.text or default,

@@ -4,8 +4,8 @@
 sources.py      read: a section of the recipe in, RawData out; known sets
 paths.py        files, globs, class folders, folders with a file per split
 hub.py          data sets of the Hugging Face Hub
-formats.py      read_rows: CSV, TSV, JSON lines, JSON, Parquet, plain text
-encoding.py     detects the encoding of a text file
+formats/        read_rows: one file of any format, row by row
+encoding/       detects the encoding of a text file
 raw_data.py     RawData: rows as read, by split, and their source
 class_names.py  class names of columns of integers
 columns.py      text and label columns, given or guessed

@@ -15,8 +15,17 @@ from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
 from slugline.data.reading.class_names import joined_class_names, parquet_class_names
-from slugline.data.reading.encoding import UNICODE, decode
-from slugline.data.reading.formats import READERS, Row, path_hint, read_rows, text_encoding
+from slugline.data.reading.encoding import UNICODE, decode, detect_shared
+from slugline.data.reading.formats import (
+    READERS,
+    Reading,
+    Row,
+    bare_name,
+    can_read,
+    known_suffixes,
+    path_hint,
+    read_rows,
+)
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 
 logger = logging.getLogger(__name__)
@@ -24,11 +33,12 @@ logger = logging.getLogger(__name__)
 METADATA = "metadata.json"
 
 
-def read_path(path: str) -> RawData:
+def read_path(path: str, reading: Reading = Reading()) -> RawData:
     """Read the files of ``data.path``.
 
     Args:
         path: a file, a glob, a folder of class folders, or a folder with train/validation/test files or folders.
+        reading: encoding, header and delimiter, as far as the user says them.
 
     Returns:
         The rows, in the splits of the folder. All rows of a file or a glob are in train.
@@ -38,16 +48,16 @@ def read_path(path: str) -> RawData:
     """
     folder = Path(path)
     if folder.is_dir():
-        return read_folder(folder)
+        return read_folder(folder, reading)
     if glob.has_magic(path) and not folder.exists():
         files = [Path(name) for name in sorted(glob.glob(path, recursive=True))]  # noqa: PTH207  # may be absolute
         if not files:
             raise DataError(f"data.path: no file matches {path!r}.", hint=path_hint(folder))
-        return read_files({"train": files}, SourceInfo(Path(path).name))
-    return read_files({"train": [folder]}, SourceInfo(folder.stem))
+        return read_files({"train": files}, SourceInfo(Path(path).name), reading)
+    return read_files({"train": [folder]}, SourceInfo(bare_name(folder)), reading)
 
 
-def read_folder(folder: Path) -> RawData:
+def read_folder(folder: Path, reading: Reading = Reading()) -> RawData:
     """Read a folder with a file per split, class folders, or class folders per split; metadata.json is optional."""
     metadata = read_metadata(folder)
     files = _split_files(folder)
@@ -56,9 +66,9 @@ def read_folder(folder: Path) -> RawData:
             raise DataError(
                 f"{folder}: has {', '.join(files)} but no train file.", hint=f"Add train{'|'.join(READERS)}."
             )
-        raw = read_files({split: [file] for split, file in files.items()}, source_info(metadata, folder.name))
+        raw = read_files({split: [file] for split, file in files.items()}, source_info(metadata, folder.name), reading)
     else:
-        raw = _read_class_folders(folder, source_info(metadata, folder.name))
+        raw = _read_class_folders(folder, source_info(metadata, folder.name), reading)
     return RawData(
         raw.rows,
         raw.source,
@@ -105,7 +115,7 @@ def source_info(metadata: Mapping[str, Any], name: str) -> SourceInfo:
     )
 
 
-def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> RawData:
+def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo, reading: Reading = Reading()) -> RawData:
     """Read one or more files per split."""
     rows: dict[Split, list[Row]] = {}
     source_files: dict[Split, tuple[SourceFile, ...]] = {}
@@ -114,38 +124,37 @@ def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> Raw
     for split, paths in files.items():
         rows[split] = []
         for path in paths:
-            encoding = text_encoding(path)
-            file_rows = list(read_rows(path, encoding=encoding))
+            file_rows = list(read_rows(path, reading, findings=findings))
             rows[split] += file_rows
             class_columns = joined_class_names(class_columns, parquet_class_names(path), path)
             source_files[split] = (*source_files.get(split, ()), SourceFile(str(path), len(file_rows)))
-            if encoding and encoding not in UNICODE:
-                message = f"{path}: read as {encoding} (it is not UTF-8)"
-                findings.append(Finding("encoding", 1, message, (str(path),), is_warning=True))
     return RawData(rows, source, source_files, findings=tuple(findings), class_columns=class_columns)
 
 
-def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[Finding]]:
+def read_class_folder(folder: Path, *, name: str = "", encoding: str = "") -> tuple[list[Row], list[Finding]]:
     """Read ``folder/<class>/*.txt``; the suffix may be in upper case.
 
     Args:
         folder: folder that holds one folder per class.
         name: name of the data in messages; empty = the folder's path.
+        encoding: encoding of the files that are not Unicode; empty = guessed from all of them together.
 
     Returns:
         Rows with ``text`` and ``label``, sorted by class and file name, and at most one finding about encodings.
     """
     rows: list[Row] = []
     detected: dict[str, str] = {}
-    for file in class_files(folder):
-        text, encoding = decode(file.read_bytes())
+    files = class_files(folder)
+    shared = encoding or detect_shared(file.read_bytes() for file in files)
+    for file in files:
+        text, found = decode(file.read_bytes(), shared)
         rows.append({"text": text, "label": file.parent.name})
-        if encoding not in UNICODE:
-            detected[file.relative_to(folder).as_posix()] = encoding
+        if found not in UNICODE and found != encoding:
+            detected[file.relative_to(folder).as_posix()] = found
     if not detected:
         return rows, []
     encodings = ", ".join(f"{encoding} ({count:,})" for encoding, count in Counter(detected.values()).most_common())
-    message = f"{name or folder}: files that are not UTF-8: {{count}} of {len(rows):,}, read as {encodings}"
+    message = f"{name or folder}: files that are not UTF-8: {{count}} of {len(rows):,}, read as {encodings}; data.encoding sets another"
     finding = Finding.of("encoding", list(detected), message, is_warning=True)
     logger.warning("%s (%s)", finding.message, ", ".join(finding.examples))
     return rows, [finding]
@@ -160,15 +169,15 @@ def class_files(folder: Path) -> list[Path]:
     )
 
 
-def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
+def _read_class_folders(folder: Path, source: SourceInfo, reading: Reading) -> RawData:
     """Read class folders in the folder itself, or in its train/, validation/ and test/."""
     named = {SPLIT_NAMES[entry.name]: entry for entry in sorted(folder.iterdir()) if entry.name in SPLIT_NAMES}
     folders: dict[Split, Path] = {split: path for split, path in named.items() if path.is_dir() and class_files(path)}
     folders = folders or {"train": folder}
-    read = {split: read_class_folder(path) for split, path in folders.items()}
+    read = {split: read_class_folder(path, encoding=reading.encoding) for split, path in folders.items()}
     if not read.get("train", ([], []))[0]:
         raise DataError(
-            f"{folder}: holds neither train.* ({', '.join(READERS)}) nor class folders with .txt files.",
+            f"{folder}: holds neither train.* ({known_suffixes()}) nor class folders with .txt files.",
             hint="Give a file, a glob, a folder with <class>/*.txt, or a folder with train.*, validation.* and test.*.",
         )
     return RawData(
@@ -182,8 +191,8 @@ def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
 def _split_files(folder: Path) -> dict[Split, Path]:
     files: dict[Split, Path] = {}
     for file in sorted(folder.iterdir()):
-        split = SPLIT_NAMES.get(file.stem)
-        if split is None or not file.is_file() or file.suffix.lower() not in READERS:
+        split = SPLIT_NAMES.get(bare_name(file))
+        if split is None or not file.is_file() or not can_read(file):
             continue
         if split in files:
             raise DataError(

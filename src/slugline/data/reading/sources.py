@@ -18,7 +18,7 @@ from typing import Literal
 
 from slugline.core.errors import DataError, MissingExtra, nearest
 from slugline.core.labels import Split
-from slugline.data.reading.formats import Row
+from slugline.data.reading.formats import Reading, Row
 from slugline.data.reading.hub import HUB_SETS, is_cached, read_hub
 from slugline.data.reading.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
@@ -74,12 +74,13 @@ def read(section: SourceSection) -> RawData:
         DataError: the set is unknown, unavailable, or cannot be read.
         MissingExtra: the section names the embedded set, which is not installed.
     """
+    reading = Reading(section.encoding, section.header, section.delimiter)
     if section.name:
         raw = read_known(section.name)
     elif section.hub:
         raw = read_hub(section.hub)
     else:
-        raw = read_path(short_path(section.path))
+        raw = read_path(short_path(section.path), reading)
     if not isinstance(section, DataSection):
         return raw
     if section.split:
@@ -87,7 +88,7 @@ def read(section: SourceSection) -> RawData:
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            raw = _with_split_file(raw, split, Path(short_path(path)))
+            raw = _with_split_file(raw, split, Path(short_path(path)), reading)
     return raw
 
 
@@ -194,7 +195,7 @@ def _by_split_column(raw: RawData, column: str) -> RawData:
             hint="Leave data.split out, or give one file.",
         )
     rows = raw.rows["train"]
-    columns = list(rows[0])
+    columns = list(dict.fromkeys(column for row in rows for column in row))
     if column not in columns:
         raise DataError(
             f"{raw.file_names('train')}: no column {column!r} for data.split.{nearest(column, columns)}",
@@ -216,11 +217,11 @@ def _by_split_column(raw: RawData, column: str) -> RawData:
     return replace(raw, rows=splits, files=files)
 
 
-def _with_split_file(raw: RawData, split: Split, path: Path) -> RawData:
+def _with_split_file(raw: RawData, split: Split, path: Path, reading: Reading) -> RawData:
     """Read the rows of a split from a separate file."""
     if split in raw.rows:
         logger.warning("data.%s_path: its rows replace those of %s", split, raw.file_names(split))
-    added = read_files({split: [path]}, raw.source)
+    added = read_files({split: [path]}, raw.source, reading)
     return replace(
         raw,
         rows={**raw.rows, **added.rows},
