@@ -29,22 +29,21 @@ def list_sets(as_json: Json = False) -> None:
     """List the known data sets, and which of them are available without a network."""
     from dataclasses import asdict
 
-    from slugline.data.reading.sources import known_sets
+    from slugline.data.reading.places.named import named_sets
 
-    sets = known_sets()
+    sets = named_sets()
     if as_json:
         print_json([asdict(known) for known in sets])
         return
     print_table(
-        ["name", "source", "available", "classes", "rows", "licence"],
+        ["name", "source", "labels", "classes", "rows"],
         [
             [
                 k.name,
-                k.where,
-                "yes" if k.available else "no",
+                f"{k.where}{'' if k.available else ' (not here)'}",
+                k.kind,
                 k.classes or "",
                 f"{sum(k.rows.values()):,}" if k.rows else "",
-                k.licence,
             ]
             for k in sets
         ],

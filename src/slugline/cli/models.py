@@ -109,8 +109,14 @@ def predict(
     else:
         print_table(
             ["label", "probability", "text"],
-            [[each["label"], f"{each['probability']:.3f}", each["text"]] for each in predictions],
+            [[_shown(each["label"]), f"{each['probability']:.3f}", each["text"]] for each in predictions],
         )
+
+
+def _shown(label: str | list[str]) -> str:
+    from slugline.core.labels import joined_labels
+
+    return label if isinstance(label, str) else joined_labels(tuple(label))
 
 
 def compare(

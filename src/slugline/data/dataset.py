@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -17,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, nearest
-from slugline.core.labels import LabelSet, RowLabels, Split, Targets, joined_labels
+from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, RowLabels, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
-from slugline.data.preparing import apply_splits, filters, statistics
+from slugline.data.preparing import filters, statistics
 from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
-from slugline.data.reading.labels import plain_number
+from slugline.data.preparing.splits import apply_splits, time_splits
+from slugline.data.preparing.splits.groups import groups_of, joined_groups, report_groups
+from slugline.data.reading.labels.class_names import plain_number
 from slugline.data.reading.raw_data import SourceInfo
 from slugline.recipe.data_section import DataSection
 
@@ -50,9 +52,12 @@ class TextDataset:
         fingerprint: SHA-256 over ids, texts and labels of all splits.
         findings: findings of reading and preparing, in order.
         text: text columns, joined by a blank.
-        label: label column.
+        label: label columns.
         clean: cleaning steps of the texts.
-        clusters: ids of train and validation rows that are near duplicates; each cluster stays in one fold.
+        clusters: ids of train and validation rows that are near duplicates or of one group; each cluster stays in one
+            fold.
+        time_order: ids of train and validation rows in the order of ``data.time``; empty without times.
+        out_of_scope: columns ``id`` and ``text`` of the rows of the class ``data.out_of_scope``, by split.
         classes_before: rows of train by class before any filter or split; empty if no filter dropped a row of train.
     """
 
@@ -62,9 +67,11 @@ class TextDataset:
     fingerprint: str
     findings: tuple[Finding, ...] = ()
     text: tuple[str, ...] = ("text",)
-    label: str = "label"
+    label: tuple[str, ...] = ("label",)
     clean: tuple[str, ...] = ()
     clusters: tuple[tuple[str, ...], ...] = ()
+    time_order: tuple[str, ...] = ()
+    out_of_scope: Mapping[Split, datasets.Dataset] = field(default_factory=dict)
     classes_before: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -91,9 +98,15 @@ class TextDataset:
             "revision": self.source.revision,
             "url": self.source.url,
             "labels": list(self.labels.names),
+            "label_kind": self.labels.kind,
             "rows": {split: len(rows) for split, rows in self.splits.items()},
+            **(
+                {"out_of_scope": {split: len(rows) for split, rows in self.out_of_scope.items()}}
+                if self.out_of_scope
+                else {}
+            ),
             "text": list(self.text),
-            "label": self.label,
+            "label": list(self.label),
             "clean": list(self.clean),
         }
 
@@ -167,7 +180,9 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         return splits
 
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
-    splits = record(filters.filter_classes(joined.splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
+    splits, out_of_scope, found = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
+    findings += found
+    splits = record(filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
     splits = record(filters.drop_empty(splits))
     splits = record(filters.drop_short(splits, smallest=section.min_words))
     splits = record(filters.handle_leaks(splits, policy=section.leaks))
@@ -175,25 +190,43 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     findings += filters.report_conflicts(splits)
     if any(missing):
         splits = record(filters.drop_repetitions(splits))
-    train_clusters, pool_clusters, near_duplicates = filters.find_near_duplicates(splits)
-    findings += near_duplicates
+    near, near_pool, near_duplicates = filters.find_near_duplicates(splits)
+    findings += [*near_duplicates, *report_groups(splits, joined.groups, section.group)]
+    findings += time_splits.report_times(splits, joined.times)
     classes_before = _classes_before(joined, splits)
     findings += apply_splits.report_absent_classes(splits)
-    if any(missing):
-        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=train_clusters))
+    groups = joined_groups([*near, *groups_of(splits["train"].ids, joined.groups)]) if joined.groups else []
+    clusters = [] if groups else near
+    pool_ids = [name for split in splits if split != "test" for name in splits[split].ids]
+    if any(missing) and joined.times:
+        splits = record(apply_splits.cut_splits_by_time(splits, joined.times, fractions=missing))
+    elif any(missing):
+        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=clusters, groups=groups))
     if pooled:
         splits = apply_splits.pool_validation(splits)
     splits = record(apply_splits.take_subset(splits, size=section.max_train_examples, seed=seed))
     findings += apply_splits.report_sources(splits, [raw.source.name for raw in joined.raw_data])
     _log(findings, joined.source.name)
-    return _assemble(
-        splits,
-        joined,
-        findings=(*joined.findings, *findings),
-        clean=tuple(section.clean),
-        clusters=tuple(map(tuple, pool_clusters)),
+    dataset = _assemble(splits, joined, findings=(*joined.findings, *findings), clean=tuple(section.clean))
+    return replace(
+        dataset,
+        clusters=_pool_clusters(pool_ids, near_pool, joined.groups),
+        time_order=tuple(sorted(pool_ids, key=lambda name: (joined.times[name], name))) if joined.times else (),
+        out_of_scope={split: _text_table(examples) for split, examples in out_of_scope.items()},
         classes_before=classes_before,
     )
+
+
+def _pool_clusters(
+    ids: Sequence[str], near: Sequence[Sequence[str]], groups: Mapping[str, str]
+) -> tuple[tuple[str, ...], ...]:
+    """Join near duplicates and groups of train and validation rows, by id."""
+    if not groups:
+        return tuple(map(tuple, near))
+    index = {name: number for number, name in enumerate(ids)}
+    clusters = [[index[name] for name in cluster] for cluster in near]
+    joined = joined_groups([*clusters, *groups_of(ids, groups)])
+    return tuple(tuple(ids[number] for number in cluster) for cluster in joined)
 
 
 def load_rows(
@@ -223,9 +256,15 @@ def load_rows(
     if split not in get_args(Split):
         known = list(get_args(Split))
         raise DataError(f"there is no split {split!r}.{nearest(split, known)}", hint=f"Splits: {', '.join(known)}.")
-    joined = read_examples(section, text=text)
+    joined = read_examples(section, text=text, kind=labels.kind)
     _log(joined.unlabelled, joined.source.name)
     splits = joined.splits
+    withheld = [raw for raw in joined.raw_data if split in raw.withheld]
+    if withheld:
+        raise DataError(
+            f"{withheld[0].file_names(split)}: has no labels to evaluate a model on.",  # type: ignore[arg-type]
+            hint=f"Predict it with: slugline predict MODEL --input {withheld[0].file_names(split)}",  # type: ignore[arg-type]
+        )
     chosen = split if len(splits) > 1 else "train"
     if chosen not in splits:
         raise DataError(
@@ -233,12 +272,14 @@ def load_rows(
         )
     examples = splits[chosen]
     same_names = {plain_number(name): name for name in reversed(labels.names)}
-    classes = same_names | {name: name for name in labels.names} | dict(label_map or {})
-    _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
-    return _table(examples, labels.indices([(classes[label],) for label in examples.labels]))
+    cut_short = {name.removesuffix(f"{PATH_SEPARATOR}{NO_PART}"): name for name in reversed(labels.names)}
+    classes = cut_short | same_names | {name: name for name in labels.names} | dict(label_map or {})
+    _check_classes(joined.file_names(chosen), examples.class_counts, classes, labels)
+    rows = [tuple(classes[name] for name in row) for row in examples.labels]
+    return _table(examples, labels.indices(rows), is_multi=labels.is_multi)
 
 
-def _check_classes(where: str, found: Sequence[str], classes: Mapping[str, str], labels: LabelSet) -> None:
+def _check_classes(where: str, found: Mapping[str, int], classes: Mapping[str, str], labels: LabelSet) -> None:
     """Refuse labels whose class the model does not have."""
     known = f"Classes of the model: {', '.join(labels.names[:20])}{' ...' if len(labels) > 20 else ''}."
     for label, name in classes.items():
@@ -248,7 +289,7 @@ def _check_classes(where: str, found: Sequence[str], classes: Mapping[str, str],
                 f"{nearest(name, list(labels.names))}",
                 hint=known,
             )
-    unknown = Counter(label for label in found if label not in classes)
+    unknown = Counter({label: count for label, count in found.items() if label not in classes})
     if unknown:
         listed = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
         example = f"{unknown.most_common(1)[0][0]}={labels.names[0]}"
@@ -296,7 +337,7 @@ def _missing_splits(joined: JoinedSources, section: DataSection) -> list[dict[Sp
 def _classes_before(joined: JoinedSources, filtered: SplitExamples) -> dict[str, int]:
     """Count the rows of train by class before the filters; empty if no filter dropped a row of train."""
     train = joined.splits["train"]
-    counts = Counter(train.labels) if len(filtered["train"]) < len(train) else Counter[str]()
+    counts = train.class_counts if len(filtered["train"]) < len(train) else Counter[str]()
     return {name: counts[name] for name in joined.classes if counts[name]}
 
 
@@ -306,20 +347,17 @@ def _log(findings: Sequence[Finding], name: str) -> None:
 
 
 def _assemble(
-    splits: SplitExamples,
-    joined: JoinedSources,
-    *,
-    findings: tuple[Finding, ...],
-    clean: tuple[str, ...],
-    clusters: tuple[tuple[str, ...], ...],
-    classes_before: Mapping[str, int],
+    splits: SplitExamples, joined: JoinedSources, *, findings: tuple[Finding, ...], clean: tuple[str, ...]
 ) -> TextDataset:
-    present = {label for examples in splits.values() for label in examples.labels}
-    labels = LabelSet(tuple(name for name in joined.classes if name in present))
-    encoded = {split: labels.indices([(name,) for name in examples.labels]) for split, examples in splits.items()}
+    present = {label for examples in splits.values() for label in examples.class_counts}
+    names = tuple(name for name in joined.classes if name in present)
+    labels = LabelSet(names, kind=joined.kind, levels=joined.levels)
+    encoded = {split: labels.indices(examples.labels) for split, examples in splits.items()}
     fingerprints = [fingerprint(examples.ids, examples.texts, encoded[split]) for split, examples in splits.items()]
     return TextDataset(
-        splits={split: _table(examples, encoded[split]) for split, examples in splits.items()},
+        splits={
+            split: _table(examples, encoded[split], is_multi=labels.is_multi) for split, examples in splits.items()
+        },
         labels=labels,
         source=joined.source,
         fingerprint=fingerprint(splits, fingerprints, [len(examples) for examples in splits.values()]),
@@ -327,18 +365,19 @@ def _assemble(
         text=joined.text,
         label=joined.label,
         clean=clean,
-        clusters=clusters,
-        classes_before=classes_before,
     )
 
 
-def _table(examples: Examples, labels: Any) -> datasets.Dataset:
+def _table(examples: Examples, labels: Sequence[Any], *, is_multi: bool) -> datasets.Dataset:
+    import pyarrow as pa
+
+    column = pa.array(labels, pa.list_(pa.int64()) if is_multi else pa.int64())
+    return _text_table(examples, label=column)
+
+
+def _text_table(examples: Examples, **others: Any) -> datasets.Dataset:
     import datasets
     import pyarrow as pa
 
-    columns = {
-        "id": pa.array(examples.ids, pa.string()),
-        "text": pa.array(examples.texts, pa.string()),
-        "label": pa.array(labels, pa.int64()),
-    }
-    return datasets.Dataset(pa.table(columns))
+    columns = {"id": pa.array(examples.ids, pa.string()), "text": pa.array(examples.texts, pa.string())}
+    return datasets.Dataset(pa.table({**columns, **others}))

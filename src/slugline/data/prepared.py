@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Split, joined_labels
+from slugline.core.labels import Split
 from slugline.core.layouts import RunLayout, StudyLayout
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
-from slugline.data.reading.paths import METADATA, class_files, read_metadata
+from slugline.data.reading.places.class_folders import class_files
+from slugline.data.reading.places.folders import METADATA, read_metadata
 from slugline.data.reading.raw_data import SPLIT_NAMES
 
 
@@ -53,7 +54,7 @@ def _check_folder(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -
     if RunLayout(folder).is_run() or StudyLayout(folder).summary.is_file():
         raise DataError(f"{folder} is the folder of a run or a study.", hint=hint)
     others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
-    others += [file.parent for file in class_files(folder)[:1]]
+    others += [file.parent for file in class_files(folder)[:1]] if folder.is_dir() else []
     if others:
         raise DataError(f"{folder}: {others[0].name} already exists and would be read with the new files.", hint=hint)
     existing = [target for target in targets if target.exists()]
@@ -66,8 +67,9 @@ def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> 
     import pyarrow.parquet as pq
 
     rows = dataset[split]
-    names = [joined_labels(labels) for labels in dataset.labels.decode(dataset.targets(split))]
-    columns = {"id": rows["id"][:], "text": rows["text"][:], "label": names}
+    names = dataset.labels.decode(dataset.targets(split))
+    cells = list(map(list, names)) if dataset.labels.is_multi else [name for (name,) in names]
+    columns = {"id": rows["id"][:], "text": rows["text"][:], "label": cells}
     if format == "parquet":
         pq.write_table(pa.table(columns), path, compression="zstd")
         return
@@ -80,7 +82,7 @@ def _metadata(dataset: TextDataset) -> dict[str, Any]:
     values = dataset.to_manifest()
     return {
         "name": values["name"],
-        "task": "single-label",
+        "task": f"{values['label_kind']}{'' if values['label_kind'] == 'hierarchical' else '-label'}",
         "classes": values["labels"],
         "splits": values["rows"],
         "label_distribution": {split: dataset.class_counts(split) for split in dataset.splits},

@@ -23,7 +23,11 @@ from slugline.data.reading.texts import join_text
 from slugline.inference.classifier import Classifier
 
 #: Columns that are added to every row of a file.
-ADDED = ("predicted", "confidence")
+PREDICTED = "predicted"
+ADDED = (PREDICTED, "confidence")
+
+#: Between the labels of a text in CSV and TSV, which have no lists.
+LABEL_DELIMITER = "|"
 
 #: Rows that are in memory at the same time.
 ROWS_AT_ONCE = 4_096
@@ -39,18 +43,21 @@ def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str
         texts: N texts.
 
     Returns:
-        For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name.
+        For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name. In a
+        ``multi`` set the label is a list of names, and the probability that of the least certain decision.
     """
-    names = classifier.labels.names
+    labels = classifier.labels
     texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8; shown below
+    probabilities = classifier.predict_proba(texts)
+    predicted = zip(classifier.decide(probabilities), classifier.confidence(probabilities).tolist(), strict=True)
     return [
         {
             "text": text,
-            "label": names[int(row.argmax())],
-            "probability": float(row.max()),
-            "probabilities": dict(zip(names, row.tolist(), strict=True)),
+            "label": labels.plain(names),
+            "probability": confidence,
+            "probabilities": dict(zip(labels.names, row.tolist(), strict=True)),
         }
-        for text, row in zip(texts, classifier.predict_proba(texts), strict=True)
+        for text, row, (names, confidence) in zip(texts, probabilities, predicted, strict=True)
     ]
 
 
@@ -60,7 +67,8 @@ def predict_file(classifier: Classifier, source: str | Path, target: str | Path,
     Args:
         classifier: classifier from `load`.
         source: input file: CSV, TSV, JSON lines, Parquet, or one text per line.
-        target: output file: CSV, TSV, JSON lines or Parquet, with all columns of the source, then `ADDED`.
+        target: output file: CSV, TSV, JSON lines or Parquet, with all columns of the source, then `ADDED`. The labels
+            of a ``multi`` set are a list, joined by `LABEL_DELIMITER` in CSV and TSV.
         columns: text columns; by default those that the classifier was trained on, or a guess.
 
     Returns:
@@ -95,7 +103,7 @@ def predict_file(classifier: Classifier, source: str | Path, target: str | Path,
                 for index, row in enumerate(chunk, start=1)
             ]
             probabilities = classifier.predict_proba(texts)
-            write(_with_predictions(chunk, probabilities, classifier.labels.names))
+            write(_with_predictions(chunk, classifier, probabilities))
             count += len(chunk)
             advance(len(chunk))
     return count
@@ -127,12 +135,17 @@ def _require_columns(rows: list[Row], columns: list[str], where: str) -> None:
         )
 
 
-def _with_predictions(rows: list[Row], probabilities: NDArray[np.float64], names: tuple[str, ...]) -> list[Row]:
-    best = probabilities.argmax(axis=1)
+def _with_predictions(rows: list[Row], classifier: Classifier, probabilities: NDArray[np.float64]) -> list[Row]:
+    predicted, confidences = classifier.decide(probabilities), classifier.confidence(probabilities).tolist()
     return [
-        row | {"predicted": names[index], "confidence": float(probabilities[number, index])}
-        for number, (row, index) in enumerate(zip(rows, best.tolist(), strict=True))
+        row | {PREDICTED: classifier.labels.plain(names), "confidence": confidence}
+        for row, names, confidence in zip(rows, predicted, confidences, strict=True)
     ]
+
+
+def _as_cell(value: Any) -> Any:
+    """Lists of labels as one cell."""
+    return LABEL_DELIMITER.join(value) if isinstance(value, list) else value
 
 
 @contextmanager
@@ -143,7 +156,7 @@ def _csv_writer(path: Path, columns: list[str], where: str, *, delimiter: str = 
 
         def write(rows: list[Row]) -> None:
             _require_columns(rows, columns, where)
-            writer.writerows(rows)
+            writer.writerows({**row, PREDICTED: _as_cell(row[PREDICTED])} for row in rows)
 
         yield write
 

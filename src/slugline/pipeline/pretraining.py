@@ -7,7 +7,7 @@ from pathlib import Path
 from slugline.core.messages import visible_messages
 from slugline.core.storage import bytes_in, replacing_folder
 from slugline.data.corpus import load_corpus
-from slugline.evaluation.plots import plot_curves
+from slugline.evaluation.plots.curves import plot_curves
 from slugline.pipeline.run_data import check_unchanged
 from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run

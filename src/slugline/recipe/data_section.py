@@ -12,18 +12,44 @@ from slugline.recipe.section import Count, Fraction, Positive, Section
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
 
 
+#: Keys that name a source; a section has one of them.
+SOURCE_KEYS = ("name", "path", "hub", "query")
+
+
 class SourceSection(Section):
     """One source of rows, and the names of its labels."""
 
     name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
     path: str = Field(
         "",
-        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files; "
-        "relative to the folder of the recipe",
+        description="a file, a glob, a folder of class folders, a folder with train/validation/test files, or a URL "
+        "(s3://, gs://, https://); relative to the folder of the recipe",
     )
     hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
+    query: str = Field(
+        "", description="SQL that DuckDB runs: select text, label from 'rows.parquet'; all of its rows, without splits"
+    )
+    query_folder: str = Field(
+        "", description="folder that relative paths in query start from; the folder of the recipe when empty"
+    )
+    export: Literal["", "label-studio", "doccano", "prodigy", "argilla"] = Field(
+        "", description="tool whose annotation export the files are; guessed when empty"
+    )
     text: list[str] = Field([], description="text column, or several, joined by a space; guessed when empty")
-    label: str = Field("", description="label column; guessed when empty")
+    label: list[str] = Field(
+        [],
+        description="label column; guessed when empty; several: one 0/1 column a label, or the levels of a path, "
+        "top first",
+    )
+    label_kind: Literal["", "single", "multi", "hierarchical"] = Field(
+        "",
+        description="labels of a text: one, any number, or the path of one leaf of a tree (sport/tennis); guessed when "
+        "empty",
+    )
+    label_delimiter: str = Field(
+        "",
+        description="between the labels of a cell (wheat|grain), or the parts of a path; guessed when empty",
+    )
     encoding: str = Field(
         "", description="of text files: utf-8, cp1252, ...; guessed when empty, and the guess is reported"
     )
@@ -34,7 +60,8 @@ class SourceSection(Section):
     )
     delimiter: str = Field(
         "",
-        description="between the fields of a table: a character, or tab; none = each line is a text; guessed when empty",
+        description="between the fields of a table: a character, or tab; none = each line is a text; guessed when "
+        "empty",
     )
     label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
     label_map: dict[str, str] = Field(
@@ -43,21 +70,26 @@ class SourceSection(Section):
         "the order of its values is the label order",
     )
 
-    @field_validator("text", mode="before")
+    @field_validator("text", "label", mode="before")
     @classmethod
     def _one_column_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
+        return ([value] if value else []) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
-        given = [key for key in ("name", "path", "hub") if getattr(self, key)]
+        given = [key for key in SOURCE_KEYS if getattr(self, key)]
         if len(given) != 1 and self._needs_source():
             found = " and ".join(given) if given else "none of them"
-            raise ValueError(f"give exactly one of name, path and hub; found {found}")
+            raise ValueError(f"give exactly one of name, path, hub and query; found {found}")
         return self
 
     def _needs_source(self) -> bool:
         return True
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """The values of `SOURCE_KEYS`: equal for two sections with the same source."""
+        return tuple(getattr(self, key) for key in SOURCE_KEYS)
 
 
 #: Keys of [data] that apply to the rows of a single source.
@@ -68,12 +100,22 @@ class DataSection(SourceSection):
     """Texts and labels: sources, cleaning, splits, truncation."""
 
     sources: list[SourceSection] = Field(
-        [], description="several sets in one, instead of name, path or hub: [[data.sources]] tables with such keys"
+        [],
+        description="several sets in one, instead of name, path, hub or query: [[data.sources]] tables with such keys",
     )
     id: str = Field("", description="column with row ids; made from the contents of the row when empty")
     test_path: str = Field("", description="file with the test rows, if they are in a file of their own")
     validation_path: str = Field("", description="file with the validation rows, if they are in a file of their own")
     split: str = Field("", description="column that names the split: train, validation or test")
+    group: str = Field(
+        "", description="column of authors, stories or customers: all rows of one value stay in one split and fold"
+    )
+    time: str = Field(
+        "", description="column of times: own splits are train before validation before test, folds are blocks of time"
+    )
+    out_of_scope: str = Field(
+        "", description="class that is not learned; its validation and test rows measure how well the model abstains"
+    )
     validation_fraction: Fraction = Field(
         0.1, description="share of each class for validation, if the source has no validation rows"
     )
@@ -87,7 +129,9 @@ class DataSection(SourceSection):
     )
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
-    unlabelled: Literal["refuse", "drop"] = Field("refuse", description="rows without a label, in every split")
+    unlabelled: Literal["refuse", "drop"] = Field(
+        "refuse", description="rows without a label, in every split; in a multi-label set rows whose labels are null"
+    )
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
     )
@@ -134,6 +178,8 @@ class DataSection(SourceSection):
     def _rows_remain(self) -> Self:
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction and test_fraction leave no rows for train")
+        if self.group and self.time:
+            raise ValueError("group and time cannot be used together: a group may have rows at all times")
         if self.long_texts == "window" and self.stride >= self.max_length:
             raise ValueError(f"stride is {self.stride}; it must be smaller than max_length = {self.max_length}")
         return self

@@ -19,17 +19,22 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     """Return predictions as a table.
 
     Args:
-        predictions: single-label predictions.
+        predictions: predictions of N rows.
         fingerprint: fingerprint of the data set.
 
     Returns:
-        Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``.
+        Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``. In a ``multi`` set, ``label`` and
+        ``predicted`` are lists.
     """
     import pyarrow as pa
 
+    labels = predictions.labels
+    class_type = pa.list_(pa.int64()) if labels.is_multi else pa.int64()
     metadata = {
-        "labels": predictions.labels.names,
-        "kind": predictions.labels.kind,
+        "labels": labels.names,
+        "kind": labels.kind,
+        "levels": labels.levels,
+        "descriptions": labels.descriptions,
         "split": predictions.split,
         "dataset": predictions.dataset,
         "fingerprint": fingerprint,
@@ -37,8 +42,8 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     }
     columns = {
         "id": pa.array(predictions.ids.tolist(), pa.string()),
-        "label": pa.array(predictions.targets.tolist(), pa.int64()),
-        "predicted": pa.array(predictions.predicted.tolist(), pa.int64()),
+        "label": pa.array(labels.column(predictions.targets), class_type),
+        "predicted": pa.array(labels.column(predictions.predicted), class_type),
         "confidence": pa.array(predictions.confidence.tolist(), pa.float64()),
         "logits": pa.array(predictions.logits.tolist(), pa.list_(pa.float32())),
     }
@@ -51,7 +56,7 @@ def read_predictions(path: Path) -> Predictions:
 
     table = pq.read_table(path)
     metadata = json.loads(table.schema.metadata[b"slugline"])
-    labels = LabelSet(tuple(metadata["labels"]), kind=metadata["kind"])
+    labels = LabelSet.from_dict(metadata | {"names": metadata["labels"]})
     return Predictions(
         ids=np.array(table["id"].to_pylist(), dtype=np.str_),
         targets=labels.targets(table["label"].to_pylist()),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from slugline.core.labels import Targets
 from slugline.data.batching.planning import BatchLimits, cheapest_batches, pad
 from slugline.data.batching.tokens import Tokens
 
@@ -148,21 +149,33 @@ def build_loader(rows: Dataset[Any], sampler: UpdateSampler, collator: Any, *, w
     )
 
 
-#: The pieces of a text, as token ids, and its label.
-Item = tuple[list[list[int]], int]
+def label_tensor(targets: Sequence[Any]) -> Tensor:
+    """Return the targets of B rows as a tensor.
+
+    Args:
+        targets: rows of the targets of a label set.
+
+    Returns:
+        (B,) int64, or (B, K) bool in a ``multi`` set.
+    """
+    return torch.from_numpy(np.stack(targets))
+
+
+#: The pieces of a text, as token ids, and its row of the targets.
+Item = tuple[list[list[int]], Any]
 
 
 class _Rows(Dataset[Item]):
-    """Pieces and label of each row."""
+    """Pieces and targets of each row."""
 
-    def __init__(self, tokens: Tokens, targets: NDArray[np.int64]) -> None:
+    def __init__(self, tokens: Tokens, targets: Targets) -> None:
         self.tokens, self.targets = tokens, targets
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __getitem__(self, index: int) -> Item:
-        return self.tokens[index], int(self.targets[index])
+        return self.tokens[index], self.targets[index]
 
 
 @dataclass(frozen=True)
@@ -173,23 +186,23 @@ class _Collator:
 
     def __call__(self, rows: Sequence[Item]) -> dict[str, Tensor]:
         batch = collate([pieces for pieces, _ in rows], pad_id=self.pad_id)
-        batch["labels"] = torch.tensor([label for _, label in rows], dtype=torch.int64)
+        batch["labels"] = label_tensor([targets for _, targets in rows])
         return batch
 
 
 def update_loader(
-    tokens: Tokens, targets: NDArray[np.int64], *, sampler: UpdateSampler, pad_id: int, workers: int = 0
+    tokens: Tokens, targets: Targets, *, sampler: UpdateSampler, pad_id: int, workers: int = 0
 ) -> UpdateLoader:
     """Build a loader of tokenised texts with labels.
 
     Args:
         tokens: N tokenised texts.
-        targets: (N,) class indices.
+        targets: (N,) class indices, or (N, K) bool in a ``multi`` set.
         sampler: sampler over the same N rows.
         pad_id: id of the padding token.
         workers: number of processes that prepare batches.
 
     Returns:
-        A loader whose batches hold what `collate` returns, and ``labels`` (B,).
+        A loader whose batches hold what `collate` returns, and ``labels`` from `label_tensor`.
     """
     return build_loader(_Rows(tokens, targets), sampler, _Collator(pad_id), workers=workers)

@@ -13,7 +13,7 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing import duplicates
-from slugline.data.preparing.examples import SPLIT_ORDER, SplitExamples
+from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples
 
 
 def empty_texts(texts: Sequence[str]) -> list[int]:
@@ -51,14 +51,14 @@ def filter_classes(
                     f"data.{key}: there is no class {name!r}.{nearest(name, list(classes))}",
                     hint=f"Classes: {', '.join(classes[:20])}{' ...' if len(classes) > 20 else ''}.",
                 )
-    counts = Counter(splits["train"].labels)
+    counts = splits["train"].class_counts
     dropped = [
         name
         for name in classes
         if 0 < counts[name] < smallest or name in drop or (keep and name not in keep) or (smallest and not counts[name])
     ]
     kept, n_rows = _without_classes(splits, dropped)
-    remaining = sorted(set(kept["train"].labels))
+    remaining = sorted(kept["train"].class_counts)
     if len(remaining) < 2:
         found = f"there is only one class, {remaining[0]!r}" if remaining else "no class is left"
         raise DataError(
@@ -67,6 +67,55 @@ def filter_classes(
         )
     message = f"classes dropped as requested: {{count}} with {n_rows:,} rows"
     return kept, [Finding.of("classes left out", dropped, message)] if dropped else []
+
+
+def take_class(
+    splits: SplitExamples, classes: Sequence[str], name: str
+) -> tuple[SplitExamples, dict[Split, Examples], list[Finding]]:
+    """Take the rows of the class ``data.out_of_scope`` out of all splits.
+
+    Args:
+        splits: examples by split.
+        classes: all class names.
+        name: the class; empty = none.
+
+    Returns:
+        The remaining examples; the rows of the class in validation and test; and a finding. A split that the source
+        lacks gets the rows of train, or half of them if it lacks both.
+
+    Raises:
+        DataError: the class is unknown, or has no row to evaluate on.
+    """
+    if not name:
+        return splits, {}, []
+    if name not in classes:
+        raise DataError(
+            f"data.out_of_scope: there is no class {name!r}.{nearest(name, list(classes))}",
+            hint=f"Classes: {', '.join(classes[:20])}{' ...' if len(classes) > 20 else ''}.",
+        )
+    rows = {split: [i for i, labels in enumerate(each.labels) if name in labels] for split, each in splits.items()}
+    train = splits["train"].take(sorted(rows["train"], key=splits["train"].ids.__getitem__))
+    taken: dict[Split, Examples] = {}
+    lacking = [split for split in SPLIT_ORDER if split not in splits]
+    for split in SPLIT_ORDER[1:]:
+        if split in splits:
+            taken[split] = splits[split].take(rows[split])
+        else:
+            # Ids are hashes, or names: the order of the rows does not matter.
+            taken[split] = train.take(range(lacking.index(split), len(train), len(lacking)))
+    taken = {split: each for split, each in taken.items() if len(each)}
+    if not taken:
+        raise DataError(
+            f"data.out_of_scope: validation and test have no row of the class {name!r}.",
+            hint="Name a class that a held-out split has.",
+        )
+    unused = 0 if lacking else len(train)
+    described = ", ".join(f"{split} {len(each):,}" for split, each in taken.items())
+    message = (
+        f"rows out of scope (class {name!r}), which only measure abstention: {described}; train {unused:,} (unused)"
+    )
+    kept = {split: each.without(rows[split]) for split, each in splits.items()}
+    return kept, taken, [Finding("out of scope", sum(map(len, rows.values())), message, (name,))]
 
 
 def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[SplitExamples, list[Finding]]:
@@ -82,7 +131,7 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
     Raises:
         DataError: a user's own file has such classes, or train has fewer than two classes.
     """
-    trained = set(splits["train"].labels)
+    trained = set(splits["train"].class_counts)
     if len(trained) < 2:
         raise DataError(
             f"after empty and short texts and leaks were dropped, train has only the class {min(trained)!r}."
@@ -90,7 +139,10 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
             else "after empty and short texts and leaks were dropped, train has no row.",
             hint="A classifier needs two or more classes. Check the files, data.min_words and data.leaks.",
         )
-    counts = Counter(label for examples in splits.values() for label in examples.labels if label not in trained)
+    found = Counter[str]()
+    for examples in splits.values():
+        found.update(examples.class_counts)
+    counts = Counter({label: count for label, count in found.items() if label not in trained})
     if not counts:
         return splits, []
     described = ", ".join(f"{label!r} ({count:,} rows)" for label, count in counts.most_common(10))
@@ -106,11 +158,7 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
 
 def _without_classes(splits: SplitExamples, names: Sequence[str]) -> tuple[SplitExamples, int]:
     """Drop classes from every split; return the remaining examples and the number of dropped rows."""
-    dropped = set(names)
-    kept = {
-        split: examples.without([index for index, label in enumerate(examples.labels) if label in dropped])
-        for split, examples in splits.items()
-    }
+    kept = {split: examples.without_classes(names) for split, examples in splits.items()}
     return kept, sum(map(len, splits.values())) - sum(map(len, kept.values()))
 
 
@@ -213,20 +261,20 @@ def handle_leaks(
 
 
 def report_conflicts(splits: SplitExamples) -> list[Finding]:
-    """Report texts of train with several labels."""
+    """Report texts of train that have other labels in another row."""
     train = splits["train"]
     groups = duplicates.conflicts(train.keys, train.labels)
     if not groups:
         return []
     n_rows = sum(map(len, groups))
-    message = f"texts with several labels: {{count}}; their {n_rows:,} rows stay in train"
+    message = f"texts with different labels: {{count}}; their {n_rows:,} rows stay in train"
     return [Finding.of("conflict", train.ids_of([group[0] for group in groups]), message, is_warning=True)]
 
 
 def drop_repetitions(splits: SplitExamples) -> tuple[SplitExamples, list[Finding]]:
     """Drop rows of train with the same text, as read, and the same label, except the one with the smallest id.
 
-    Texts with several labels keep all their rows.
+    Texts with different labels keep all their rows.
 
     Args:
         splits: examples by split.

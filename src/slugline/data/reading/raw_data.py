@@ -14,11 +14,15 @@ from slugline.data.reading.formats import Row
 #: Names of splits in files, folders and the split column, and the splits they mean.
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
     "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
 }
 
 
@@ -64,6 +68,7 @@ class RawData:
         columns: ``text``, ``label`` and ``id`` columns, if the source names them.
         findings: findings of reading.
         class_columns: class names of other label columns, such as the levels of a hierarchy, by column.
+        withheld: splits that the source brings without labels; their rows are left out.
     """
 
     rows: Mapping[Split, list[Row]]
@@ -75,12 +80,14 @@ class RawData:
     columns: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     class_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    withheld: tuple[Split, ...] = ()
 
     @property
     def label_column(self) -> str:
         """The column that `classes` names, as the source states it or by its usual name; empty if unknown."""
         usual = "label" if any("label" in row for rows in self.rows.values() for row in rows[:SAMPLE_ROWS]) else ""
-        return str(self.columns.get("label", "")) or usual
+        named = self.columns.get("label", "")
+        return (named if isinstance(named, str) else "") or usual
 
     def classes_of(self, column: str) -> tuple[str, ...]:
         """Return the class names of a label column in label order; empty if the source does not name them."""

@@ -19,7 +19,7 @@ from slugline.core.layouts import RunLayout
 from slugline.core.messages import visible_messages
 from slugline.core.storage import disk_errors, replacing, replacing_folder
 from slugline.evaluation.compare import Comparison, compare
-from slugline.evaluation.plots import plot_learning_curves
+from slugline.evaluation.plots.curves import plot_learning_curves
 from slugline.pipeline import score_split, train, warn_of_sizes
 from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.changes import changed_keys
@@ -112,7 +112,7 @@ def _state(member: Member) -> State:
     state = Run(member.path).state
     if state == "running":
         raise RunError(
-            f"{member.title} is being trained right now: {member.path}.",
+            f"{member.title} is being trained right now: {member.path} ({Run(member.path).process}).",
             hint="Wait for that study, or stop it; the same command resumes it.",
         )
     return state

@@ -66,6 +66,20 @@ _SYMBOL_IN_WORD = re.compile(
     r"(?<=[^\W\d_])[\u0080-\u00bf\u0192\u02c6\u02d8-\u02dd\u2020-\u2022\u2030\u20ac\u2122](?=[^\W\d_])"
 )
 
+# Letters, and those beside ASCII; "²" and "½" match \w, "ª" and "µ" are signs although they are letters of Unicode.
+_ANY_LETTER = r"[^\W\d_ªºµ²³¹¼½¾]"
+_OTHER_LETTER = r"[^\W\d_ªºµ²³¹¼½¾\x00-\x7f]"
+
+# A letter beside ASCII that has a letter beside it, or stands alone, as the French "à" does.
+_LETTER = re.compile(
+    rf"(?<={_ANY_LETTER}){_OTHER_LETTER}|{_OTHER_LETTER}(?={_ANY_LETTER})|(?<!\w){_OTHER_LETTER}(?!\w)"
+)
+
+# Such a letter beside a digit only: a pound sign is one in another code page.
+_LETTER_BESIDE_DIGIT = re.compile(
+    rf"(?<!{_ANY_LETTER}){_OTHER_LETTER}(?=[0-9])|(?<=[0-9]){_OTHER_LETTER}(?!{_ANY_LETTER})"
+)
+
 
 def guess_code_page(sample: bytes) -> str:
     """Guess the 8-bit or multi-byte encoding of bytes that are not Unicode.
@@ -94,6 +108,9 @@ def guess_code_page(sample: bytes) -> str:
 def _latin_code_page(sample: bytes) -> str:
     """The code page whose letters are those of one language; empty if no language explains the bytes."""
     texts = {code_page: _decoded(sample, code_page) for code_page in dict.fromkeys(name for name, _ in LANGUAGES)}
+    usual = texts[USUAL]
+    if usual is not None and not _LETTER.search(usual) and not _SYMBOL_IN_WORD.search(usual):
+        return USUAL  # only signs, as in "5 m³ for £10"; other code pages have letters in their places
     explained: list[tuple[float, str]] = []
     for code_page, alphabet in LANGUAGES:
         text = texts[code_page]
@@ -119,9 +136,9 @@ def _decoded(sample: bytes, code_page: str) -> str | None:
 
 def _explained(text: str, alphabet: str) -> float:
     """Share of the letters beside ASCII that are in an alphabet; symbols inside words count as foreign letters."""
-    letters = Counter(character.lower() for character in text if character > "\x7f" and character.isalpha())
+    letters = Counter(_LETTER.findall(text.lower()))
     n_known = sum(count for letter, count in letters.items() if letter in alphabet)
-    n_unknown = letters.total() - n_known + len(_SYMBOL_IN_WORD.findall(text))
+    n_unknown = letters.total() - n_known + len(_SYMBOL_IN_WORD.findall(text)) + len(_LETTER_BESIDE_DIGIT.findall(text))
     return n_known / (n_known + n_unknown) if n_known + n_unknown else 0.0
 
 

@@ -15,11 +15,12 @@ spreadsheets.py  the first sheet of Excel and OpenDocument files
 ```
 """
 
-from slugline.data.reading.formats.files import File, Reading, Row, path_hint
+from slugline.data.reading.formats.files import GUESSED, File, Reading, Row, path_hint
 from slugline.data.reading.formats.json_files import replace_surrogates
 from slugline.data.reading.formats.read import READERS, bare_name, can_read, known_suffixes, read_rows
 
 __all__ = [
+    "GUESSED",
     "READERS",
     "File",
     "Reading",

@@ -121,7 +121,7 @@ def _of_archive(file: File, path: Path, known: Collection[str]) -> File:
 
     def open_bytes() -> BinaryIO:
         try:
-            stream = zipfile.ZipFile(path).open(tables[0])
+            stream = zipfile.ZipFile(path).open(tables[0])  # noqa: SIM115  # the reader closes it
         except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
             raise DataError(f"{file.name}: cannot be decompressed ({error}).", hint="Extract it first.") from error
         return _limited(stream, file.name, path)

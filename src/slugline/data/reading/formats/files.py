@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +63,10 @@ class Reading:
         return "" if self.delimiter == NO_DELIMITER else DELIMITER_WORDS.get(self.delimiter, self.delimiter)
 
 
+#: Nothing is said about the form of a file, so that everything is guessed.
+GUESSED = Reading()
+
+
 def _check_codec(name: str) -> None:
     try:
         "".encode(name)  # refuses codecs of other things than text
@@ -90,7 +93,7 @@ class File:
     name: str
     suffix: str
     open_bytes: Callable[[], BinaryIO]
-    reading: Reading = Reading()
+    reading: Reading = GUESSED
     path: Path | None = None
     findings: list[Finding] = field(default_factory=list)
 
@@ -106,10 +109,10 @@ class File:
 
     @contextmanager
     def open_text(self, newline: str | None = "") -> Iterator[TextIO]:
-        """Open the text from its beginning.
+        r"""Open the text from its beginning.
 
         Args:
-            newline: as in `open`; None = all line breaks are ``\\n``.
+            newline: as in `open`; None = all line breaks are ``\n``.
 
         Yields:
             The text.

@@ -1,4 +1,4 @@
-"""JSON lines and JSON files. Values are read one after another, so that a list of any length is read in little memory."""
+"""JSON lines and JSON files. Values are read one after another, so that a list of any length takes little memory."""
 
 from __future__ import annotations
 

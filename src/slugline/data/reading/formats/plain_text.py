@@ -53,7 +53,7 @@ def _is_table(lines: Sequence[str], delimiter: str) -> bool:
     """True if all lines have equally many fields and the first names usual columns, or is followed by its own label."""
     if len(lines) < 2 or delimiter not in lines[0]:
         return False
-    rows = [row for row in csv.reader(lines, delimiter=delimiter)]
+    rows = list(csv.reader(lines, delimiter=delimiter))
     if delimiter == "\t" and len({*map(len, rows)}) > 1:
         rows = [line.rstrip("\n").split(delimiter) for line in lines]
     if len({*map(len, rows)}) > 1:

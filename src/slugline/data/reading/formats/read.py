@@ -15,7 +15,7 @@ from slugline.data.findings import Finding
 from slugline.data.reading.formats.arrow_files import read_arrow, read_parquet
 from slugline.data.reading.formats.compressed import COMPRESSIONS, contents
 from slugline.data.reading.formats.delimited import read_csv, read_tsv
-from slugline.data.reading.formats.files import File, Reading, Row, path_hint
+from slugline.data.reading.formats.files import GUESSED, File, Reading, Row, path_hint
 from slugline.data.reading.formats.json_files import read_json, read_json_lines
 from slugline.data.reading.formats.plain_text import read_plain_text
 from slugline.data.reading.formats.spreadsheets import read_spreadsheet
@@ -54,7 +54,7 @@ FIRST_BYTES: dict[bytes, str] = {
 }
 
 
-def read_rows(path: Path, reading: Reading = Reading(), *, findings: list[Finding] | None = None) -> Iterator[Row]:
+def read_rows(path: Path, reading: Reading = GUESSED, *, findings: list[Finding] | None = None) -> Iterator[Row]:
     """Read a file row by row in constant memory.
 
     Args:

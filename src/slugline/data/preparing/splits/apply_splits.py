@@ -7,14 +7,21 @@ from collections.abc import Mapping, Sequence
 
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
-from slugline.data.preparing.assign_splits import split_rows, subset
 from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
-from slugline.data.preparing.group_splits import split_sizes
+from slugline.data.preparing.filters import drop_untrained_classes
+from slugline.data.preparing.splits.assign_splits import NO_LABEL, split_rows, subset
+from slugline.data.preparing.splits.group_splits import split_sizes
+from slugline.data.preparing.splits.time_splits import split_by_time
 
 
 def cut_splits(
-    splits: SplitExamples, *, fractions: Sequence[Mapping[Split, float]], seed: int, clusters: Sequence[Sequence[int]]
+    splits: SplitExamples,
+    *,
+    fractions: Sequence[Mapping[Split, float]],
+    seed: int,
+    clusters: Sequence[Sequence[int]],
+    groups: Sequence[Sequence[int]] = (),
 ) -> tuple[SplitExamples, list[Finding]]:
     """Cut missing splits from train, for each source from its own rows, so that every source is in every split.
 
@@ -22,7 +29,9 @@ def cut_splits(
         splits: examples by split.
         fractions: one mapping per source: the splits that it lacks, and their shares of its rows.
         seed: value of ``data.split_seed``.
-        clusters: indices into train that stay in one split; a cluster with rows of several sources stays in train.
+        clusters: indices into train of near duplicates, which stay in one split; a cluster with rows of several
+            sources stays in train.
+        groups: the same for the rows of ``data.group``, joined with near duplicates.
 
     Returns:
         All splits, and findings about classes without a row in a new split.
@@ -30,45 +39,88 @@ def cut_splits(
     train = splits["train"]
     # A text with several labels stays in train; near duplicates with several labels are assigned like others.
     kept = [index for group in conflicts(train.keys, train.labels) for index in group]
-    kept += [index for group in clusters if len({train.origins[i] for i in group}) > 1 for index in group]
+    kept += [index for group in [*clusters, *groups] if len({train.origins[i] for i in group}) > 1 for index in group]
     cut: dict[Split, list[int]] = {}
     distinct = [wanted for number, wanted in enumerate(fractions) if wanted and wanted not in fractions[:number]]
     for wanted in distinct:
         strata = [
-            (label, origin) if fractions[origin] == wanted else None
-            for label, origin in zip(train.labels, train.origins, strict=True)
+            tuple((label, origin) for label in labels or (NO_LABEL,)) if fractions[origin] == wanted else None
+            for labels, origin in zip(train.labels, train.origins, strict=True)
         ]
         assigned = split_rows(
-            train.ids, train.labels, fractions=wanted, seed=seed, clusters=clusters, strata=strata, kept=kept
+            train.ids,
+            train.labels,
+            fractions=wanted,
+            seed=seed,
+            clusters=clusters,
+            groups=groups,
+            strata=strata,
+            kept=kept,
         )
         for split in wanted:
             cut[split] = sorted([*cut.get(split, []), *assigned[split]])
-    pieces = {split: [examples] for split, examples in splits.items()}
-    pieces["train"] = [train.without([index for indices in cut.values() for index in indices])]
-    for split, indices in cut.items():
-        pieces.setdefault(split, []).append(train.take(indices))
-    result = {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
+    result = _move(splits, cut)
     new_splits = {split: examples for split, examples in result.items() if split in cut}
-    findings = _report_absent(train.labels, new_splits, len(fractions))
+    findings = _report_absent(train.class_counts, new_splits, len(fractions))
     return result, [*findings, *_report_short_splits(train, cut, fractions), *_report_mixed(train, clusters)]
+
+
+def cut_splits_by_time(
+    splits: SplitExamples, times: Mapping[str, float], *, fractions: Sequence[Mapping[Split, float]]
+) -> tuple[SplitExamples, list[Finding]]:
+    """Cut missing splits from the end of train, in the order of time, for each source from its own rows.
+
+    Args:
+        splits: examples by split.
+        times: time of each row, by id.
+        fractions: one mapping per source: the splits that it lacks, and their shares of its rows.
+
+    Returns:
+        All splits, without the classes that train has no row of, and findings about these and other absent classes.
+
+    Raises:
+        DataError: there are fewer different times than splits, or train has fewer than two classes.
+    """
+    train = splits["train"]
+    cut: dict[Split, list[int]] = {}
+    for origin, wanted in enumerate(fractions):
+        rows = [index for index, number in enumerate(train.origins) if number == origin]
+        if wanted and rows:
+            assigned = split_by_time(train.ids_of(rows), times, fractions=wanted)
+            for split in wanted:
+                cut[split] = sorted([*cut.get(split, []), *(rows[index] for index in assigned[split])])
+    result, findings = drop_untrained_classes(_move(splits, cut), is_known=True)
+    new_splits = {split: examples for split, examples in result.items() if split in cut}
+    return result, [*findings, *report_absent_classes({"train": result["train"], **new_splits})]
+
+
+def _move(splits: SplitExamples, cut: Mapping[Split, Sequence[int]]) -> dict[Split, Examples]:
+    """Move rows of train to other splits."""
+    pieces = {split: [examples] for split, examples in splits.items()}
+    pieces["train"] = [splits["train"].without([index for indices in cut.values() for index in indices])]
+    for split, indices in cut.items():
+        pieces.setdefault(split, []).append(splits["train"].take(indices))
+    return {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
 
 
 def _report_short_splits(
     train: Examples, cut: Mapping[Split, Sequence[int]], fractions: Sequence[Mapping[Split, float]]
 ) -> list[Finding]:
     """Report the classes of which a new split has fewer rows than requested."""
-    counts = Counter(zip(train.labels, train.origins, strict=True))
+    counts = Counter(
+        (label, origin) for labels, origin in zip(train.labels, train.origins, strict=True) for label in labels
+    )
     findings = []
     for split, indices in cut.items():
         wanted: Counter[str] = Counter()
         for (label, origin), count in counts.items():
             if split in fractions[origin]:
                 wanted[label] += split_sizes(count, fractions[origin])[split]
-        missing = wanted - Counter(train.labels[index] for index in indices)
+        missing = wanted - train.take(indices).class_counts
         if missing:
             message = (
-                f"classes with fewer rows in {split} than requested, because near duplicates are not divided: "
-                f"{{count}} ({missing.total():,} rows)"
+                f"classes with fewer rows in {split} than requested, because near duplicates and groups are not "
+                f"divided: {{count}} ({missing.total():,} rows)"
             )
             findings.append(Finding.of("short split", sorted(missing), message, is_warning=True))
     return findings
@@ -84,17 +136,18 @@ def _report_mixed(train: Examples, clusters: Sequence[Sequence[int]]) -> list[Fi
     return [Finding.of("mixed cluster", ids, message)]
 
 
-def _report_absent(labels: Sequence[str], new_splits: SplitExamples, n_sources: int) -> list[Finding]:
+def _report_absent(counts: Mapping[str, int], new_splits: SplitExamples, n_sources: int) -> list[Finding]:
     """Report the classes of train that a new split has no row of."""
-    counts = Counter(labels)
     findings = []
     single = sorted(label for label, count in counts.items() if count == 1)
     if single:
         message = f"classes with one row, which stays in train: {{count}} ({', '.join(single[:MAX_EXAMPLES])})"
         findings.append(Finding.of("single row", single, message, is_warning=True))
-    why = "are near duplicates or have several labels" + (", or are few in each source" if n_sources > 1 else "")
+    why = "are near duplicates, in one group, or have several labels" + (
+        ", or are few in each source" if n_sources > 1 else ""
+    )
     for split, examples in new_splits.items():
-        absent = sorted(set(counts) - set(examples.labels) - set(single))
+        absent = sorted(set(counts) - set(examples.class_counts) - set(single))
         if absent:
             message = f"classes without a row in {split}, because their rows {why}: {{count}}"
             findings.append(Finding.of("class not split", absent, message, is_warning=True))
@@ -111,9 +164,9 @@ def report_absent_classes(splits: SplitExamples) -> list[Finding]:
         One finding for each split that lacks classes.
     """
     findings = []
-    classes = set(splits["train"].labels)
+    classes = set(splits["train"].class_counts)
     for split, examples in splits.items():
-        absent = sorted(classes - set(examples.labels))
+        absent = sorted(classes - set(examples.class_counts))
         if absent:
             named = ", ".join(absent[:MAX_EXAMPLES]) + (", ..." if len(absent) > MAX_EXAMPLES else "")
             message = (
