@@ -241,7 +241,7 @@ def choose_text_columns(
 
 
 def _no_header_hint(columns: Sequence[str], option: str) -> str:
-    """How to keep the first row of a file without a header, whose columns would be named by that row."""
+    """A hint to keep the first row of a file without a header, whose columns would be named by that row."""
     if option != "--text" or columns == numbered(len(columns)):
         return ""
     return " If they are the first row of a file without a header, add --no-header."

@@ -1,7 +1,7 @@
 """Guess the code page of bytes that are not Unicode.
 
-The code pages of Latin script share most of their bytes: ``è`` of Windows-1252 is ``č`` of Windows-1250. They are told
-apart by the letters that each language uses beside the ASCII letters. All others are left to charset_normalizer.
+The code pages of Latin script share most of their bytes: ``è`` of Windows-1252 is ``č`` of Windows-1250. They are
+distinguished by the letters that each language uses beside ASCII. charset_normalizer guesses all others.
 """
 
 from __future__ import annotations

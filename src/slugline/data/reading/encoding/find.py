@@ -53,7 +53,7 @@ class TextEncoding(NamedTuple):
 
     @property
     def problem(self) -> str:
-        """What a user has to know about the encoding; empty for Unicode without stray bytes."""
+        """The remark about the encoding that a user has to know; empty for Unicode without stray bytes."""
         if self.stray_lines:
             listed = ", ".join(map(str, self.stray_lines[:MAX_LISTED_LINES]))
             more = len(self.stray_lines) - MAX_LISTED_LINES
@@ -224,6 +224,6 @@ def _first_undecodable(open_bytes: OpenBytes, codec: str) -> str:
     try:
         with TextIOWrapper(open_bytes(), encoding=codec, errors="surrogateescape", newline="\n") as text:
             number = next((number for number, line in enumerate(text, start=1) if ESCAPED.search(line)), 0)
-    except UnicodeError:  # UTF-16 has no single bytes that could be passed over
+    except UnicodeError:  # UTF-16 has no single bytes that could be skipped
         number = 0
     return f", line {number}" if number else ""

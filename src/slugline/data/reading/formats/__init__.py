@@ -2,7 +2,7 @@
 
 ```text
 read.py          read_rows; READERS, the formats by suffix
-files.py         File, and Reading: what the user says about its form
+files.py         File, and Reading: its form, as far as the user states it
 compressed.py    gzip, Zstandard, bzip2, xz, zip archives with one table
 delimited.py     CSV and TSV: delimiter, quoting
 cells.py         rows from lists of cells: header, unnamed columns, ragged rows

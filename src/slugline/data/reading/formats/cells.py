@@ -58,7 +58,7 @@ def rows_of(file: File, records: Iterable[Record]) -> Iterator[Row]:
     if n_filled:
         file.warn(
             "unnamed columns",
-            f"{n_filled:,} rows have cells in columns without a name, which are passed over; name these columns in "
+            f"{n_filled:,} rows have cells in columns without a name, which are skipped; name these columns in "
             "the first line if they belong to the texts",
         )
 

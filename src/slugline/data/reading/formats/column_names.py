@@ -21,7 +21,7 @@ _UNNAMED = re.compile(r"(unnamed:? [0-9]+)?", re.IGNORECASE)
 
 
 def is_unnamed(column: str) -> bool:
-    """True if a column has no name: such columns are passed over where columns are guessed."""
+    """True if a column has no name: such columns are skipped where columns are guessed."""
     return bool(_UNNAMED.fullmatch(column.strip()))
 
 

@@ -31,7 +31,7 @@ _USUAL_ENCODINGS = ["utf-8", "utf-16", "cp1252", "cp1250", "cp1251", "cp1253", "
 
 @dataclass(frozen=True)
 class Reading:
-    """What the user says about the form of files; what is not said is guessed, and the guess is reported.
+    """The form of files, as far as the user states it; the rest is guessed, and each guess is reported.
 
     Args:
         encoding: codec of text files; empty = guessed.
@@ -63,7 +63,7 @@ class Reading:
         return "" if self.delimiter == NO_DELIMITER else DELIMITER_WORDS.get(self.delimiter, self.delimiter)
 
 
-#: Nothing is said about the form of a file, so that everything is guessed.
+#: Nothing is stated about the form of a file, so that everything is guessed.
 GUESSED = Reading()
 
 
@@ -85,7 +85,7 @@ class File:
         name: name for messages; the name of a table in an archive follows that of the archive.
         suffix: suffix that names the format, in lower case.
         open_bytes: opens the contents from the beginning.
-        reading: what the user says about the form.
+        reading: the form, as far as the user states it.
         path: the file on disk; None for the contents of a compressed file.
         findings: what was guessed and should be checked by the user; readers add to it by `warn`.
     """

@@ -143,7 +143,7 @@ class _Values:
             except ValueError as error:  # an integer with thousands of digits
                 raise self._error(str(error).partition(";")[0], self._position) from error
             if end == len(self._text) and self._read_more():
-                continue  # a number may go on
+                continue  # a number may continue
             has_surrogates = "\\ud" in self._text[self._position : end].lower()
             self._position = end
             return _without_surrogates(value) if has_surrogates else value

@@ -60,7 +60,7 @@ def read_rows(path: Path, reading: Reading = GUESSED, *, findings: list[Finding]
     Args:
         path: the file; its suffix names its format. Each line of a ``.txt`` file is a row with the column ``text``,
             unless the lines are the rows of a table.
-        reading: encoding, header and delimiter, as far as the user says them.
+        reading: encoding, header and delimiter, as far as the user states them.
         findings: list to which guesses are added that the user should check. They are logged too.
 
     Yields:

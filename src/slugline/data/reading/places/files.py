@@ -18,7 +18,7 @@ def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo, readin
     Args:
         files: files of each split, in the order of their rows.
         source: name, licence and revision of the source.
-        reading: encoding, header and delimiter, as far as the user says them.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows, with a finding for each guess about a file that the user should check.

@@ -35,7 +35,7 @@ def read_folder(folder: Path, reading: Reading = GUESSED) -> RawData:
 
     Args:
         folder: an existing folder.
-        reading: encoding, header and delimiter, as far as the user says them.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows in the splits of the folder, with a finding about files that were not read.

@@ -22,7 +22,7 @@ def read_path(path: str, reading: Reading = GUESSED) -> RawData:
 
     Args:
         path: a URL, a file, a glob, a folder of class folders, or a folder with train/validation/test files or folders.
-        reading: encoding, header and delimiter, as far as the user says them.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows, in the splits of the folder. All rows of a file or a glob are in train.
@@ -49,7 +49,7 @@ def read_split_file(path: str, split: Split, source: SourceInfo, reading: Readin
         path: a file or a URL.
         split: name of the split.
         source: source of the other rows.
-        reading: encoding, header and delimiter, as far as the user says them.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows, in this split.

@@ -45,7 +45,7 @@ def read_url(url: str, reading: Reading = GUESSED) -> RawData:
 
     Args:
         url: address with a scheme.
-        reading: encoding, header and delimiter, as far as the user says them.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         All rows, in train. The revision of the source is the version that the server states, else a SHA-256.
