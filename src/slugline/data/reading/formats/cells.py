@@ -75,6 +75,12 @@ def _without_blank_lines(records: Iterable[Record], n_columns: int) -> Iterator[
 def _has_header(file: File, first: Record, sample: Sequence[Record]) -> bool:
     if file.reading.header is not None:
         return file.reading.header
+    cells, needed = [cell.strip() for cell in first.cells], file.reading.columns
+    if needed and set(needed) <= set(cells):
+        return True
+    if needed and set(needed) <= set(numbered(len(cells))):
+        file.say(f"read without a header, because {' and '.join(map(repr, needed))} are no names in the first line")
+        return False
     reason = first_is_row(first.cells, [record.cells for record in sample])
     if reason:
         file.warn(
@@ -82,6 +88,11 @@ def _has_header(file: File, first: Record, sample: Sequence[Record]) -> bool:
             f"the first line looks like a row, not like a header ({reason}): it is read as a row, and the columns are "
             f"named {', '.join(numbered(len(first.cells))[:3])}{', ...' if len(first.cells) > 3 else ''}; "
             "data.header = false (--no-header) confirms this, data.header = true (--header) reads a header",
+        )
+    elif file.reading.needs_known_header and USUAL_NAMES.isdisjoint(cell.lower() for cell in cells):
+        raise DataError(
+            f"{file.name}: cannot tell whether the first line, {_shown(first.cells)}, names the columns or is a row.",
+            hint="Add --header or --no-header.",
         )
     return not reason
 
@@ -123,14 +134,17 @@ def _checked_names(file: File, cells: Sequence[str]) -> list[str]:
 
 
 def _ragged(file: File, record: Record, number: int, n_columns: int, beside: str) -> DataError:
-    shown = [
-        repr(cell if len(cell) <= SHOWN_CHARACTERS else cell[:SHOWN_CHARACTERS] + "...")
-        for cell in record.cells[:SHOWN_CELLS]
-    ]
-    more = " | ..." if len(record.cells) > SHOWN_CELLS else ""
     return DataError(
         f"{file.name}, line {record.line} (row {number:,}): the row has {len(record.cells)} fields, the {beside} "
-        f"{n_columns}: {' | '.join(shown)}{more}.",
+        f"{n_columns}: {_shown(record.cells)}.",
         hint="Put texts that hold the delimiter or line breaks into double quotes; data.delimiter (--delimiter) sets "
         "another delimiter.",
     )
+
+
+def _shown(cells: Sequence[str]) -> str:
+    """The first cells, shortened: ``'spam' | 'Winner! You have won...'``."""
+    shown = [
+        repr(cell if len(cell) <= SHOWN_CHARACTERS else cell[:SHOWN_CHARACTERS] + "...") for cell in cells[:SHOWN_CELLS]
+    ]
+    return " | ".join([*shown, "..."] if len(cells) > SHOWN_CELLS else shown)

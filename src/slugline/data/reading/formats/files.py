@@ -38,6 +38,8 @@ class Reading:
         header: True if the first line of a table names its columns; None = guessed.
         delimiter: character between the fields of a table, or a word of `DELIMITER_WORDS`; `NO_DELIMITER` = each line
             is a text; empty = guessed.
+        columns: columns that the caller needs; a first line with these names is a header.
+        needs_known_header: True refuses a first line with unknown names, which may be a row that would be lost.
 
     Raises:
         DataError: the encoding is unknown, or the delimiter is neither a character nor such a word.
@@ -46,6 +48,8 @@ class Reading:
     encoding: str = ""
     header: bool | None = None
     delimiter: str = ""
+    columns: tuple[str, ...] = ()
+    needs_known_header: bool = False
 
     def __post_init__(self) -> None:
         """Check the values before a file is read."""
