@@ -87,6 +87,7 @@ COMMANDS = (
     "demo",
     "data list",
     "data inspect",
+    "data hierarchy",
     "data prepare",
     "recipe new",
     "recipe show",

@@ -286,3 +286,27 @@ def test_files_get_lists_of_labels(values: dict[str, Any], tmp_path: Path) -> No
     import pyarrow.parquet as pq
 
     assert pq.read_table(tmp_path / "out.parquet")["predicted"].to_pylist() == predicted
+
+
+@pytest.mark.parametrize("by", ["length", "loss", "rarity"])
+def test_a_curriculum_resumes_with_the_same_results(values: dict[str, Any], tmp_path: Path, by: str) -> None:
+    recipe = with_changes(values, data={"sampling": f"curriculum:{by}"}, train={"save_every": 3, "epochs": 3})
+    uninterrupted = train(recipe, run_dir=tmp_path / "uninterrupted")
+    with interrupted_after(5):
+        train(recipe, run_dir=tmp_path / "stopped")
+    resumed = train(recipe, run_dir=tmp_path / "stopped", resume=True)
+    expected, found = (load_file(run.layout.model / "model.safetensors") for run in (uninterrupted, resumed))
+    assert all(np.array_equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_the_linear_teacher_finds_wrong_labels_hard(values: dict[str, Any], news_csv: Path, kind: str) -> None:
+    from slugline.training.linear import teacher_losses
+
+    section = validate(values).data if kind == "multi" else validate({**values, "data": {"path": str(news_csv)}}).data
+    dataset = load_dataset(section)
+    targets, texts = dataset.targets("train").copy(), dataset["train"]["text"][:]
+    wrong = np.arange(0, len(texts), 9)
+    targets[wrong] = ~targets[wrong] if kind == "multi" else (targets[wrong] + 1) % 3
+    losses = teacher_losses(texts, TrainingTargets(dataset.labels, targets), seed=1)
+    assert losses[wrong].mean() > 1.5 * np.delete(losses, wrong).mean()

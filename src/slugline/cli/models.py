@@ -120,6 +120,9 @@ def predict(
     encoding: Encoding = "",
     header: Header = None,
     delimiter: Delimiter = "",
+    level_threshold: Annotated[
+        float, typer.Option(help="In a hierarchy, answer with the deepest level of at least this probability.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Predict the labels of texts, or of all rows of a file, with their probabilities."""
@@ -132,17 +135,33 @@ def predict(
     reading = Reading(encoding, header, delimiter)
     classifier = load(model)
     if input and output:
-        count = predict_file(classifier, input, output, columns=text_column or [], reading=reading)
+        count = predict_file(
+            classifier,
+            input,
+            output,
+            columns=text_column or [],
+            reading=reading,
+            level_threshold=level_threshold,
+        )
         typer.echo(f"{count:,} rows written to {output}")
         return
-    predictions = predict_texts(classifier, texts or [])
+    predictions = predict_texts(classifier, texts or [], level_threshold=level_threshold)
     if as_json:
         print_json(predictions)
-    else:
-        print_table(
-            ["label", "probability", "text"],
-            [[_shown(each["label"]), f"{each['probability']:.3f}", each["text"]] for each in predictions],
-        )
+        return
+    levels = [level["level"] for level in predictions[0].get("levels", ())] if predictions else []
+    print_table(
+        ["label", "probability", *levels, "text"],
+        [
+            [
+                _shown(each["label"]),
+                f"{each['probability']:.3f}",
+                *(f"{level['probability']:.3f}" for level in each.get("levels", ())),
+                each["text"],
+            ]
+            for each in predictions
+        ],
+    )
 
 
 def _shown(label: str | list[str]) -> str:

@@ -106,7 +106,8 @@ class Predictions:
     """Logits of one model on one split, with the true labels.
 
     Args:
-        ids: (N,) row ids, unique.
+        ids: (N,) row ids, unique; converted to an array of Python strings, because an array of numpy strings takes the
+            memory of the longest one for each.
         targets: (N,) int64 class indices; in a ``multi`` set (N, K) bool.
         logits: (N, K) float32, defined up to a constant per row; for multi-label exact log-odds.
         labels: the K classes.
@@ -118,7 +119,7 @@ class Predictions:
         DataError: shapes disagree, a target is out of range, an id repeats, or a logit is not finite.
     """
 
-    ids: NDArray[np.str_]
+    ids: NDArray[np.object_]
     targets: Targets
     logits: NDArray[np.float32]
     labels: LabelSet
@@ -127,6 +128,7 @@ class Predictions:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", np.asarray(self.ids, dtype=object))
         count, width = len(self.ids), len(self.labels)
         if self.logits.shape != (count, width):
             raise DataError(f"logits of shape {self.logits.shape} for {count} rows and {width} labels.")

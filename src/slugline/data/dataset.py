@@ -20,6 +20,7 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, RowLabels, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
+from slugline.data.identity import DataIdentity
 from slugline.data.preparing import filters, statistics
 from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
@@ -49,7 +50,8 @@ class TextDataset:
             list of int64 in a ``multi`` set.
         labels: the K classes; train has rows of each.
         source: origin of the rows.
-        fingerprint: SHA-256 over ids, texts and labels of all splits.
+        fingerprint: SHA-256 over ids, texts and labels of all splits, and the class names.
+        former_fingerprint: the fingerprint of earlier versions, without the class names.
         findings: findings of reading and preparing, in order.
         text: text columns, joined by a blank.
         label: label columns.
@@ -65,6 +67,7 @@ class TextDataset:
     labels: LabelSet
     source: SourceInfo
     fingerprint: str
+    former_fingerprint: str = ""
     findings: tuple[Finding, ...] = ()
     text: tuple[str, ...] = ("text",)
     label: tuple[str, ...] = ("label",)
@@ -88,6 +91,11 @@ class TextDataset:
                 else "",
             )
         return self.splits[split]  # type: ignore[index]  # callers have a str; membership was checked
+
+    @property
+    def identity(self) -> DataIdentity:
+        """The fingerprints and class names that stored ones are compared with."""
+        return DataIdentity(self.fingerprint, self.former_fingerprint, self.labels.names)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return the values that identify the data in a manifest."""
@@ -316,7 +324,7 @@ def predictions_on(
         Predictions without calibration.
     """
     return Predictions(
-        ids=np.array(rows["id"][:], dtype=np.str_),
+        ids=np.array(rows["id"][:], dtype=object),
         targets=labels.targets(rows["label"][:]),
         logits=logits,
         labels=labels,
@@ -354,13 +362,15 @@ def _assemble(
     labels = LabelSet(names, kind=joined.kind, levels=joined.levels)
     encoded = {split: labels.indices(examples.labels) for split, examples in splits.items()}
     fingerprints = [fingerprint(examples.ids, examples.texts, encoded[split]) for split, examples in splits.items()]
+    rows = (list(splits), fingerprints, [len(examples) for examples in splits.values()])
     return TextDataset(
         splits={
             split: _table(examples, encoded[split], is_multi=labels.is_multi) for split, examples in splits.items()
         },
         labels=labels,
         source=joined.source,
-        fingerprint=fingerprint(splits, fingerprints, [len(examples) for examples in splits.values()]),
+        fingerprint=fingerprint(*rows, classes=labels.names),
+        former_fingerprint=fingerprint(*rows),
         findings=findings,
         text=joined.text,
         label=joined.label,

@@ -58,7 +58,7 @@ def _check_folder(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -
     if others:
         raise DataError(f"{folder}: {others[0].name} already exists and would be read with the new files.", hint=hint)
     existing = [target for target in targets if target.exists()]
-    if existing and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
+    if existing and not dataset.identity.matches(read_metadata(folder)):
         raise DataError(f"{folder}: {existing[0].name} already exists with other data.", hint=hint)
 
 

@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -22,6 +22,7 @@ from slugline.data.reading.columns import choose_text_columns
 from slugline.data.reading.formats import GUESSED, Reading, Row, read_rows, replace_surrogates
 from slugline.data.reading.texts import join_text
 from slugline.inference.classifier import Classifier
+from slugline.inference.paths import check_level_threshold, level_answers, stop_at
 
 #: Columns that are added to every row of a file.
 PREDICTED = "predicted"
@@ -36,30 +37,53 @@ ROWS_AT_ONCE = 4_096
 Write = Callable[[list[Row]], None]
 
 
-def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str, Any]]:
+def predict_texts(
+    classifier: Classifier, texts: Sequence[str], *, level_threshold: float = 0.0
+) -> list[dict[str, Any]]:
     """Predict the labels of texts.
 
     Args:
         classifier: classifier from `load`.
         texts: N texts.
+        level_threshold: in a hierarchy, the answer is the deepest level with at least this probability; 0 = the leaf.
 
     Returns:
         For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name. In a
-        ``multi`` set the label is a list of names, and the probability that of the least certain decision.
+        ``multi`` set the label is a list of names, and the probability that of the least certain decision. In a
+        hierarchy there are also ``levels``: the answer of each level.
+
+    Raises:
+        DataError: a level threshold is given, but the label set has no levels.
     """
     labels = classifier.labels
+    check_level_threshold(labels, level_threshold)
     texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8; shown below
     probabilities = classifier.predict_proba(texts)
-    predicted = zip(classifier.decide(probabilities), classifier.confidence(probabilities).tolist(), strict=True)
-    return [
+    answers = _answers(classifier, probabilities, level_threshold)
+    predictions: list[dict[str, Any]] = [
         {
             "text": text,
-            "label": labels.plain(names),
+            "label": label,
             "probability": confidence,
             "probabilities": dict(zip(labels.names, row.tolist(), strict=True)),
         }
-        for text, row, (names, confidence) in zip(texts, probabilities, predicted, strict=True)
+        for text, row, (label, confidence) in zip(texts, probabilities, answers, strict=True)
     ]
+    if labels.kind == "hierarchical":
+        for prediction, levels in zip(predictions, level_answers(labels, probabilities), strict=True):
+            prediction["levels"] = [asdict(answer) for answer in levels]
+    return predictions
+
+
+def _answers(
+    classifier: Classifier, probabilities: NDArray[np.float64], level_threshold: float
+) -> list[tuple[str | list[str], float]]:
+    """The label of each text, as JSON holds it, and its confidence."""
+    if level_threshold:
+        stops = [stop_at(levels, level_threshold) for levels in level_answers(classifier.labels, probabilities)]
+        return [(answer.path, answer.probability) for answer in stops]
+    decided = map(classifier.labels.plain, classifier.decide(probabilities))
+    return list(zip(decided, classifier.confidence(probabilities).tolist(), strict=True))
 
 
 def predict_file(
@@ -69,6 +93,7 @@ def predict_file(
     *,
     columns: Sequence[str] = (),
     reading: Reading = GUESSED,
+    level_threshold: float = 0.0,
 ) -> int:
     """Classify every row of a file, in constant memory. After an error there is no target file.
 
@@ -79,6 +104,7 @@ def predict_file(
             of a ``multi`` set are a list, joined by `LABEL_DELIMITER` in CSV and TSV.
         columns: text columns; by default those that the classifier was trained on, or a guess.
         reading: encoding, header and delimiter of the source, as far as the user states them.
+        level_threshold: as in `predict_texts`.
 
     Returns:
         The number of rows.
@@ -86,8 +112,9 @@ def predict_file(
     Raises:
         DataError: the source cannot be read, its first line may be a header or a row, a text column is missing, a
             column of the source is in `ADDED`, a column first occurs too late for a table, the format of the target is
-            unknown, or it is the source itself.
+            unknown, or it is the source itself; or a level threshold is given, but the label set has no levels.
     """
+    check_level_threshold(classifier.labels, level_threshold)
     source, target = Path(source), Path(target)
     suffix = target.suffix.lower()
     if suffix not in WRITERS:
@@ -114,7 +141,7 @@ def predict_file(
                 for index, row in enumerate(chunk, start=1)
             ]
             probabilities = classifier.predict_proba(texts)
-            write(_with_predictions(chunk, classifier, probabilities))
+            write(_with_predictions(chunk, _answers(classifier, probabilities, level_threshold)))
             count += len(chunk)
             advance(len(chunk))
     return count
@@ -146,11 +173,10 @@ def _require_columns(rows: list[Row], columns: list[str], where: str) -> None:
         )
 
 
-def _with_predictions(rows: list[Row], classifier: Classifier, probabilities: NDArray[np.float64]) -> list[Row]:
-    predicted, confidences = classifier.decide(probabilities), classifier.confidence(probabilities).tolist()
+def _with_predictions(rows: list[Row], answers: Sequence[tuple[str | list[str], float]]) -> list[Row]:
     return [
-        row | {PREDICTED: classifier.labels.plain(names), "confidence": confidence}
-        for row, names, confidence in zip(rows, predicted, confidences, strict=True)
+        row | {PREDICTED: label, "confidence": confidence}
+        for row, (label, confidence) in zip(rows, answers, strict=True)
     ]
 
 

@@ -72,7 +72,7 @@ def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes:
     restore_replaced(path)
     name, fold = f"fold {number} of {recipe.train.folds}", Run(path)
     # With other rows, the interrupted fold may have been trained on rows that this one holds out.
-    has_other_rows = fold.state != "new" and fold.manifest.get("data", {}).get("fingerprint") != dataset.fingerprint
+    has_other_rows = fold.state != "new" and not dataset.identity.matches(fold.manifest.get("data", {}))
     if fold.state == "complete" and not has_other_rows:
         changes = changed_keys(fold.recipe, recipe)
         if changes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from slugline.recipe.section import Count, Fraction, Positive, Section
 
+Sampling = Literal["shuffle", "balanced", "curriculum:length", "curriculum:loss", "curriculum:rarity"]
+AugmentationName = Literal["dropout", "swap", "neighbours", "masked", "paraphrase"]
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
 
 
@@ -130,7 +132,8 @@ class DataSection(SourceSection):
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
     unlabelled: Literal["refuse", "drop"] = Field(
-        "refuse", description="rows without a label, in every split; in a multi-label set rows whose labels are null"
+        "refuse",
+        description="rows without a label, in every split; a multi-label set refuses only rows whose labels are null",
     )
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
@@ -148,8 +151,22 @@ class DataSection(SourceSection):
     )
     stride: Count = Field(64, description="overlap of neighbouring windows in tokens")
     max_windows: Positive = Field(8, description="maximum number of windows per text, from its beginning")
-    sampling: Literal["shuffle", "balanced"] = Field(
-        "shuffle", description="balanced: draws every class equally often, with replacement"
+    sampling: Sampling = Field(
+        "shuffle",
+        description="balanced: draws every class equally often, with replacement; curriculum: easy texts first, by "
+        "number of tokens, by loss of a linear model, or by rarity of the tokens",
+    )
+    augment: list[AugmentationName] = Field(
+        [],
+        description="changed copies of the training texts of small classes, in turn by: dropout, swap, neighbours "
+        "(near words of an embedding), masked (words by a masked language model), paraphrase",
+    )
+    augment_to: Count = Field(0, description="training rows that copies fill each class up to; 0 = the median class")
+    augment_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="share of the words of a text that a copy changes, at least one"
+    )
+    augment_models: dict[Literal["neighbours", "masked", "paraphrase"], str] = Field(
+        {}, description="folder or Hub name of the model of an augmentation; by default model.base"
     )
 
     def all_sources(self) -> Sequence[SourceSection]:
@@ -171,6 +188,15 @@ class DataSection(SourceSection):
             raise ValueError(
                 f"{' and '.join(beside)} cannot be used with sources; put {', '.join(SourceSection.model_fields)} "
                 "into each [[data.sources]] table; splits and ids come from the sources"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _augmentation_is_complete(self) -> Self:
+        if "paraphrase" in self.augment and "paraphrase" not in self.augment_models:
+            raise ValueError(
+                "augment has 'paraphrase', which needs a sequence-to-sequence model: "
+                'augment_models = { paraphrase = "folder" }'
             )
         return self
 

@@ -31,10 +31,7 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     labels = predictions.labels
     class_type = pa.list_(pa.int64()) if labels.is_multi else pa.int64()
     metadata = {
-        "labels": labels.names,
-        "kind": labels.kind,
-        "levels": labels.levels,
-        "descriptions": labels.descriptions,
+        "label_set": labels.to_dict(),
         "split": predictions.split,
         "dataset": predictions.dataset,
         "fingerprint": fingerprint,
@@ -56,9 +53,10 @@ def read_predictions(path: Path) -> Predictions:
 
     table = pq.read_table(path)
     metadata = json.loads(table.schema.metadata[b"slugline"])
-    labels = LabelSet.from_dict(metadata | {"names": metadata["labels"]})
+    # Earlier versions wrote names and kind.
+    labels = LabelSet.from_dict(metadata.get("label_set") or {"names": metadata["labels"], "kind": metadata["kind"]})
     return Predictions(
-        ids=np.array(table["id"].to_pylist(), dtype=np.str_),
+        ids=np.array(table["id"].to_pylist(), dtype=object),
         targets=labels.targets(table["label"].to_pylist()),
         logits=np.array(table["logits"].to_pylist(), dtype=np.float32).reshape(table.num_rows, len(labels)),
         labels=labels,

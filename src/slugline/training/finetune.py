@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
@@ -21,6 +22,7 @@ from slugline.core.memory import free_memory
 from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
+from slugline.data.batching.ordering import RowOrder, drawn_by_weight, each_row_once, from_easy_to_hard, rarity
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Tokens, tokenise
 from slugline.data.batching.truncation import Truncation, truncation_of
@@ -34,6 +36,7 @@ from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.saving import save, size_of
 from slugline.models.trial import longest_input, require_block_states
+from slugline.recipe.data_section import Sampling
 from slugline.recipe.kinds import resolve
 from slugline.recipe.model_section import TRAINED_TOKENIZERS
 from slugline.recipe.recipe import Recipe
@@ -41,6 +44,7 @@ from slugline.recipe.train_section import TrainSection
 from slugline.run.run import Run
 from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
 from slugline.training.label_kinds import TrainingTargets
+from slugline.training.linear import teacher_losses
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import load_progress, resume_point
@@ -76,6 +80,7 @@ class FinetuneSession(TrainingSession):
         dataset: data set with training and validation rows.
         targets: the classes of the training rows.
         adapted: the model with the weights that are trained.
+        train_tokens: tokens of the training rows.
         inputs: the rows in the form that the model reads.
         token_statistics: lengths of the texts in tokens, and their shares of unknown tokens, for ``data.json``.
         findings: findings of the tokenisation, for ``data.json``.
@@ -84,6 +89,7 @@ class FinetuneSession(TrainingSession):
     dataset: TextDataset
     targets: TrainingTargets
     adapted: Adapted
+    train_tokens: Tokens
     inputs: TrainingInputs
     token_statistics: Mapping[str, Any]
     findings: list[dict[str, Any]]
@@ -172,11 +178,12 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
         examples=len(dataset["train"]),
         tokens=int(tokens["train"].read_lengths.sum()),
         progress=progress,
-        train_metrics=targets.kind.metrics(len(dataset.labels)),
+        train_metrics=targets.running_metrics(),
         start=start,
         dataset=dataset,
         targets=targets,
         adapted=adapted,
+        train_tokens=tokens["train"],
         inputs=_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
         token_statistics=_token_statistics(truncation, tokens, unknown_id(tokenizer)),
         findings=findings,
@@ -260,16 +267,32 @@ def _save(session: FinetuneSession) -> None:
 
 def _loader(session: FinetuneSession, *, rank: int, world: int) -> UpdateLoader:
     recipe = session.recipe
-    is_balanced = recipe.data.sampling == "balanced"
     sampler = UpdateSampler(
         session.inputs.lengths,
         size=recipe.train.batch_size,
         seed=recipe.seed,
-        weights=session.targets.balanced_weights() if is_balanced else None,
+        order=SAMPLINGS[recipe.data.sampling](session),
         rank=rank,
         world=world,
     )
     return session.inputs.loader(session.targets.targets, sampler, session.runtime.profile.workers)
+
+
+def _from_easy(difficulty: Callable[[FinetuneSession], NDArray[np.float64]]) -> Callable[[FinetuneSession], RowOrder]:
+    """A curriculum by a difficulty of the training rows."""
+    return lambda session: from_easy_to_hard(difficulty(session), epochs=session.epochs, seed=session.recipe.seed)
+
+
+#: ``data.sampling`` -> function from the session to the order of the training rows.
+SAMPLINGS: dict[Sampling, Callable[[FinetuneSession], RowOrder]] = {
+    "shuffle": lambda session: each_row_once(session.examples),
+    "balanced": lambda session: drawn_by_weight(session.targets.balanced_weights()),
+    "curriculum:length": _from_easy(lambda session: session.train_tokens.full_lengths.astype(np.float64)),
+    "curriculum:loss": _from_easy(
+        lambda session: teacher_losses(session.dataset["train"]["text"][:], session.targets, seed=session.recipe.seed)
+    ),
+    "curriculum:rarity": _from_easy(lambda session: rarity(session.train_tokens)),
+}
 
 
 def _method(session: FinetuneSession) -> Method:

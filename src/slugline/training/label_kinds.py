@@ -1,27 +1,31 @@
 """`LABEL_KINDS`: what training does differently for each kind of label set.
 
-The leaves of a hierarchy are classes like any others; the probabilities of upper levels are sums over them.
+The leaves of a hierarchy are classes like any others; the probabilities of upper levels are sums over them. Importing
+this module does not import torch, which the linear kind does not need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.labels import Kind, LabelSet, Targets
+from slugline.recipe.kinds import resolve
 from slugline.recipe.train_section import BINARY_LOSSES, LOSSES, TrainSection
-from slugline.training.loop.train_metrics import RunningConfusion, RunningLabels, RunningMetrics
 from slugline.training.methods.class_weights import (
     class_weights,
     log_odds_adjustment,
     logit_adjustment,
     positive_weights,
 )
-from slugline.training.methods.losses import Loss, build_loss
+
+if TYPE_CHECKING:
+    from slugline.training.loop.train_metrics import RunningMetrics
+    from slugline.training.methods.losses import Loss
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -38,7 +42,7 @@ class LabelKind:
         spread_weights: function from targets and weights (K,) to those of each row (N,), or row and label (N, K).
         weights: function from counts (K,), number of rows and options to the weights of the loss (K,).
         adjustment: function from counts (K,), number of rows and strength to terms to add to the logits, or None.
-        metrics: function from K to running metrics.
+        metrics: ``module:class`` of the running metrics, or a function from K to them.
     """
 
     losses: Mapping[str, str | Callable[..., Any]]
@@ -47,7 +51,7 @@ class LabelKind:
     spread_weights: Callable[[Targets, Floats], Floats]
     weights: Callable[..., Floats]
     adjustment: Callable[..., Floats | None]
-    metrics: Callable[[int], RunningMetrics]
+    metrics: str | Callable[[int], RunningMetrics]
 
 
 def _without_rows(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,7 +70,7 @@ _ONE_LABEL = LabelKind(
     spread_weights=lambda targets, weights: weights[targets],
     weights=_without_rows(class_weights),
     adjustment=_without_rows(logit_adjustment),
-    metrics=RunningConfusion,
+    metrics="slugline.training.loop.train_metrics:RunningConfusion",
 )
 
 #: Kind of a label set -> what its training needs.
@@ -80,7 +84,7 @@ LABEL_KINDS: dict[Kind, LabelKind] = {
         spread_weights=lambda targets, weights: np.where(targets, weights, 1.0),
         weights=positive_weights,
         adjustment=log_odds_adjustment,
-        metrics=RunningLabels,
+        metrics="slugline.training.loop.train_metrics:RunningLabels",
     ),
 }
 
@@ -132,6 +136,27 @@ class TrainingTargets:
         has_none = inverse == 0
         return np.asarray(np.where(has_none, 1 / max(1, int(has_none.sum())), inverse))
 
+    def running_metrics(self) -> RunningMetrics:
+        """Return metrics on the training rows, without counts."""
+        metrics: RunningMetrics = resolve(self.kind.metrics)(len(self.labels))
+        return metrics
+
+    def plain_losses(self, logits: NDArray[np.float32]) -> Floats:
+        """Return the cross entropy of each row, or its binary form.
+
+        Args:
+            logits: (N, K).
+
+        Returns:
+            (N,).
+        """
+        import torch
+
+        from slugline.training.methods.losses import build_loss
+
+        loss = build_loss("cross_entropy", losses=self.kind.losses)
+        return np.asarray(loss(torch.from_numpy(logits), torch.from_numpy(self.targets)).double().numpy())
+
     def loss(self, section: TrainSection) -> Loss:
         """Build the loss of a recipe.
 
@@ -144,6 +169,8 @@ class TrainingTargets:
         Raises:
             RecipeError: the loss, its arguments or the class weights do not fit the label set.
         """
+        from slugline.training.methods.losses import build_loss
+
         return build_loss(
             section.loss,
             losses=self.kind.losses,

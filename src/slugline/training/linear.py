@@ -29,6 +29,9 @@ from slugline.training.result import FitResult
 
 logger = logging.getLogger(__name__)
 
+#: Parts of the training rows in `teacher_losses`.
+TEACHER_PARTS = 3
+
 #: Limit of the iterations of a logistic regression, which usually takes fewer than 100.
 MOST_ITERATIONS = 1_000
 
@@ -135,6 +138,32 @@ def fit_linear_models(
     for cost in costs:
         coefficients, bias = model.solve(vectors, targets, weights, cost=cost, n_classes=len(labels))
         yield LinearPredictor(labels, vocabulary, vectorizer.idf_, coefficients, bias, SETTINGS | {"C": cost})
+
+
+def teacher_losses(texts: Sequence[str], targets: TrainingTargets, *, seed: int) -> NDArray[np.float64]:
+    """Return the loss of each text under a linear model that was not fitted on it (Weinshall et al. 2018).
+
+    Args:
+        texts: N cleaned texts.
+        targets: their classes.
+        seed: seed of the division into parts, each of which is scored by the model of the others.
+
+    Returns:
+        (N,) cross entropy, or its binary form in a ``multi`` set.
+
+    Raises:
+        TrainingError: the texts contain no words, or there is nothing to tell apart.
+    """
+    model, labels = LINEAR_MODELS[targets.labels.kind], targets.labels
+    logits = np.zeros((len(texts), len(labels)), dtype=np.float32)
+    shuffled = np.random.default_rng(seed).permutation(len(texts))
+    for part in np.array_split(shuffled, TEACHER_PARTS):
+        others = np.setdiff1d(shuffled, part)
+        (predictor,) = fit_linear_models(
+            [texts[row] for row in others], targets.targets[others], labels=labels, costs=model.costs[2:3]
+        )
+        logits[part] = np.concatenate(list(predictor.logits([texts[row] for row in part])))
+    return targets.plain_losses(logits)
 
 
 #: Weights (V, K) and bias (K,) of a linear model.

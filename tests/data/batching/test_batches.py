@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from conftest import articles
 from slugline.data.batching.loaders import UpdateSampler, collate, split_update, update_loader
+from slugline.data.batching.ordering import drawn_by_weight
 from slugline.data.batching.planning import BatchLimits, batches_by_length, cheapest_batches, greedy_batches
 from slugline.data.batching.token_arrays import TokenArrays
 from slugline.data.batching.tokens import Tokens, tokenise
@@ -104,7 +105,9 @@ def test_weights_draw_every_class_equally_often() -> None:
     weights = 1 / np.bincount(targets)[targets]
 
     def drawn(epoch: int, *, rank: int = 0, world: int = 1) -> list[list[int]]:
-        sampler = UpdateSampler(np.full(500, 9), size=20, seed=3, weights=weights, rank=rank, world=world)
+        sampler = UpdateSampler(
+            np.full(500, 9), size=20, seed=3, order=drawn_by_weight(weights), rank=rank, world=world
+        )
         sampler.set_epoch(epoch)
         return list(sampler)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from slugline.core.labels import Targets
+from slugline.data.batching.ordering import RowOrder, each_row_once
 from slugline.data.batching.planning import BatchLimits, cheapest_batches, pad
 from slugline.data.batching.tokens import Tokens
 
@@ -58,15 +59,15 @@ def split_update(batch: Mapping[str, Tensor], *, limits: BatchLimits, overhead: 
 
 
 class UpdateSampler(Sampler[list[int]]):
-    """The rows of each update: shuffled, then sorted by length within groups of updates.
+    """The rows of each update: in the order of the epoch, then sorted by length within groups of updates.
 
-    The order depends only on the seed and the epoch.
+    Both depend only on the seed and the epoch.
 
     Args:
         lengths: (N,) number of tokens of each text, summed over its pieces.
         size: number of rows of an update over all ranks.
         seed: seed of the order.
-        weights: (N,) sampling weights; each epoch draws N rows with replacement. None = each row once.
+        order: order of the rows in each epoch; None = each row once, shuffled.
         rank: rank of this process.
         world: number of processes; each takes its share of every update.
     """
@@ -77,12 +78,12 @@ class UpdateSampler(Sampler[list[int]]):
         *,
         size: int,
         seed: int,
-        weights: NDArray[np.float64] | None = None,
+        order: RowOrder | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.lengths, self.size, self.seed, self.rank, self.world = lengths, size, seed, rank, world
-        self.probabilities = None if weights is None else weights / weights.sum()
+        self.order = order or each_row_once(len(lengths))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -95,9 +96,7 @@ class UpdateSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        count = len(self.lengths)
-        order = rng.permutation(count) if self.probabilities is None else rng.choice(count, count, p=self.probabilities)
-        for group in self._groups(order):
+        for group in self._groups(self.order(rng, self.epoch)):
             by_length = group[np.argsort(self.lengths[group], kind="stable")]
             updates = self._chunks(by_length, self.size)
             for index in rng.permutation(len(updates)):

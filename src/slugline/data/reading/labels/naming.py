@@ -62,7 +62,8 @@ def name_labels(
         columns: label columns with names, integers or lists of these. Several columns are one 0/1 column a label, or
             the levels of a path. Integers are indices if the source names its classes.
         section: offset, delimiter and map of the labels, and the kind of the set, which is guessed if it is empty.
-        unlabelled: ``drop`` accepts rows without a label, for the caller to drop.
+        unlabelled: ``drop`` accepts rows without a label, for the caller to drop; in a ``multi`` set also those that
+            are known to have none.
         kind: kind of the label set of a trained model, which is not guessed then.
 
     Returns:
@@ -80,6 +81,8 @@ def name_labels(
         if len(columns) == 1
         else _from_columns(raw, columns, section, stated)
     )
+    if unlabelled == "drop":
+        named = replace(named, rows={split: [row or None for row in rows] for split, rows in named.rows.items()})
     check_unlabelled(raw, columns, named.rows, unlabelled)
     rows, classes = map_labels(named.rows, named.classes, section.label_map, where=raw.file_names("train"))
     named = replace(named, rows=rows, classes=classes)
