@@ -188,8 +188,9 @@ def _unmarked_utf16(name: str, head: bytes) -> str:
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) * 4 < len(head) // 2 or min(even, odd):
         raise DataError(
-            f"{name}: not a text file (it holds zero bytes).",
-            hint="Give a file whose suffix fits its format, such as .csv, .jsonl, .txt, .parquet or .xlsx.",
+            f"{name}: not a text file (it holds zero bytes, the first one in line {head[: head.index(0)].count(10) + 1}).",
+            hint="Give a file whose suffix fits its format, such as .csv, .jsonl, .txt, .parquet or .xlsx; if it is "
+            "a text file, remove these bytes.",
         )
     return "utf-16-le" if odd else "utf-16-be"
 

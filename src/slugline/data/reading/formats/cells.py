@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
@@ -18,6 +19,9 @@ MAX_NAME_CHARACTERS = 150
 
 #: Cells of a ragged row that a message shows, and their characters.
 SHOWN_CELLS, SHOWN_CHARACTERS = 6, 30
+
+
+_NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")
 
 
 class Record(NamedTuple):
@@ -98,7 +102,9 @@ def _has_header(file: File, first: Record, sample: Sequence[Record]) -> bool:
 
 
 def first_is_row(first: Sequence[str], others: Sequence[Sequence[str]]) -> str:
-    """Decide whether the first line of a table is a row: a label there stands below too, or a cell is a long text.
+    """Decide whether the first line of a table is a row.
+
+    It is if a label there stands below too, a number stands above numbers, or a cell is a long text.
 
     Args:
         first: cells of the first line.
@@ -117,8 +123,15 @@ def first_is_row(first: Sequence[str], others: Sequence[Sequence[str]]) -> str:
         return ""
     if any(is_below):
         return f"rows below have {cells[is_below.index(True)]!r} in the same column"
+    numbers = [index for index, cell in enumerate(cells) if _is_number(cell)]
+    if any(below and all(_is_number(row[index].strip()) for row in below) for index in numbers):
+        return "a number stands above numbers"
     long = max(map(len, cells), default=0)
     return f"it has a cell of {long:,} characters" if long > MAX_NAME_CHARACTERS else ""
+
+
+def _is_number(cell: str) -> bool:
+    return bool(_NUMBER.fullmatch(cell))
 
 
 def _checked_names(file: File, cells: Sequence[str]) -> list[str]:

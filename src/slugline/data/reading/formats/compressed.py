@@ -79,8 +79,9 @@ def contents(file: File, known: Collection[str]) -> File:
     Raises:
         DataError: an archive does not hold exactly one table, or the file is damaged.
     """
-    path = file.disk_path()
-    return COMPRESSIONS[file.suffix](replace(file, path=None), path, known)
+    if file.path is None:
+        raise DataError(f"{file.name}: a compressed file inside another one cannot be read.", hint="Extract it first.")
+    return COMPRESSIONS[file.suffix](replace(file, path=None), file.path, known)
 
 
 def _of_stream(file: File, path: Path, known: Collection[str], *, decompress: Callable[[Path], Any]) -> File:

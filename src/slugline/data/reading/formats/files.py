@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, TextIO
 
 from slugline.core.errors import DataError, nearest
@@ -126,20 +128,21 @@ class File:
         with TextIOWrapper(self.open_bytes(), encoding=codec, errors=encoding.errors, newline=newline) as text:
             yield text
 
-    def disk_path(self) -> Path:
-        """Return the file on disk.
+    @contextmanager
+    def on_disk(self) -> Iterator[Path]:
+        """Give the file a path, for formats that are not read from their beginning to their end.
 
-        Returns:
-            Its path.
-
-        Raises:
-            DataError: the file is inside a compressed one.
+        Yields:
+            The path; the contents of a compressed file are in a temporary file until the end.
         """
-        if self.path is None:
-            raise DataError(
-                f"{self.name}: {self.suffix} files cannot be read inside a compressed file.", hint="Extract it first."
-            )
-        return self.path
+        if self.path is not None:
+            yield self.path
+            return
+        with TemporaryDirectory(prefix="slugline-") as folder:
+            extracted = Path(folder, f"table{self.suffix}")
+            with self.open_bytes() as source, extracted.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            yield extracted
 
     def say(self, message: str) -> None:
         """Log how the file is read, if that is a guess."""

@@ -16,9 +16,9 @@ from slugline.data.reading.formats.files import File, Row
 
 def read_spreadsheet(file: File) -> Iterator[Row]:
     """Read the first sheet that has rows."""
-    path = file.disk_path()
-    _check_size(file, path)
-    yield from rows_of(file, _records(file, path))
+    with file.on_disk() as path:
+        _check_size(file, path)
+        yield from rows_of(file, _records(file, path))
 
 
 def _records(file: File, path: Path) -> Iterator[Record]:
