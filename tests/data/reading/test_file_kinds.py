@@ -18,7 +18,7 @@ from slugline.data.findings import Finding
 from slugline.data.reading import sources
 from slugline.data.reading.formats import READERS, Reading, Row, compressed, read_rows
 from slugline.recipe.data_section import DataSection
-from table_files import packed, write_ods, write_rows, write_xlsx
+from table_files import packed, write_rows, write_table, write_xlsx
 
 ROWS = [
     {"text": "the team won the cup", "label": "sport"},
@@ -208,9 +208,16 @@ def test_the_first_sheet_with_rows_is_read_and_others_are_named(tmp_path: Path) 
     assert all(word in finding.message for word in ("'Data'", "'More & more'"))
 
 
-def test_a_blank_row_of_a_sheet_is_no_row(tmp_path: Path) -> None:
-    write_ods(tmp_path / "a.ods", [["text", "label"], ["a", "x"], ["", ""], ["b", "y"]])
-    assert len(read(tmp_path / "a.ods")[0]) == 2
+@pytest.mark.parametrize("name", ["a.xlsx", "a.ods", "a.csv"])
+@pytest.mark.parametrize(("n_columns", "n_rows"), [(1, 3), (2, 2)])
+def test_a_blank_row_is_a_row_only_if_there_is_one_column(
+    tmp_path: Path, name: str, n_columns: int, n_rows: int
+) -> None:
+    cells = [["text", "label"], ["a", "x"], ["", ""], ["b", "y"]]
+    path = write_table(tmp_path / name, [row[:n_columns] for row in cells])
+    if name == "a.csv":
+        write(path, path.read_bytes().replace(b",\n", b"\n").replace(b'""', b""))
+    assert len(read(path)[0]) == n_rows
 
 
 # Damaged files

@@ -42,7 +42,7 @@ def rows_of(file: File, records: Iterable[Record]) -> Iterator[Row]:
         One row: text by column.
 
     Raises:
-        DataError: a column is named twice, or a row has more or fewer cells than the header.
+        DataError: a column is named twice, a row has more or fewer cells than the header, or there are no rows.
     """
     remaining = iter(records)
     first = next((record for record in remaining if any(cell.strip() for cell in record.cells)), None)
@@ -53,12 +53,18 @@ def rows_of(file: File, records: Iterable[Record]) -> Iterator[Row]:
     names = _checked_names(file, first.cells) if has_header else numbered(len(first.cells))
     body = chain([] if has_header else [first], sample, remaining)
     unnamed = [index for index, name in enumerate(names) if is_unnamed(name)]
-    n_filled = 0
+    n_filled = number = 0
     for number, record in enumerate(_without_blank_lines(body, len(names)), start=1):
         if len(record.cells) != len(names):
             raise _ragged(file, record, number, len(names), "header" if has_header else "first row")
         n_filled += len(unnamed) > 1 and any(record.cells[index].strip() for index in unnamed)
         yield dict(zip(names, record.cells, strict=True))
+    if not number:
+        raise DataError(
+            f"{file.name}: the file holds no rows below its first line, {_shown(first.cells)}.",
+            hint="Write the file again, or give another. If the first line is a row, set data.header = false "
+            "(--no-header).",
+        )
     if n_filled:
         file.warn(
             "unnamed columns",

@@ -34,8 +34,10 @@ def _records(file: File, path: Path) -> Iterator[Record]:
     if len(filled) > 1:
         first, *others = filled
         file.warn("sheets", f"only the first sheet, {first!r}, is read, not {', '.join(map(repr, others))}")
-    for number, cells in enumerate(next(iter(filled.values()), []), start=1):
-        if any(cells):
+    rows = next(iter(filled.values()), [])
+    n_used = max((number for number, cells in enumerate(rows, start=1) if any(cells)), default=0)
+    for number, cells in enumerate(rows[:n_used], start=1):
+        if any(cells) or len(cells) == 1:  # as in CSV files, a blank row is a row only if there is one column
             yield Record(number, cells)
 
 
