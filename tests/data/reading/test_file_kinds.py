@@ -266,7 +266,7 @@ DAMAGED = {
     "binary.csv": bytes(range(256)) * 40,
     "picture.csv": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
     "workbook.csv": b"PK\3\4\24\0\6\0\10\0\0\0!\0" + bytes(range(256)),
-    "open.csv": b'text,label\n"a,b\nc,d\n' * 1,
+    "open.csv": b'text,label\n"a,b\nc,d\n',
     "nul.csv": b"text,label\na\0b,c\n",
     "nul.jsonl": b'{"text": "a\0b", "label": "c"}\n',
     "broken.xlsx": b"PK\3\4" + b"x" * 500,
@@ -303,6 +303,25 @@ def test_a_file_that_cannot_be_read_is_an_error_with_its_name_and_the_fix(
     out = capsys.readouterr()
     assert "Traceback" not in out.out + out.err
     assert path.name in out.err.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("locked xlsx", "protected by a password"),
+        ("locked zip", "Extract it first"),
+        ("no table", "no table (x.png)"),
+        ("folder", "is a folder, not a file"),
+        ("open.csv", "line 2: a double quote is opened in this row and never closed"),
+        ("nul.csv", "in line 2"),
+        ("nul.jsonl", "in line 1"),
+        ("half.csv", "cannot be decoded as utf-16 to the end"),
+    ],
+)
+def test_the_reason_why_a_file_cannot_be_read_is_named(tmp_path: Path, kind: str, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(damaged(tmp_path / "data", kind))
+    assert words in f"{caught.value} {caught.value.hint}"
 
 
 def test_every_table_in_an_archive_is_named(tmp_path: Path) -> None:
