@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slugline.core.errors import DataError
-from slugline.data.reading.raw_data import RawData
+from slugline.data.reading.raw_data import SAMPLE_ROWS, RawData
 
 #: Endings of the column that names the classes: ``label_text`` beside ``label``.
 NAME_ENDINGS = ("_text", "_name", "_names")
@@ -98,7 +98,9 @@ def with_names_beside(raw: RawData, column: str) -> RawData:
     rows = [row for split_rows in raw.rows.values() for row in split_rows]
     if raw.classes_of(column) or not rows:
         return raw
-    for beside in (column + ending for ending in NAME_ENDINGS if column + ending in rows[0]):
+    for beside in (
+        column + ending for ending in NAME_ENDINGS if any(column + ending in row for row in rows[:SAMPLE_ROWS])
+    ):
         pairs = {(str(row.get(column)).strip(), str(row.get(beside)).strip()) for row in rows}
         names = {number: name for number, name in pairs if number != str(HIDDEN)}
         numbers = [str(number) for number in range(len(names))]

@@ -7,21 +7,21 @@ from pathlib import Path
 
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.encoding import UNICODE
-from slugline.data.reading.formats import Row, read_rows, text_encoding
+from slugline.data.reading.formats import GUESSED, Reading, Row, read_rows
 from slugline.data.reading.labels.class_names import joined_class_names, parquet_class_names
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
 
 
-def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> RawData:
+def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo, reading: Reading = GUESSED) -> RawData:
     """Read one or more files per split.
 
     Args:
         files: files of each split, in the order of their rows.
         source: name, licence and revision of the source.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
-        The rows, with a finding for each file that is not Unicode.
+        The rows, with a finding for each guess about a file that the user should check.
 
     Raises:
         DataError: a file cannot be read.
@@ -33,12 +33,8 @@ def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> Raw
     for split, paths in files.items():
         rows[split] = []
         for path in paths:
-            encoding = text_encoding(path)
-            file_rows = list(read_rows(path, encoding=encoding))
+            file_rows = list(read_rows(path, reading, findings=findings))
             rows[split] += file_rows
             class_columns = joined_class_names(class_columns, parquet_class_names(path), path)
             source_files[split] = (*source_files.get(split, ()), SourceFile(str(path), len(file_rows)))
-            if encoding and encoding not in UNICODE:
-                message = f"{path}: read as {encoding} (it is not UTF-8)"
-                findings.append(Finding("encoding", 1, message, (str(path),), is_warning=True))
     return RawData(rows, source, source_files, findings=tuple(findings), class_columns=class_columns)
