@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -122,7 +122,7 @@ class TextDataset:
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
             "imbalance": round(statistics.imbalance(self.class_counts("train")), 3),
             "lengths": {split: statistics.length_quantiles(rows["text"][:]) for split, rows in self.splits.items()},
-            "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }
 
