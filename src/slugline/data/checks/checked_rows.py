@@ -1,0 +1,172 @@
+"""`CheckedRows`: the rows that a check reads; `CheckOptions`: what it needs besides them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from slugline.core.labels import RowLabels, Split, Targets, joined_labels
+from slugline.data.batching.tokens import Truncation
+from slugline.data.checks.patterns import masked
+from slugline.data.dataset import TextDataset
+from slugline.data.findings import MAX_EXAMPLES, Finding, Level
+from slugline.data.preparing import duplicates
+from slugline.data.preparing.cleaning import clean
+from slugline.data.preparing.examples import SPLIT_ORDER
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+#: Characters of a text in an excerpt.
+EXCERPT_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What checks need besides the rows.
+
+    Args:
+        clean: cleaning steps that training applies to these texts; empty if they are cleaned already.
+        tokenizer: tokenizer of the model; None = lengths are counted in words.
+        truncation: division of long texts; None = the model reads whole texts.
+        out_of_fold: function from a data set to the (N, K) probabilities of its rows, of all splits in their order,
+            each from a model that has not learned from the row; None = checks that need them are left out.
+        max_examples: examples of each finding.
+    """
+
+    clean: tuple[str, ...] = ()
+    tokenizer: PreTrainedTokenizerBase | None = None
+    truncation: Truncation | None = None
+    out_of_fold: Callable[[TextDataset], NDArray[np.float64]] | None = None
+    max_examples: int = MAX_EXAMPLES
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """The N rows of all splits in one sequence: train first, then validation and test.
+
+    Args:
+        dataset: their data set.
+        options: options of the checks.
+    """
+
+    dataset: TextDataset
+    options: CheckOptions = CheckOptions()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def split_names(self) -> list[Split]:
+        """The splits, in the order of their rows."""
+        return [split for split in SPLIT_ORDER if split in self.dataset.splits]
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """(N,) row ids."""
+        return self._column("id")
+
+    @cached_property
+    def originals(self) -> list[str]:
+        """(N,) texts of the data set."""
+        return self._column("text")
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """(N,) texts as a model reads them, after cleaning."""
+        return [clean(text, self.options.clean) for text in self.originals] if self.options.clean else self.originals
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """(N,) keys that are equal if the texts count as the same."""
+        return [duplicates.same_text_key(text) for text in self.texts]
+
+    @cached_property
+    def splits(self) -> list[Split]:
+        """(N,) split of each row."""
+        return [split for split in self.split_names for _ in range(len(self.dataset.splits[split]))]
+
+    @cached_property
+    def targets(self) -> Targets:
+        """True classes: (N,), or (N, K) in a ``multi`` set."""
+        return np.concatenate([self.dataset.targets(split) for split in self.split_names])
+
+    @cached_property
+    def labels(self) -> list[RowLabels]:
+        """(N,) labels of each row."""
+        return self.dataset.labels.decode(self.targets)
+
+    @cached_property
+    def has_label(self) -> NDArray[np.bool_]:
+        """(N, K) True for the labels of each row, whatever the kind of the label set."""
+        if self.targets.ndim == 2:
+            return np.asarray(self.targets, dtype=np.bool_)
+        return np.asarray(self.targets[:, None] == np.arange(len(self.dataset.labels)))
+
+    @cached_property
+    def clusters(self) -> list[list[int]]:
+        """Clusters of rows with the same or nearly the same text."""
+        return duplicates.near_duplicates(self.keys)
+
+    def rows_of(self, split: Split) -> range:
+        """Return the indices of the rows of a split; empty if there is no such split."""
+        start = 0
+        for name in self.split_names:
+            end = start + len(self.dataset.splits[name])
+            if name == split:
+                return range(start, end)
+            start = end
+        return range(0)
+
+    def finding(
+        self,
+        kind: str,
+        affected: Sequence[int],
+        message: str,
+        *,
+        level: Level,
+        advice: str,
+        notes: Iterable[str] = (),
+    ) -> Finding:
+        """Build a finding about rows.
+
+        Args:
+            kind: kind of the finding.
+            affected: indices of all affected rows, the most important first.
+            message: the problem; ``{count}`` becomes the number of rows, ``{share}`` their share of all rows.
+            level: level of the finding.
+            advice: what to do about it.
+            notes: addition to the excerpt of each row, in the order of ``affected``.
+
+        Returns:
+            The finding, with excerpts of the first rows.
+        """
+        count = len(affected)
+        text = message.replace("{count}", f"{count:,}").replace("{share}", share_text(count, len(self)))
+        shown = list(affected[: self.options.max_examples])
+        excerpts = list(map(self.excerpt, shown))
+        for number, note in zip(range(len(shown)), notes, strict=False):
+            excerpts[number] += f" {note}"
+        return Finding(
+            kind, count, text, tuple(self.ids[i] for i in shown), level=level, advice=advice, excerpts=tuple(excerpts)
+        )
+
+    def excerpt(self, index: int) -> str:
+        """Return one line about a row: id, split, beginning of the text without personal data, labels."""
+        text = " ".join(masked(self.originals[index]).split())
+        shown = text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS].rstrip() + " ..."
+        return f"{self.ids[index]} ({self.splits[index]}) {shown!r} [{joined_labels(self.labels[index])}]"
+
+    def _column(self, name: str) -> list[str]:
+        return [value for split in self.split_names for value in self.dataset.splits[split][name][:]]
+
+
+def share_text(count: int, total: int) -> str:
+    """Return a share in percent for a message: ``"3.1%"``, ``"below 0.1%"``."""
+    share = count / total if total else 0.0
+    return "below 0.1%" if 0 < share < 0.001 else f"{share:.1%}"

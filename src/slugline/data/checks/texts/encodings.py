@@ -1,0 +1,118 @@
+"""Checks: texts that were read in a wrong encoding, and characters that are no text."""
+
+from __future__ import annotations
+
+import re
+
+from slugline.data.checks.checked_rows import CheckedRows
+from slugline.data.findings import Finding
+
+#: Stands for bytes that could not be read.
+REPLACEMENT = "\ufffd"
+
+#: Control characters except tabulator and line breaks; also halves of surrogate pairs, which no file can hold.
+CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+
+
+def repaired(text: str) -> str:
+    """Return a text with its mojibake repaired; other texts as they are.
+
+    Args:
+        text: any text.
+
+    Returns:
+        The text with ``Ã©`` as ``é``; nothing else is changed.
+    """
+    if text.isascii():
+        return text
+    import ftfy
+    from ftfy.badness import is_bad
+
+    return ftfy.fix_encoding(text) if is_bad(text) else text
+
+
+def broken_encodings(rows: CheckedRows) -> list[Finding]:
+    """Find mojibake: UTF-8 that was read in another encoding, such as ``Ã©`` in place of ``é``.
+
+    Args:
+        rows: rows to check.
+
+    Returns:
+        At most one finding.
+    """
+    affected = [index for index, text in enumerate(rows.originals) if repaired(text) != text]
+    if not affected:
+        return []
+    is_cleaned = "encoding" in rows.options.clean
+    advice = (
+        "Training repairs them, because data.clean has 'encoding'; --fix repairs the data."
+        if is_cleaned
+        else "Repair them with --fix, or add 'encoding' to data.clean."
+    )
+    return [
+        rows.finding(
+            "mojibake",
+            affected,
+            "texts with characters of a wrong encoding: {count} ({share} of all rows)",
+            level="info" if is_cleaned else "warning",
+            advice=advice,
+            notes=(f"-> {_difference(rows.originals[index])!r}" for index in affected),
+        )
+    ]
+
+
+def _difference(text: str) -> str:
+    """The words of a text that are repaired, as they are afterwards; at most three."""
+    words = [word for word in text.split() if repaired(word) != word]
+    return " ".join(map(repaired, words[:3]))
+
+
+def lost_characters(rows: CheckedRows) -> list[Finding]:
+    """Find the replacement character U+FFFD, which stands for bytes that could not be read.
+
+    Args:
+        rows: rows to check.
+
+    Returns:
+        At most one finding.
+    """
+    affected = [index for index, text in enumerate(rows.originals) if REPLACEMENT in text]
+    if not affected:
+        return []
+    return [
+        rows.finding(
+            "lost character",
+            affected,
+            "texts with the replacement character U+FFFD, whose original character is lost: {count} ({share} of all "
+            "rows)",
+            level="warning",
+            advice="Write the file again from its source, as UTF-8. Nothing can restore these characters from the "
+            "file itself.",
+        )
+    ]
+
+
+def control_characters(rows: CheckedRows) -> list[Finding]:
+    """Find control characters other than tabulators and line breaks.
+
+    Args:
+        rows: rows to check.
+
+    Returns:
+        At most one finding.
+    """
+    affected = [index for index, text in enumerate(rows.originals) if CONTROL.search(text)]
+    if not affected:
+        return []
+    is_cleaned = "encoding" in rows.options.clean
+    return [
+        rows.finding(
+            "control character",
+            affected,
+            "texts with control characters: {count} ({share} of all rows)",
+            level="info" if is_cleaned else "warning",
+            advice="Training removes them, because data.clean has 'encoding'."
+            if is_cleaned
+            else "Add 'encoding' to data.clean, which removes them.",
+        )
+    ]

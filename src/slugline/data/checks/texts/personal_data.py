@@ -1,0 +1,35 @@
+"""Check: texts with patterns of personal data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from slugline.data.checks.checked_rows import CheckedRows
+from slugline.data.checks.patterns import personal_data
+from slugline.data.findings import Finding
+
+
+def with_personal_data(rows: CheckedRows) -> list[Finding]:
+    """Find e-mail addresses, telephone numbers, card numbers and IBANs; names and addresses are not found.
+
+    Args:
+        rows: rows to check.
+
+    Returns:
+        One finding for each pattern. The data itself is masked in the excerpts.
+    """
+    found: dict[str, list[int]] = defaultdict(list)
+    for index, text in enumerate(rows.originals):
+        for name in dict.fromkeys(name for name, _, _ in personal_data(text)):
+            found[name].append(index)
+    return [
+        rows.finding(
+            "personal data",
+            affected,
+            f"texts with {'an' if name[0] in 'eI' else 'a'} {name}: {{count}} ({{share}} of all rows)",
+            level="warning",
+            advice="Make sure that you may use and pass on this data: a model can reproduce what it was trained on. "
+            "Otherwise replace it in the source, for example by <name>. Only patterns are found, no names or addresses.",
+        )
+        for name, affected in found.items()
+    ]
