@@ -5,6 +5,7 @@ reading/      from a place to rows
 preparing/    from rows to checked splits
 batching/     from texts to tokens and batches
 dataset.py    TextDataset: texts and labels in splits, with their origin
+identity.py   DataIdentity: recognises data by what was stored about it
 folds.py      folds_of: the data sets of a cross-validation
 corpus.py     Corpus: texts without labels, to pre-train on
 prepared.py   prepared sets: a data set written to files

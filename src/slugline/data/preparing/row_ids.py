@@ -96,9 +96,21 @@ def _ids_from_column(split: Split, rows: Sequence[Mapping[str, object]], column:
     return ids
 
 
-def fingerprint(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> str:
-    """Return the SHA-256 of rows in their order, as hex."""
+def fingerprint(
+    ids: Iterable[str], texts: Iterable[str], labels: Iterable[object], *, classes: Sequence[str] = ()
+) -> str:
+    """Return a checksum of rows in their order.
+
+    Args:
+        ids: (N,) ids of the rows.
+        texts: (N,) texts.
+        labels: (N,) labels.
+        classes: names of the classes that the labels are indices into.
+
+    Returns:
+        SHA-256 as hex.
+    """
     digest = hashlib.sha256()
-    for row in zip(ids, texts, labels, strict=True):
+    for row in (*zip(ids, texts, labels, strict=True), *([classes] if classes else [])):
         digest.update(json.dumps(row, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()

@@ -45,7 +45,7 @@ def imbalance(rows: CheckedRows) -> list[Finding]:
             f"the largest class of train, {names[largest]!r} ({counts[largest]:,} rows), has {ratio:,.0f} times the "
             f"rows of the smallest, {names[smallest]!r} ({counts[smallest]:,} rows)",
             level=level,
-            advice="Judge models by f1_macro, not by accuracy. train.class_weights or data.sampling = \"balanced\" "
+            advice='Judge models by f1_macro, not by accuracy. train.class_weights or data.sampling = "balanced" '
             "give rare classes more weight.",
             counts=counts,
         )

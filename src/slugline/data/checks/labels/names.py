@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from slugline.data.checks.checked_rows import CheckedRows
 from slugline.data.findings import Finding
@@ -54,36 +54,39 @@ def similar_names(names: Sequence[str]) -> list[tuple[str, str, str]]:
     for difference, form in forms:
         groups: dict[str, list[str]] = defaultdict(list)
         for name in names:
-            if form[name]:
-                groups[form[name]].append(name)
-        for one, other in _pairs(groups):
+            groups[form[name]].append(name)
+        groups.pop("", None)
+        for one, other in _pairs(groups.values()):
             found.setdefault((one, other), difference)
-    variants: dict[tuple[int, str], list[str]] = defaultdict(list)
-    whole = {form: name for name, form in plain.items()}
-    for name, form in plain.items():
-        if len(form) < MIN_LONG_NAME:
-            continue
-        for position, character in enumerate(form):
-            rest = form[:position] + form[position + 1 :]
-            if character.isdigit():
-                continue
-            variants[position, rest].append(name)
-            if rest in whole:  # the other name lacks this letter
-                found.setdefault(_ordered(whole[rest], name, names), "one letter")
-    for one, other in _pairs(variants):
+    for one, other in _one_letter_apart(plain):
         found.setdefault((one, other), "one letter")
     return [(one, other, difference) for (one, other), difference in found.items()]
 
 
-def _pairs(groups: dict[object, list[str]] | dict[str, list[str]] | dict[tuple[int, str], list[str]]) -> Iterator[tuple[str, str]]:
+def _one_letter_apart(plain: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Pairs of long names, by their plain names, that are the same but for one letter."""
+    order = {name: number for number, name in enumerate(plain)}
+    whole = {form: name for name, form in plain.items()}
+    variants: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for name, form in plain.items():
+        if len(form) < MIN_LONG_NAME:
+            continue
+        for position, character in enumerate(form):
+            if character.isdigit():
+                continue
+            rest = form[:position] + form[position + 1 :]
+            variants[position, rest].append(name)
+            if rest in whole:  # the other name lacks this letter
+                one, other = sorted((whole[rest], name), key=order.__getitem__)
+                yield one, other
+    yield from _pairs(variants.values())
+
+
+def _pairs(groups: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
     """The first name of each group with each other one."""
-    for group in groups.values():
+    for group in groups:
         for other in group[1:]:
             yield group[0], other
-
-
-def _ordered(one: str, other: str, names: Sequence[str]) -> tuple[str, str]:
-    return (one, other) if names.index(one) < names.index(other) else (other, one)
 
 
 def similar_classes(rows: CheckedRows) -> list[Finding]:

@@ -122,8 +122,11 @@ def label_noise(rows: CheckedRows) -> list[Finding]:
             f"with {share_text(int((probabilities.argmax(axis=1) == rows.targets).sum()), len(rows))} of the labels",
             level="warning" if len(found) >= NOTICEABLE_SHARE * len(rows) else "info",
             advice="Read some of them, the least probable labels first, and correct them in the source"
-            + (". --fix --fix-kinds label-noise removes them outside test." if agreement >= 0.7 else
-               "; the model is weak on this data, so that many of these labels are right."),
+            + (
+                ". --fix --fix-kinds label-noise removes them outside test."
+                if agreement >= 0.7
+                else "; the model is weak on this data, so that many of these labels are right."
+            ),
             notes=(f"-> {each.suggested} ({each.probability:.0%} against {each.given:.0%})" for each in found),
         )
     ]

@@ -100,7 +100,7 @@ def shortcuts(rows: CheckedRows) -> list[Finding]:
         Finding(
             "shortcut",
             len(found),
-            f"words that give a label away in train: {len(found):,} (for {len({each.label for each in found}):,} labels)",
+            f"words that give a label away in train: {len(found):,} (labels: {len({each.label for each in found}):,})",
             tuple(each.token for each in shown),
             level="warning" if is_deciding else "info",
             advice="If such a word belongs to the subject, nothing has to be done. If it comes from the way the data "

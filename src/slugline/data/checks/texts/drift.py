@@ -71,7 +71,9 @@ def drift(rows: CheckedRows) -> list[Finding]:
 
 def _sample(rows: CheckedRows, split: Split) -> list[int]:
     """Indices of rows of a split: all, or `MAX_ROWS` at random; each distinct text once, and none of both sides."""
-    others = {rows.keys[i] for name in rows.split_names if (name == "train") != (split == "train") for i in rows.rows_of(name)}
+    others = {
+        rows.keys[i] for name in rows.split_names if (name == "train") != (split == "train") for i in rows.rows_of(name)
+    }
     first: dict[str, int] = {}
     for index in rows.rows_of(split):
         if rows.keys[index] and rows.keys[index] not in others:

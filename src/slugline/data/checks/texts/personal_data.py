@@ -29,7 +29,7 @@ def with_personal_data(rows: CheckedRows) -> list[Finding]:
             f"texts with {'an' if name[0] in 'eI' else 'a'} {name}: {{count}} ({{share}} of all rows)",
             level="warning",
             advice="Make sure that you may use and pass on this data: a model can reproduce what it was trained on. "
-            "Otherwise replace it in the source, for example by <name>. Only patterns are found, no names or addresses.",
+            "Otherwise replace it in the source, for example by <name>. Names and postal addresses are not searched.",
         )
         for name, affected in found.items()
     ]
