@@ -57,7 +57,7 @@ COMMANDS_HEAD = """# Commands
 
 Results go to stdout, progress and messages to stderr. `--json` prints results as JSON. `--quiet` (`-q`), before or
 after the name of the command, shows only warnings and errors. If the reader of stdout exits (`| head`), the command
-still ends normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM,
+still ends normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 3 errors in checked data, 130 stopped by Ctrl-C, 143 by SIGTERM,
 129 by SIGHUP.
 
 MODEL is a run, its `model` folder, one of its checkpoints, any folder that transformers'
@@ -87,6 +87,7 @@ COMMANDS = (
     "demo",
     "data list",
     "data inspect",
+    "data check",
     "data hierarchy",
     "data prepare",
     "recipe new",

@@ -20,7 +20,7 @@ def test_findings_list_at_most_max_examples() -> None:
 @pytest.mark.parametrize(
     ("options", "level", "is_warning"),
     [
-        ({}, "info", False),
+        ({}, "note", False),
         ({"is_warning": True}, "warning", True),
         ({"level": "warning"}, "warning", True),
         ({"level": "error"}, "error", True),

@@ -225,6 +225,28 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     )
 
 
+def load_as_given(section: DataSection) -> TextDataset:
+    """Load all rows of the sources in their given splits, with their texts as read, to check them.
+
+    Args:
+        section: data section of a recipe. Its class filters and ``out_of_scope`` apply; it cuts no splits, drops no
+            other rows and cleans no text.
+
+    Returns:
+        The data set. A source without splits has only train; classes may lack rows in train.
+
+    Raises:
+        DataError: the data cannot be found or read, or fewer than two classes are left.
+        MissingExtra: the embedded set is requested but not installed.
+    """
+    joined = read_examples(section.model_copy(update={"clean": []}))
+    splits, _, findings = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
+    smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
+    splits, dropped = filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop)
+    found = (*joined.findings, *joined.unlabelled, *findings, *dropped)
+    return _assemble(splits, joined, findings=found, clean=())
+
+
 def _pool_clusters(
     ids: Sequence[str], near: Sequence[Sequence[str]], groups: Mapping[str, str]
 ) -> tuple[tuple[str, ...], ...]:

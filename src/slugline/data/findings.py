@@ -9,7 +9,7 @@ from typing import Any, Literal
 #: Examples that a finding lists.
 MAX_EXAMPLES = 5
 
-Level = Literal["info", "warning", "error"]
+Level = Literal["note", "warning", "error"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Finding:
         examples: row ids, labels or files, at most `MAX_EXAMPLES` unless more are requested.
         is_warning: True if the user should look at the finding before trusting the results; follows from ``level`` if
             that is given.
-        level: ``info``, ``warning``, or ``error`` for data on which results mean nothing until it is corrected.
+        level: ``note``, ``warning``, or ``error`` for data on which results mean nothing until it is corrected.
         advice: what to do about it; empty if nothing has to be done.
         excerpts: one line for each example, for people: the beginning of the text and its labels.
     """
@@ -33,15 +33,15 @@ class Finding:
     message: str
     examples: tuple[str, ...] = ()
     is_warning: bool = False
-    level: Level = "info"
+    level: Level = "note"
     advice: str = ""
     excerpts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Steps of reading and preparing state only if a finding is a warning; checks state the level.
-        if self.is_warning and self.level == "info":
+        if self.is_warning and self.level == "note":
             object.__setattr__(self, "level", "warning")
-        object.__setattr__(self, "is_warning", self.level != "info")
+        object.__setattr__(self, "is_warning", self.level != "note")
 
     @classmethod
     def of(cls, kind: str, affected: Sequence[str], message: str, *, is_warning: bool = False) -> Finding:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.labels import RowLabels, Split, Targets, joined_labels
-from slugline.data.batching.tokens import Truncation
+from slugline.data.batching.truncation import Truncation
 from slugline.data.checks.patterns import masked
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import MAX_EXAMPLES, Finding, Level
@@ -34,15 +34,15 @@ class CheckOptions:
         clean: cleaning steps that training applies to these texts; empty if they are cleaned already.
         tokenizer: tokenizer of the model; None = lengths are counted in words.
         truncation: division of long texts; None = the model reads whole texts.
-        out_of_fold: function from a data set to the (N, K) probabilities of its rows, of all splits in their order,
-            each from a model that has not learned from the row; None = checks that need them are left out.
+        out_of_fold: function from rows to their (N, K) probabilities, each from a model that has not learned from the
+            row or from one with the same text; None = checks that need them are left out.
         max_examples: examples of each finding.
     """
 
     clean: tuple[str, ...] = ()
     tokenizer: PreTrainedTokenizerBase | None = None
     truncation: Truncation | None = None
-    out_of_fold: Callable[[TextDataset], NDArray[np.float64]] | None = None
+    out_of_fold: Callable[[CheckedRows], NDArray[np.float64]] | None = None
     max_examples: int = MAX_EXAMPLES
 
 
@@ -112,6 +112,12 @@ class CheckedRows:
     def clusters(self) -> list[list[int]]:
         """Clusters of rows with the same or nearly the same text."""
         return duplicates.near_duplicates(self.keys)
+
+    @cached_property
+    def probabilities(self) -> NDArray[np.float64]:
+        """(N, K) probabilities of `CheckOptions.out_of_fold`."""
+        assert self.options.out_of_fold is not None
+        return self.options.out_of_fold(self)
 
     def rows_of(self, split: Split) -> range:
         """Return the indices of the rows of a split; empty if there is no such split."""

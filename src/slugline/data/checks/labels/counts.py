@@ -36,7 +36,7 @@ def imbalance(rows: CheckedRows) -> list[Finding]:
     order = [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
     largest, smallest = order[0], order[-1]
     smaller = [names[index] for index in order[::-1] if counts[largest] >= NOTICEABLE_IMBALANCE * counts[index]]
-    level: Level = "warning" if ratio >= LARGE_IMBALANCE else "info"
+    level: Level = "warning" if ratio >= LARGE_IMBALANCE else "note"
     return [
         _about_classes(
             rows,

@@ -1,8 +1,7 @@
-"""Checks of class names: names that differ only in spelling, and names that look like numbers or ids."""
+"""Checks of class names: names that differ only in spelling, and label columns of ids."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,13 +12,8 @@ from slugline.data.findings import Finding
 #: Letters of a name from which one different letter counts as another spelling; in shorter names it is another word.
 MIN_LONG_NAME = 7
 
-#: Classes from which names are checked for being numbers or ids.
-MIN_CLASSES = 20
-
-#: Share of classes with a single row from which a label column looks like ids; of numbers, like a measured value.
-ID_SHARE = 0.5
-
-NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?(?:[eE][-+]?\d+)?")
+#: Classes, and share of them with a single row, from which a label column looks like ids.
+MIN_CLASSES, ID_SHARE = 20, 0.5
 
 
 def plain_name(name: str) -> str:
@@ -120,47 +114,29 @@ def similar_classes(rows: CheckedRows) -> list[Finding]:
 
 
 def label_ids(rows: CheckedRows) -> list[Finding]:
-    """Find label columns that look like ids or like measured numbers.
+    """Find label columns that look like ids or free text.
 
     Args:
         rows: rows to check.
 
     Returns:
-        At most one finding: of level ``error`` for ids, because there is nothing to learn.
+        At most one finding, of level ``error``, because there is nothing to learn.
     """
     names, counts = rows.dataset.labels.names, _counts(rows)
-    if len(names) < MIN_CLASSES:
-        return []
     single = [name for name in names if counts[name] == 1]
-    numbers = [name for name in names if NUMBER.fullmatch(name.strip())]
-    shown = rows.options.max_examples
-    if len(single) >= ID_SHARE * len(names):
-        return [
-            Finding(
-                "label ids",
-                len(single),
-                f"the labels look like ids or free text: {len(single):,} of {len(names):,} classes have a single row",
-                tuple(single[:shown]),
-                level="error",
-                advice="Check that data.label names the column of classes. data.min_class_examples drops rare classes.",
-            )
-        ]
-    integers = sorted(int(name) for name in numbers if name.strip().lstrip("-").isdigit())
-    is_index = len(integers) == len(names) and integers == list(range(integers[0], integers[0] + len(names)))
-    if len(numbers) == len(names) and not is_index:
-        return [
-            Finding(
-                "numeric labels",
-                len(numbers),
-                f"all {len(numbers):,} class names are numbers with gaps between them, as in a column of measured "
-                "values, years or prices",
-                tuple(numbers[:shown]),
-                level="warning",
-                advice="Check that data.label names the column of classes. A number that is to be predicted as such "
-                "has to be divided into ranges first.",
-            )
-        ]
-    return []
+    if len(names) < MIN_CLASSES or len(single) < ID_SHARE * len(names):
+        return []
+    return [
+        Finding(
+            "no classes",
+            len(single),
+            f"the labels look like ids or free text: {len(single):,} of {len(names):,} classes have a single row",
+            tuple(single[: rows.options.max_examples]),
+            level="error",
+            advice="Choose the column of classes with data.label, merge labels with data.label_map, or drop rare "
+            "classes with data.min_class_examples.",
+        )
+    ]
 
 
 def _counts(rows: CheckedRows) -> dict[str, int]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.core.errors import MissingExtra
-from slugline.data.checks.checked_rows import CheckedRows, share_text
+from slugline.core.errors import MissingExtra, SluglineError
+from slugline.core.labels import Kind, RowLabels, joined_labels
+from slugline.data.checks.checked_rows import CheckedRows
 from slugline.data.findings import Finding
 
 #: Rows that a class needs: with fewer, models that have not learned from a row hardly know its class.
@@ -18,21 +20,22 @@ MIN_CLASS_ROWS = 5
 #: Share of rows from which suspected labels are a warning.
 NOTICEABLE_SHARE = 0.01
 
+#: Share of the given labels that the linear model has to predict to be trusted.
+MIN_AGREEMENT = 0.7
+
 
 @dataclass(frozen=True)
 class Suspect:
-    """A row whose label is probably wrong.
+    """A row whose labels are probably wrong.
 
     Args:
         index: index of the row.
-        suggested: the most probable class.
-        probability: its probability.
-        given: probability of the label that the row has.
+        suggested: the labels that it should probably have.
+        given: probability of the label that it has; of several, of the least probable one, lacking labels included.
     """
 
     index: int
-    suggested: str
-    probability: float
+    suggested: RowLabels
     given: float
 
 
@@ -40,27 +43,27 @@ def suspected_labels(rows: CheckedRows) -> list[Suspect]:
     """Find labels that are probably wrong: pruning by noise rate, from out-of-fold probabilities.
 
     Args:
-        rows: rows of a set with one label per text, whose options have ``out_of_fold``.
+        rows: rows whose options have ``out_of_fold``.
 
     Returns:
         Suspects, the least probable label first; none if fewer than two classes have enough rows.
 
     Raises:
         MissingExtra: cleanlab is not installed.
+        SluglineError: no model can be fitted to the rows.
     """
     if not find_spec("cleanlab"):
         raise MissingExtra("The search for wrong labels", "checks")
-    classes = np.flatnonzero(rows.has_label.sum(axis=0) >= MIN_CLASS_ROWS)
-    assert rows.options.out_of_fold is not None
+    classes = np.array([k for k, count in enumerate(rows.has_label.sum(axis=0)) if count >= MIN_CLASS_ROWS], dtype=int)
     if len(classes) < 2:
         return []
-    return suspects(rows.targets, rows.options.out_of_fold(rows.dataset), classes, rows.dataset.labels.names)
+    return SEARCHES[rows.dataset.labels.kind](rows.targets, rows.probabilities, classes, rows.dataset.labels.names)
 
 
-def suspects(
-    targets: NDArray[np.int64], probabilities: NDArray[np.float64], classes: NDArray[np.int64], names: tuple[str, ...]
+def suspects_of_one_label(
+    targets: NDArray[np.generic], probabilities: NDArray[np.float64], classes: NDArray[np.int64], names: tuple[str, ...]
 ) -> list[Suspect]:
-    """Apply confident learning to the rows of some classes.
+    """Apply confident learning to texts with one label each.
 
     Args:
         targets: (N,) classes of the rows, as indices.
@@ -75,22 +78,62 @@ def suspects(
 
     own = np.flatnonzero(np.isin(targets, classes))
     kept = probabilities[np.ix_(own, classes)]
-    kept = kept / kept.sum(axis=1, keepdims=True)
+    kept = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1e-12)
     given = np.searchsorted(classes, targets[own])
     ranked = find_label_issues(
         given, kept, filter_by="prune_by_noise_rate", return_indices_ranked_by="normalized_margin", n_jobs=1
     )
     best = kept.argmax(axis=1)
     return [
-        Suspect(
-            index=int(own[row]),
-            suggested=names[classes[best[row]]],
-            probability=float(kept[row, best[row]]),
-            given=float(kept[row, given[row]]),
-        )
+        Suspect(int(own[row]), (names[classes[best[row]]],), float(kept[row, given[row]]))
         for row in ranked
         if best[row] != given[row]
     ]
+
+
+def suspects_of_any_labels(
+    targets: NDArray[np.generic], probabilities: NDArray[np.float64], classes: NDArray[np.int64], names: tuple[str, ...]
+) -> list[Suspect]:
+    """Apply confident learning to each label of a multi-label set: is it there, or is it lacking?
+
+    Args:
+        targets: (N, K) True for the labels of each row.
+        probabilities: (N, K) out-of-fold probabilities.
+        classes: indices of the labels to which the search is limited.
+        names: the K class names.
+
+    Returns:
+        Suspects, the least probable label first.
+    """
+    from cleanlab.filter import find_label_issues
+
+    has_label = np.asarray(targets, dtype=np.bool_)
+    flipped = np.zeros_like(has_label)
+    for label in classes:
+        is_present, p = has_label[:, label], probabilities[:, label]
+        if is_present.all():
+            continue
+        binary = np.stack([1 - p, p], axis=1)
+        found = find_label_issues(is_present.astype(int), binary, filter_by="prune_by_noise_rate", n_jobs=1)
+        flipped[:, label] = found & ((p >= 0.5) != is_present)
+    own = np.where(has_label, probabilities, 1 - probabilities)
+    least = np.where(flipped, own, 1.0).min(axis=1)
+    return [
+        Suspect(
+            int(row),
+            tuple(names[label] for label in np.flatnonzero(has_label[row] ^ flipped[row])),
+            float(least[row]),
+        )
+        for row in np.argsort(least, kind="stable")[: int(flipped.any(axis=1).sum())]
+    ]
+
+
+#: Kind of a label set -> search of its wrong labels, from targets, probabilities, classes and names.
+SEARCHES: dict[Kind, Callable[..., list[Suspect]]] = {
+    "single": suspects_of_one_label,
+    "hierarchical": suspects_of_one_label,
+    "multi": suspects_of_any_labels,
+}
 
 
 def label_noise(rows: CheckedRows) -> list[Finding]:
@@ -102,35 +145,39 @@ def label_noise(rows: CheckedRows) -> list[Finding]:
     Returns:
         At most one finding. If the search is not possible, its count is 0 and its message states why.
     """
-    if rows.dataset.labels.is_multi:
-        return [_not_checked("wrong labels are searched only in sets with one label per text")]
     if rows.options.out_of_fold is None:
         return []
     try:
         found = suspected_labels(rows)
-    except MissingExtra as error:
-        return [_not_checked(f"wrong labels were not searched: {error.message}", error.hint)]
+    except SluglineError as error:
+        message = f"wrong labels were not searched: {error.message}"
+        return [Finding("label noise", 0, message, advice=error.hint)]
     if not found:
         return []
-    probabilities = rows.options.out_of_fold(rows.dataset)
-    agreement = float((probabilities.argmax(axis=1) == rows.targets).mean())
+    agreement = _agreement(rows)
     return [
         rows.finding(
             "label noise",
             [suspect.index for suspect in found],
-            "labels that are probably wrong: {count} ({share} of all rows), according to a linear model, which agrees "
-            f"with {share_text(int((probabilities.argmax(axis=1) == rows.targets).sum()), len(rows))} of the labels",
-            level="warning" if len(found) >= NOTICEABLE_SHARE * len(rows) else "info",
+            "labels that are probably wrong: {count} ({share} of all rows). A linear model that has not seen these "
+            f"rows is sure of another label; it is right about {agreement:.0%} of all labels",
+            level="warning" if len(found) >= NOTICEABLE_SHARE * len(rows) else "note",
             advice="Read some of them, the least probable labels first, and correct them in the source"
             + (
-                ". --fix --fix-kinds label-noise removes them outside test."
-                if agreement >= 0.7
+                ". --fix --fix-kinds label-noise removes these rows from train and validation."
+                if agreement >= MIN_AGREEMENT
                 else "; the model is weak on this data, so that many of these labels are right."
             ),
-            notes=(f"-> {each.suggested} ({each.probability:.0%} against {each.given:.0%})" for each in found),
+            notes=(
+                f"-> probably [{joined_labels(each.suggested)}]; the label has a probability of {each.given:.0%}"
+                for each in found
+            ),
         )
     ]
 
 
-def _not_checked(reason: str, advice: str = "") -> Finding:
-    return Finding("label noise", 0, reason, advice=advice)
+def _agreement(rows: CheckedRows) -> float:
+    """Share of the given labels that the model predicts."""
+    if rows.dataset.labels.is_multi:
+        return float((rows.probabilities >= 0.5)[rows.has_label].mean())
+    return float((rows.probabilities.argmax(axis=1) == rows.targets).mean())

@@ -102,7 +102,7 @@ def shortcuts(rows: CheckedRows) -> list[Finding]:
             len(found),
             f"words that give a label away in train: {len(found):,} (labels: {len({each.label for each in found}):,})",
             tuple(each.token for each in shown),
-            level="warning" if is_deciding else "info",
+            level="warning" if is_deciding else "note",
             advice="If such a word belongs to the subject, nothing has to be done. If it comes from the way the data "
             "was collected, such as the name of a source, remove it from the texts: the model learns nothing else.",
             excerpts=tuple(_described(rows, shown)),

@@ -61,7 +61,7 @@ def drift(rows: CheckedRows) -> list[Finding]:
                 f"train and {split} differ: a linear classifier tells their texts apart with an area under the ROC "
                 f"curve of {area:.2f} (0.5 = no difference, 1 = always). Words of train: {', '.join(of_train)}; of "
                 f"{split}: {', '.join(of_split)}",
-                level="warning" if area >= LARGE else "info",
+                level="warning" if area >= LARGE else "note",
                 advice=f"Find out how the splits were made. If {split} is from another time or source on purpose, its "
                 "score tells how well the model does there; if not, cut the splits at random from all rows.",
             )

@@ -31,6 +31,11 @@ def repaired(text: str) -> str:
     return ftfy.fix_encoding(text) if is_bad(text) else text
 
 
+def without_control_characters(text: str) -> str:
+    """Return a text without the characters of `CONTROL`."""
+    return CONTROL.sub("", text)
+
+
 def broken_encodings(rows: CheckedRows) -> list[Finding]:
     """Find mojibake: UTF-8 that was read in another encoding, such as ``Ã©`` in place of ``é``.
 
@@ -54,7 +59,7 @@ def broken_encodings(rows: CheckedRows) -> list[Finding]:
             "mojibake",
             affected,
             "texts with characters of a wrong encoding: {count} ({share} of all rows)",
-            level="info" if is_cleaned else "warning",
+            level="note" if is_cleaned else "warning",
             advice=advice,
             notes=(f"-> {_difference(rows.originals[index])!r}" for index in affected),
         )
@@ -110,9 +115,9 @@ def control_characters(rows: CheckedRows) -> list[Finding]:
             "control character",
             affected,
             "texts with control characters: {count} ({share} of all rows)",
-            level="info" if is_cleaned else "warning",
-            advice="Training removes them, because data.clean has 'encoding'."
+            level="note" if is_cleaned else "warning",
+            advice="Training removes them, because data.clean has 'encoding'; --fix removes them from the data."
             if is_cleaned
-            else "Add 'encoding' to data.clean, which removes them.",
+            else "Remove them with --fix, or add 'encoding' to data.clean.",
         )
     ]

@@ -147,7 +147,7 @@ def mixed_languages(rows: CheckedRows) -> list[Finding]:
             affected,
             f"texts that seem to be in another language than {main}: {{count}} ({listed}; "
             f"{share_text(len(affected), decided)} of the {decided:,} texts whose language could be estimated)",
-            level="warning" if share >= NOTICEABLE_SHARE else "info",
+            level="warning" if share >= NOTICEABLE_SHARE else "note",
             advice="This is an estimate from scripts and common words; read some of them. If they belong to the task, "
             "choose a multilingual model.base; otherwise remove them from the source.",
             notes=(languages[index] for index in affected),

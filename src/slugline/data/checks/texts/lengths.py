@@ -63,7 +63,7 @@ def long_texts(rows: CheckedRows) -> list[Finding]:
             affected,
             f"texts of more than {longest:,.0f} words, where half of all texts have at most {np.median(words):,.0f}: "
             "{count}",
-            level="info",
+            level="note",
             advice="Read some of them: several rows become one if a quotation mark in a CSV file is not closed.",
             notes=(f"{words[index]:,} words" for index in affected),
         )
@@ -97,7 +97,7 @@ def truncation(rows: CheckedRows) -> list[Finding]:
             affected,
             f"texts that the model does not read whole, because they exceed data.max_length = {limits.max_length}: "
             f"{{count}} ({{share}} of all rows; the longest has {total:,} {unit}{at_least})",
-            level="warning" if share >= NOTICEABLE_SHARE else "info",
+            level="warning" if share >= NOTICEABLE_SHARE else "note",
             advice="Set a larger data.max_length, or data.long_texts: tail, head_tail or window.",
             notes=(f"{lengths[index]:,} {unit}" for index in affected),
         )

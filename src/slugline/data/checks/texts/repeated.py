@@ -53,6 +53,25 @@ def leaked_rows(rows: CheckedRows) -> list[tuple[int, int]]:
     return found
 
 
+def nearly_leaked_rows(rows: CheckedRows) -> list[tuple[int, int]]:
+    """Return rows whose text is nearly, but not exactly, in a split that is held out from theirs.
+
+    Args:
+        rows: rows to search.
+
+    Returns:
+        Index of each row of train or validation, and of a row with nearly the same text in validation or test.
+    """
+    exact = {index for index, _ in leaked_rows(rows)}
+    found: list[tuple[int, int]] = []
+    for cluster in rows.clusters:
+        for split, others in HELD_OUT.items():
+            held_out = [index for index in cluster if rows.splits[index] in others]
+            members = [index for index in cluster if rows.splits[index] == split and index not in exact]
+            found += [(index, held_out[0]) for index in members if held_out]
+    return sorted(found)
+
+
 def conflicting_groups(rows: CheckedRows) -> list[list[int]]:
     """Return the rows of each text that has different labels in any splits, empty texts left out."""
     return [group for group in duplicates.conflicts(rows.keys, rows.labels) if rows.keys[group[0]]]
@@ -77,7 +96,7 @@ def repetitions(rows: CheckedRows) -> list[Finding]:
                 [index for index, _ in own],
                 f"rows of {split} that repeat the text and the labels of another one: {{count}} "
                 f"({share:.1%} of {split})",
-                level="warning" if share >= NOTICEABLE_SHARE else "info",
+                level="warning" if share >= NOTICEABLE_SHARE else "note",
                 advice=_REPETITION_ADVICE[split == "test"],
                 notes=[f"repeats {rows.ids[first]}" for _, first in own],
             )
@@ -167,7 +186,7 @@ def near_duplicates(rows: CheckedRows) -> list[Finding]:
                 [members[0] for members in own],
                 f"groups of nearly the same text within {split}: {{count}}, with {further:,} further texts "
                 f"({share:.1%} of {split})",
-                level="warning" if share >= 10 * NOTICEABLE_SHARE else "info",
+                level="warning" if share >= 10 * NOTICEABLE_SHARE else "note",
                 advice="Nothing has to be done: splits that Slugline cuts keep such texts on one side. If they come "
                 "from a template, one row of each is enough.",
                 notes=[f"nearly the same: {rows.ids[members[1]]}" for members in own],
@@ -185,13 +204,6 @@ def near_leaks(rows: CheckedRows) -> list[Finding]:
     Returns:
         One finding for each split with such rows; rows with exactly the same text are leaks.
     """
-    exact = {index for index, _ in leaked_rows(rows)}
-    found: list[tuple[int, int]] = []
-    for cluster in rows.clusters:
-        for split, others in HELD_OUT.items():
-            held_out = [index for index in cluster if rows.splits[index] in others]
-            members = [index for index in cluster if rows.splits[index] == split and index not in exact]
-            found += [(index, held_out[0]) for index in members if held_out]
     return [
         rows.finding(
             "near leak",
@@ -203,7 +215,7 @@ def near_leaks(rows: CheckedRows) -> list[Finding]:
             "otherwise. Training keeps them.",
             notes=[f"nearly {rows.ids[other]} in {rows.splits[other]}" for _, other in own],
         )
-        for split, own in _by_split(rows, sorted(found))
+        for split, own in _by_split(rows, nearly_leaked_rows(rows))
     ]
 
 
