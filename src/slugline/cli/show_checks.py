@@ -36,7 +36,8 @@ def print_report(report: DataReport) -> None:
     typer.echo()
     print_text(
         f"{len(report.checks)} checks: {_counted(levels['error'], 'error')}, {_counted(levels['warning'], 'warning')}, "
-        f"{_counted(levels['note'], 'note')}. Errors make results worthless; warnings can; notes are for information."
+        f"{_counted(levels['note'], 'note')}. An error makes scores wrong, a warning may do so, a note is for "
+        "information. In brackets is the name of a check, which --skip leaves out."
         if report.findings
         else f"{len(report.checks)} checks found nothing."
     )

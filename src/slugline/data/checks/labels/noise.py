@@ -21,7 +21,7 @@ MIN_CLASS_ROWS = 5
 NOTICEABLE_SHARE = 0.01
 
 #: Share of the given labels that the linear model has to predict to be trusted.
-MIN_AGREEMENT = 0.7
+MIN_AGREEMENT = 0.85
 
 
 @dataclass(frozen=True)
@@ -155,25 +155,32 @@ def label_noise(rows: CheckedRows) -> list[Finding]:
     if not found:
         return []
     agreement = _agreement(rows)
+    is_strong = agreement >= MIN_AGREEMENT
     return [
         rows.finding(
             "label noise",
             [suspect.index for suspect in found],
-            "labels that are probably wrong: {count} ({share} of all rows). A linear model that has not seen these "
-            f"rows is sure of another label; it is right about {agreement:.0%} of all labels",
-            level="warning" if len(found) >= NOTICEABLE_SHARE * len(rows) else "note",
-            advice="Read some of them, the least probable labels first, and correct them in the source"
-            + (
-                ". --fix --fix-kinds label-noise removes these rows from train and validation."
-                if agreement >= MIN_AGREEMENT
-                else "; the model is weak on this data, so that many of these labels are right."
-            ),
+            f"rows whose labels {'are probably' if is_strong else 'may be'} wrong: {{count}} ({{share}} of all rows). "
+            f"A linear model that has not seen these rows gives them other labels; it agrees with {agreement:.0%} of all "
+            "labels of the set",
+            level="warning" if is_strong and len(found) >= NOTICEABLE_SHARE * len(rows) else "note",
+            advice=_STRONG_ADVICE if is_strong else _WEAK_ADVICE,
             notes=(
-                f"-> probably [{joined_labels(each.suggested)}]; the label has a probability of {each.given:.0%}"
+                f"-> suggested [{joined_labels(each.suggested)}]; probability of the given label: {each.given:.1%}"
                 for each in found
             ),
         )
     ]
+
+
+_STRONG_ADVICE = (
+    "Read some of them, the least probable labels come first, and correct them in the source. --fix --fix-kinds "
+    "label-noise removes these rows from train and validation."
+)
+_WEAK_ADVICE = (
+    "Read some of them, the least probable labels come first. The linear model is weak on this set, so that many of "
+    "these labels are right: do not remove the rows unread."
+)
 
 
 def _agreement(rows: CheckedRows) -> float:

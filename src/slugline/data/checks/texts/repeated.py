@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
 from slugline.core.labels import Split, joined_labels
-from slugline.data.checks.checked_rows import CheckedRows
+from slugline.data.checks.checked_rows import CheckedRows, share_text
 from slugline.data.findings import Finding
 from slugline.data.preparing import duplicates
 
@@ -95,7 +95,7 @@ def repetitions(rows: CheckedRows) -> list[Finding]:
                 "repetition",
                 [index for index, _ in own],
                 f"rows of {split} that repeat the text and the labels of another one: {{count}} "
-                f"({share:.1%} of {split})",
+                f"({share_text(len(own), len(rows.rows_of(split)))} of {split})",
                 level="warning" if share >= NOTICEABLE_SHARE else "note",
                 advice=_REPETITION_ADVICE[split == "test"],
                 notes=[f"repeats {rows.ids[first]}" for _, first in own],
@@ -124,7 +124,7 @@ def leaks(rows: CheckedRows) -> list[Finding]:
             "leak",
             [index for index, _ in own],
             f"rows of {split} whose text is also in {_names(rows, HELD_OUT[split])}: {{count}} "
-            f"({len(own) / len(rows.rows_of(split)):.1%} of {split})",
+            f"({share_text(len(own), len(rows.rows_of(split)))} of {split})",
             level="error",
             advice=f"Remove them from {split} with --fix; training does so too, unless data.leaks is set. Otherwise "
             "scores are too high, because the model has seen the texts that it is scored on.",
@@ -148,12 +148,11 @@ def conflicts(rows: CheckedRows) -> list[Finding]:
         return []
     groups.sort(key=len, reverse=True)
     n_rows = sum(map(len, groups))
-    share = n_rows / len(rows)
     return [
         rows.finding(
             "conflict",
             [group[0] for group in groups],
-            f"texts with different labels: {{count}} ({n_rows:,} rows, {share:.1%} of all)",
+            f"texts with different labels: {{count}} ({n_rows:,} rows, {share_text(n_rows, len(rows))} of all)",
             level="warning",
             advice="Correct the labels in the source. If several labels can be right for one text, give all of them to "
             "one row (data.label_delimiter). --fix --fix-kinds conflict removes all these rows outside test.",
@@ -185,11 +184,13 @@ def near_duplicates(rows: CheckedRows) -> list[Finding]:
                 "near duplicate",
                 [members[0] for members in own],
                 f"groups of nearly the same text within {split}: {{count}}, with {further:,} further texts "
-                f"({share:.1%} of {split})",
+                f"({share_text(further, len(rows.rows_of(split)))} of {split})",
                 level="warning" if share >= 10 * NOTICEABLE_SHARE else "note",
                 advice="Nothing has to be done: splits that Slugline cuts keep such texts on one side. If they come "
                 "from a template, one row of each is enough.",
-                notes=[f"nearly the same: {rows.ids[members[1]]}" for members in own],
+                notes=[
+                    f"nearly the same as {rows.excerpt(members[1])}" for members in own[: rows.options.max_examples]
+                ],
             )
         )
     return findings
@@ -209,11 +210,11 @@ def near_leaks(rows: CheckedRows) -> list[Finding]:
             "near leak",
             [index for index, _ in own],
             f"rows of {split} with nearly the same text in {_names(rows, HELD_OUT[split])}: {{count}} "
-            f"({len(own) / len(rows.rows_of(split)):.1%} of {split})",
+            f"({share_text(len(own), len(rows.rows_of(split)))} of {split})",
             level="warning",
             advice="Compare some of them. If they are the same text, remove them from the source: scores are too high "
             "otherwise. Training keeps them.",
-            notes=[f"nearly {rows.ids[other]} in {rows.splits[other]}" for _, other in own],
+            notes=[f"nearly the same as {rows.excerpt(other)}" for _, other in own[: rows.options.max_examples]],
         )
         for split, own in _by_split(rows, nearly_leaked_rows(rows))
     ]
