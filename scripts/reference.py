@@ -109,8 +109,8 @@ Each finding has a level, a number of rows, examples with their row ids, and adv
 
 `--fix` writes a copy without the problems that need no decision by a person, and `changes.jsonl` with each removed and
 changed row: id, split, kind, reason, labels, and the text before and after. The source is not changed, and no row of
-test is removed. `--fix-kinds NAME` fixes a further kind. After `--fix`, the exit code tells about the copy. The copy is used
-with `data.path`.
+test is removed. `--fix-kinds NAME` fixes a further kind. After `--fix`, the exit code tells about the copy. `data.path`
+reads the copy.
 
 The checks marked "before each training" take seconds and run when a training starts. Their findings are logged and are
 in `data.json` of the run, with what loading reports: leaks, conflicts, repetitions, near duplicates, absent classes.

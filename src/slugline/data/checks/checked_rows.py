@@ -28,7 +28,7 @@ EXCERPT_CHARACTERS = 100
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What checks need besides the rows.
+    """Input of the checks besides the rows.
 
     Args:
         clean: cleaning steps that training applies to these texts; empty if they are cleaned already.

@@ -161,8 +161,8 @@ def label_noise(rows: CheckedRows) -> list[Finding]:
             "label noise",
             [suspect.index for suspect in found],
             f"rows whose labels {'are probably' if is_strong else 'may be'} wrong: {{count}} ({{share}} of all rows). "
-            f"A linear model that has not seen these rows gives them other labels; it agrees with {agreement:.0%} of all "
-            "labels of the set",
+            "A linear model that has not seen these rows gives them other labels; it agrees with "
+            f"{agreement:.0%} of all labels of the set",
             level="warning" if is_strong and len(found) >= NOTICEABLE_SHARE * len(rows) else "note",
             advice=_STRONG_ADVICE if is_strong else _WEAK_ADVICE,
             notes=(
