@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from slugline.data.checks.fixing import FIXES
-from slugline.data.checks.run import CHECKS, Check
+from slugline.data.checks.run import CHECKS, MAX_SUMMARY_ROWS, Check
 from slugline.data.reading.places.known_sets import KNOWN_SETS, KnownSet
 from slugline.recipe.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
 from slugline.recipe.document import describe_key
@@ -87,7 +87,7 @@ columns are the levels of a path in a hierarchical set, and one 0/1 column a lab
 the page is out of date.
 """
 
-CHECKS_HEAD = """# Checks of a data set
+CHECKS_HEAD = f"""# Checks of a data set
 
 ```sh
 slugline data check my.csv                       # or a recipe, a glob, a folder, a known set
@@ -112,8 +112,9 @@ changed row: id, split, kind, reason, labels, and the text before and after. The
 test is removed. `--fix-kinds NAME` fixes a further kind. After `--fix`, the exit code tells about the copy. `data.path`
 reads the copy.
 
-The checks marked "before each training" take seconds and run when a training starts. Their findings are logged and are
-in `data.json` of the run, with what loading reports: leaks, conflicts, repetitions, near duplicates, absent classes.
+Some checks run before each training as well, on up to {MAX_SUMMARY_ROWS:,} rows; they take seconds. Their findings are
+logged and are in `data.json` of the run, with what loading reports: leaks, conflicts, repetitions, near duplicates,
+absent classes.
 
 These are methods without a guarantee: a set without findings can still be wrong.
 

@@ -92,13 +92,13 @@ def check(
 
     checks, kinds = chosen_checks(only or [], skip or []), chosen_fixes(fix_kinds or [])
     report = check_data(checked_recipe(source, overrides or []), checks=checks, max_examples=examples)
+    if not as_json:
+        print_report(report)
     fixes = fix_data(report, kinds, out, format=format.value) if fix or fix_kinds else None
     if as_json:
         print_json({**report.to_dict(), "fixes": fixes.to_dict() if fixes else None})
-    else:
-        print_report(report)
-        if fixes:
-            print_fixes(fixes, out)
+    elif fixes:
+        print_fixes(fixes, out)
     if fixes.remaining if fixes else report.has_errors:
         raise typer.Exit(HAS_ERRORS)
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.core.errors import SluglineError
+from slugline.core.errors import RecipeError, SluglineError
 from slugline.core.predictions import Predictions
 from slugline.data.batching.truncation import truncation_of
 from slugline.data.checks.checked_rows import CheckedRows, CheckOptions
@@ -103,10 +103,13 @@ def checked_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         The recipe.
 
     Raises:
-        RecipeError: the recipe cannot be read, or an override is unknown or malformed.
+        RecipeError: the recipe cannot be read or has no data, or an override is unknown or malformed.
     """
     if Path(source).suffix == ".toml":
-        return read(source, overrides)
+        recipe = read(source, overrides)
+        if not recipe.has_data:
+            raise RecipeError(f"{source} has no [data] section to check.", hint="Give a recipe of a training, or data.")
+        return recipe
     section = data_section(source, overrides)
     return validate({"name": "data", "data": section.model_dump(exclude_defaults=True)})
 

@@ -86,7 +86,8 @@ PATTERNS = (
         "telephone number",
         # International (+49 30 ..., 0049 ...), national with a leading zero, or North American (212-555-0123).
         re.compile(
-            r"(?<![\w.,/:-])(?<![0-9]{4} )(?![0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4})"  # not a later group of digits, nor a date
+            r"(?<![\w.,/:-])(?<![0-9]{4} )"  # not a later group of digits
+            r"(?![0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4})"  # not a date
             r"(?:(?:\+|00)[1-9]|\(?0[1-9]|\(?[2-9][0-9]{2}\)?[ .-][2-9][0-9]{2}[ .-](?=[0-9]{4}(?![\w-])))"
             r"[0-9]?(?:[ ()./-]{0,2}[0-9]){3,13}(?![\w-])",
             re.ASCII,

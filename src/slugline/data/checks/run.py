@@ -158,6 +158,9 @@ CHECKS: dict[str, Check] = {
     ),
 }
 
+#: Rows up to which the short checks run before a training: they hold all texts in memory.
+MAX_SUMMARY_ROWS = 500_000
+
 #: Order of the levels in a report.
 LEVELS = ("error", "warning", "note")
 
@@ -211,8 +214,17 @@ def with_summary(dataset: TextDataset) -> TextDataset:
         dataset: data set of a training.
 
     Returns:
-        The data set with the new findings. Kinds that loading has already reported are left out.
+        The data set with the new findings. Kinds that loading has already reported are left out. A set of more than
+        `MAX_SUMMARY_ROWS` rows is returned as it is.
     """
+    if sum(map(len, dataset.splits.values())) > MAX_SUMMARY_ROWS:
+        logger.info(
+            "%s has more than %s rows, so that its texts and labels are not checked before this training. Check them "
+            "with: slugline data check",
+            dataset.source.name,
+            f"{MAX_SUMMARY_ROWS:,}",
+        )
+        return dataset
     reported = {finding.kind for finding in dataset.findings}
     summary = [name for name, check in CHECKS.items() if check.is_summary]
     found = [finding for finding in run_checks(CheckedRows(dataset), summary) if finding.kind not in reported]
