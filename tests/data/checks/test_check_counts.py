@@ -155,3 +155,21 @@ def test_the_rows_of_splits_are_in_one_sequence() -> None:
     rows = checked("multi", [("train", "a", ("x",)), ("train", "b", ("y",)), ("test", "c", ("x", "y"))])
     assert [rows.rows_of(split) for split in SPLITS] == [range(2), range(0), range(2, 3)]  # type: ignore[arg-type]
     assert np.array_equal(rows.has_label, [[True, False], [False, True], [True, True]])
+
+
+def test_an_excerpt_shows_the_place_and_masks_personal_data() -> None:
+    texts = [
+        "word " * 60 + "caf\ufffd " + "end " * 60,
+        "start " * 30 + "jane.doe@mail.org \x07 " + "end " * 60,
+        "short",
+    ]
+    rows = checked("single", [("train", text, (name,)) for text, name in zip(texts, "xyx", strict=True)])
+    assert "caf\ufffd end" in rows.excerpt(0, texts[0].index("\ufffd"))
+    for place in range(texts[1].index("jane") - 2, texts[1].index("\x07")):
+        line = rows.excerpt(1, place)
+        assert "<e-mail address>" in line
+        assert not any(part in line for part in ("jane", "doe", "mail.org"))
+    for index, text in enumerate(texts):
+        for place in (0, len(text) // 2, len(text) - 1):
+            assert len(rows.excerpt(index, place)) < 150
+    assert rows.excerpt(2, 3) == "02 (train) 'short' [x]"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from slugline.core.labels import RowLabels, Split, Targets, joined_labels
 from slugline.data.batching.truncation import Truncation
-from slugline.data.checks.patterns import masked
+from slugline.data.checks.patterns import masked, personal_data
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import MAX_EXAMPLES, Finding, Level
 from slugline.data.preparing import duplicates
@@ -138,6 +138,7 @@ class CheckedRows:
         level: Level,
         advice: str,
         notes: Iterable[str] = (),
+        places: Iterable[int] = (),
     ) -> Finding:
         """Build a finding about rows.
 
@@ -148,6 +149,8 @@ class CheckedRows:
             level: level of the finding.
             advice: what to do about it.
             notes: addition to the excerpt of each row, in the order of ``affected``.
+            places: characters of the texts that the excerpts show, in the order of ``affected``; by default their
+                beginnings.
 
         Returns:
             The finding, with excerpts of the first rows.
@@ -155,17 +158,33 @@ class CheckedRows:
         count = len(affected)
         text = message.replace("{count}", f"{count:,}").replace("{share}", share_text(count, len(self)))
         shown = list(affected[: self.options.max_examples])
-        excerpts = list(map(self.excerpt, shown))
+        at = [place for _, place in zip(shown, places, strict=False)] or [0] * len(shown)
+        excerpts = list(map(self.excerpt, shown, at))
         for number, note in zip(range(len(shown)), notes, strict=False):
             excerpts[number] += f" {note}"
         return Finding(
             kind, count, text, tuple(self.ids[i] for i in shown), level=level, advice=advice, excerpts=tuple(excerpts)
         )
 
-    def excerpt(self, index: int) -> str:
-        """Return one line about a row: id, split, beginning of the text without personal data, labels."""
-        text = " ".join(masked(self.originals[index]).split())
-        shown = text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS].rstrip() + " ..."
+    def excerpt(self, index: int, place: int = 0) -> str:
+        """Return one line about a row: id, split, part of the text without personal data, labels.
+
+        Args:
+            index: index of the row.
+            place: character of the text that the part has to show.
+
+        Returns:
+            The line, with at most `EXCERPT_CHARACTERS` of the text.
+        """
+        text = self.originals[index]
+        # The text is not divided within a piece of personal data, which would not be masked then.
+        place = next((start for _, start, end in personal_data(text) if start < place < end), place)
+        before = " ".join(masked(text[:place]).split()) + " " * text[:place][-1:].isspace()
+        after = " ".join(masked(text[place:]).split())
+        room = max(EXCERPT_CHARACTERS // 3, EXCERPT_CHARACTERS - len(after))
+        part = before if len(before) <= room else "... " + before[-room:].lstrip()
+        space = EXCERPT_CHARACTERS - min(len(before), room)
+        shown = part + (after if len(after) <= space else after[:space].rstrip() + " ...")
         return f"{self.ids[index]} ({self.splits[index]}) {shown!r} [{joined_labels(self.labels[index])}]"
 
     def _column(self, name: str) -> list[str]:
@@ -176,3 +195,8 @@ def share_text(count: int, total: int) -> str:
     """Return a share in percent for a message: ``"3.1%"``, ``"below 0.1%"``."""
     share = count / total if total else 0.0
     return "below 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
+def rows_text(count: int) -> str:
+    """Return a number of rows for a message: ``"1 row"``, ``"1,200 rows"``."""
+    return f"{count:,} row{'' if count == 1 else 's'}"

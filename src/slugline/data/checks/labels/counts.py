@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.labels import Split
-from slugline.data.checks.checked_rows import CheckedRows
+from slugline.data.checks.checked_rows import CheckedRows, rows_text
 from slugline.data.findings import Finding, Level
 from slugline.data.preparing.statistics import imbalance as imbalance_of
 
@@ -42,8 +42,8 @@ def imbalance(rows: CheckedRows) -> list[Finding]:
             rows,
             "imbalance",
             smaller,
-            f"the largest class of train, {names[largest]!r} ({counts[largest]:,} rows), has {ratio:,.0f} times the "
-            f"rows of the smallest, {names[smallest]!r} ({counts[smallest]:,} rows)",
+            f"the largest class of train, {names[largest]!r} ({rows_text(counts[largest])}), has {ratio:,.0f} times "
+            f"the rows of the smallest, {names[smallest]!r} ({rows_text(counts[smallest])})",
             level=level,
             advice='Judge models by f1_macro, not by accuracy. train.class_weights or data.sampling = "balanced" '
             "give rare classes more weight.",
@@ -162,5 +162,5 @@ def _about_classes(
 ) -> Finding:
     shown = names[: rows.options.max_examples]
     by_name = dict(zip(rows.dataset.labels.names, counts.tolist(), strict=True))
-    excerpts = tuple(f"{name!r}: {by_name[name]:,} rows" for name in shown)
+    excerpts = tuple(f"{name!r}: {rows_text(by_name[name])}" for name in shown)
     return Finding(kind, len(names), message, tuple(shown), level=level, advice=advice, excerpts=excerpts)

@@ -6,7 +6,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from slugline.data.checks.checked_rows import CheckedRows
+from slugline.data.checks.checked_rows import CheckedRows, rows_text
 from slugline.data.findings import Finding
 
 #: Letters of a name from which one different letter counts as another spelling; in shorter names it is another word.
@@ -97,7 +97,7 @@ def similar_classes(rows: CheckedRows) -> list[Finding]:
         return []
     counts = _counts(rows)
     excerpts = tuple(
-        f"{one!r} ({counts[one]:,} rows) and {other!r} ({counts[other]:,} rows): {difference}"
+        f"{one!r} ({rows_text(counts[one])}) and {other!r} ({rows_text(counts[other])}): {difference}"
         for one, other, difference in pairs[: rows.options.max_examples]
     )
     return [

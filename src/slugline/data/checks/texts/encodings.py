@@ -7,6 +7,9 @@ import re
 from slugline.data.checks.checked_rows import CheckedRows
 from slugline.data.findings import Finding
 
+#: Characters before and after a repair that a finding shows.
+SHOWN_AROUND = 12
+
 #: Stands for bytes that could not be read.
 REPLACEMENT = "\ufffd"
 
@@ -61,15 +64,22 @@ def broken_encodings(rows: CheckedRows) -> list[Finding]:
             "texts with characters of a wrong encoding: {count} ({share} of all rows)",
             level="note" if is_cleaned else "warning",
             advice=advice,
-            notes=(f"-> {_difference(rows.originals[index])!r}" for index in affected),
+            notes=(f"-> {_repaired_part(rows.originals[index])!r}" for index in affected),
+            places=(_first_repair(rows.originals[index]) for index in affected),
         )
     ]
 
 
-def _difference(text: str) -> str:
-    """The words of a text that are repaired, as they are afterwards; at most three."""
-    words = [word for word in text.split() if repaired(word) != word]
-    return " ".join(map(repaired, words[:3]))
+def _first_repair(text: str) -> int:
+    """The first character of a text that is repaired."""
+    pairs = zip(text, repaired(text), strict=False)
+    return next((place for place, (before, after) in enumerate(pairs) if before != after), 0)
+
+
+def _repaired_part(text: str) -> str:
+    """The first repair of a text, with the characters around it."""
+    better, place = repaired(text), _first_repair(text)
+    return better[max(0, place - SHOWN_AROUND) : place + SHOWN_AROUND]
 
 
 def lost_characters(rows: CheckedRows) -> list[Finding]:
@@ -93,6 +103,7 @@ def lost_characters(rows: CheckedRows) -> list[Finding]:
             level="warning",
             advice="Write the file again from its source, as UTF-8. Nothing can restore these characters from the "
             "file itself.",
+            places=(rows.originals[index].index(REPLACEMENT) for index in affected),
         )
     ]
 
@@ -119,5 +130,11 @@ def control_characters(rows: CheckedRows) -> list[Finding]:
             advice="Training removes them, because data.clean has 'encoding'; --fix removes them from the data."
             if is_cleaned
             else "Remove them with --fix, or add 'encoding' to data.clean.",
+            places=(_first_control(rows.originals[index]) for index in affected),
         )
     ]
+
+
+def _first_control(text: str) -> int:
+    match = CONTROL.search(text)
+    return match.start() if match else 0

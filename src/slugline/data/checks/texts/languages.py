@@ -31,7 +31,7 @@ SCRIPTS = {
 
 SCRIPT = re.compile("|".join(f"([{characters}]+)" for characters in SCRIPTS.values()))
 
-#: Language -> common words, most of which few other languages have.
+#: Language -> common words, most of which few other languages have. Single letters are often initials instead.
 STOP_WORDS = {
     "English": "the and of to is that it for was with are this you be have not they what which would there my do can "
     "will your how from when been i we",
@@ -39,16 +39,16 @@ STOP_WORDS = {
     "haben nach bei sind noch mein wir kann",
     "French": "le les des et est une dans que pas pour vous je il sur avec ce qui sont plus mais nous être cette "
     "du au ne mon ma comment c'est",
-    "Spanish": "el los las y que en una es por para con no se del como pero más está mi yo su lo cuando hay muy este "
+    "Spanish": "el los las que en una es por para con no se del como pero más está mi yo su lo cuando hay muy este "
     "esta tengo qué",
     "Italian": "il gli di che è una per non con sono della mi ma come anche più questo questa nel alla ho hai dei "
     "delle si lo perché",
-    "Portuguese": "o os de que não uma para com em é do da mais como mas foi ao ele das seu sua meu minha muito está "
+    "Portuguese": "os de que não uma para com em é do da mais como mas foi ao ele das seu sua meu minha muito está "
     "você isso pelo",
     "Dutch": "de het een van en niet is ik dat op te zijn met voor maar ook wat aan er om dit naar hebben mijn wij "
     "deze kan",
     "Swedish": "och att det som en på är av för med inte den jag till har de om ett men var så vi kan min",
-    "Polish": "i w nie na się że z do jest to jak ale po co tak za od przez są czy mam moje jestem tylko",
+    "Polish": "nie na się że do jest to jak ale po co tak za od przez są czy mam moje jestem tylko",
     "Turkish": "bir ve bu da de için ile ne çok daha ben var mı değil gibi ama olarak kadar nasıl sonra",
     "Russian": "и в не на я что он с как это по но из у за от все так же для мы вы мне меня бы",
     "Ukrainian": "і в не на я що він з як це та але для від до ми ви мені бути є було які",

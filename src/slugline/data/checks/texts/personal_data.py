@@ -18,18 +18,19 @@ def with_personal_data(rows: CheckedRows) -> list[Finding]:
     Returns:
         One finding for each pattern. The data itself is masked in the excerpts.
     """
-    found: dict[str, list[int]] = defaultdict(list)
+    found: dict[str, dict[int, int]] = defaultdict(dict)
     for index, text in enumerate(rows.originals):
-        for name in dict.fromkeys(name for name, _, _ in personal_data(text)):
-            found[name].append(index)
+        for name, start, _ in personal_data(text):
+            found[name].setdefault(index, start)
     return [
         rows.finding(
             "personal data",
-            affected,
+            list(places),
             f"texts with {'an' if name[0] in 'eI' else 'a'} {name}: {{count}} ({{share}} of all rows)",
             level="warning",
             advice="Make sure that you may use and pass on this data: a model can reproduce what it was trained on. "
             "Otherwise replace it in the source, for example by <name>. Names and postal addresses are not searched.",
+            places=places.values(),
         )
-        for name, affected in found.items()
+        for name, places in found.items()
     ]

@@ -154,8 +154,8 @@ def conflicts(rows: CheckedRows) -> list[Finding]:
             [group[0] for group in groups],
             f"texts with different labels: {{count}} ({n_rows:,} rows, {share_text(n_rows, len(rows))} of all)",
             level="warning",
-            advice="Correct the labels in the source. If several labels can be right for one text, give all of them to "
-            "one row (data.label_delimiter). --fix --fix-kinds conflict removes all these rows outside test.",
+            advice="Correct the labels in the source. If several labels can be right for one text, give it one row "
+            "with all of them, as in a multi-label set. --fix --fix-kinds conflict removes these rows outside test.",
             notes=[f"labels: {_label_counts(rows, group)}" for group in groups],
         )
     ]
@@ -212,8 +212,8 @@ def near_leaks(rows: CheckedRows) -> list[Finding]:
             f"rows of {split} with nearly the same text in {_names(rows, HELD_OUT[split])}: {{count}} "
             f"({share_text(len(own), len(rows.rows_of(split)))} of {split})",
             level="warning",
-            advice="Compare some of them. If they are the same text, remove them from the source: scores are too high "
-            "otherwise. Training keeps them.",
+            advice="Compare some of them. If they are copies of one text, scores are too high: training keeps such "
+            f"rows. --fix --fix-kinds near-leak removes them from {split}.",
             notes=[f"nearly the same as {rows.excerpt(other)}" for _, other in own[: rows.options.max_examples]],
         )
         for split, own in _by_split(rows, nearly_leaked_rows(rows))
