@@ -181,9 +181,9 @@ class CheckedRows:
         place = next((start for _, start, end in personal_data(text) if start < place < end), place)
         before = " ".join(masked(text[:place]).split()) + " " * text[:place][-1:].isspace()
         after = " ".join(masked(text[place:]).split())
-        room = max(EXCERPT_CHARACTERS // 3, EXCERPT_CHARACTERS - len(after))
-        part = before if len(before) <= room else "... " + before[-room:].lstrip()
-        space = EXCERPT_CHARACTERS - min(len(before), room)
+        space_before = max(EXCERPT_CHARACTERS // 3, EXCERPT_CHARACTERS - len(after))
+        part = before if len(before) <= space_before else "... " + before[-space_before:].lstrip()
+        space = EXCERPT_CHARACTERS - min(len(before), space_before)
         shown = part + (after if len(after) <= space else after[:space].rstrip() + " ...")
         return f"{self.ids[index]} ({self.splits[index]}) {shown!r} [{joined_labels(self.labels[index])}]"
 

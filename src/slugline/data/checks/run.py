@@ -125,8 +125,8 @@ CHECKS: dict[str, Check] = {
     "truncation": Check(
         lengths.truncation,
         "Texts that the model does not read whole (`data.max_length`, `data.long_texts`), in tokens of the recipe's "
-        "model (without a recipe, the embedded encoder), or in words if its tokenizer is not on this machine. A warning "
-        f"from {lengths.NOTICEABLE_SHARE:.0%} of the rows.",
+        "model (without a recipe, the embedded encoder), or in words if its tokenizer is not on this machine. A "
+        f"warning from {lengths.NOTICEABLE_SHARE:.0%} of the rows.",
     ),
     "language": Check(
         languages.mixed_languages,
