@@ -1,4 +1,6 @@
-"""Write the pages of `docs` that follow from the code: recipe.md, commands.md, sets.md, the tree in architecture.md.
+"""Write the pages of `docs` that follow from the code.
+
+These are recipe.md, commands.md, sets.md, checks.md, and the tree in architecture.md.
 
 python scripts/reference.py          writes the pages
 python scripts/reference.py --check  fails if a page is out of date
@@ -12,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from slugline.data.checks.fixing import FIXES
+from slugline.data.checks.run import CHECKS, MAX_SUMMARY_ROWS, Check
 from slugline.data.reading.places.known_sets import KNOWN_SETS, KnownSet
 from slugline.recipe.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
 from slugline.recipe.document import describe_key
@@ -57,8 +61,8 @@ COMMANDS_HEAD = """# Commands
 
 Results go to stdout, progress and messages to stderr. `--json` prints results as JSON. `--quiet` (`-q`), before or
 after the name of the command, shows only warnings and errors. If the reader of stdout exits (`| head`), the command
-still ends normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM,
-129 by SIGHUP.
+still ends normally. Exit codes: 0 success, 1 error in the input, 2 wrong usage, 3 errors in checked data (`data
+check`), 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 
 MODEL is a run, its `model` folder, one of its checkpoints, any folder that transformers'
 `AutoModelForSequenceClassification` loads, or the Hub name of such a model.
@@ -83,10 +87,46 @@ columns are the levels of a path in a hierarchical set, and one 0/1 column a lab
 the page is out of date.
 """
 
+CHECKS_HEAD = f"""# Checks of a data set
+
+```sh
+slugline data check my.csv                       # or a recipe, a glob, a folder, a known set
+slugline data check my.toml --only leak --only near-leak
+slugline data check my.csv --fix --out cleaned   # writes a copy, and cleaned/changes.jsonl
+```
+
+The rows are checked as the source has them: in its own splits, before training drops or cuts anything. A source without
+splits has only train. Class filters, label maps and `data.out_of_scope` of a recipe apply. All kinds of labels are
+checked.
+
+Each finding has a level, a number of rows, examples with their row ids, and advice. `--json` prints them as JSON.
+
+| level | meaning |
+| --- | --- |
+| error | scores on this data are wrong until it is corrected; the command ends with exit code 3 |
+| warning | scores may be wrong or misunderstood: read the finding before trusting them |
+| note | for information |
+
+`--fix` writes a copy without the problems that need no decision by a person, and `changes.jsonl` with each removed and
+changed row: id, split, kind, reason, labels, and the text before and after. The source is not changed, and no row of
+test is removed. `--fix-kinds NAME` fixes a further kind. After `--fix`, the exit code tells about the copy. `data.path`
+reads the copy.
+
+Some checks run before each training as well, on up to {MAX_SUMMARY_ROWS:,} rows; they take seconds. Their findings are
+logged and are in `data.json` of the run, with what loading reports: leaks, conflicts, repetitions, near duplicates,
+absent classes.
+
+These are methods without a guarantee: a set without findings can still be wrong.
+
+`scripts/reference.py` generates this page from the tables in `data/checks/run.py` and `data/checks/fixing.py`, and a
+test fails if the page is out of date.
+"""
+
 COMMANDS = (
     "demo",
     "data list",
     "data inspect",
+    "data check",
     "data hierarchy",
     "data prepare",
     "recipe new",
@@ -168,6 +208,22 @@ def sets_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def checks_page() -> str:
+    """Return the page about the checks."""
+    return "\n".join([CHECKS_HEAD, *(_check_text(name, check) for name, check in CHECKS.items())])
+
+
+def _check_text(name: str, check: Check) -> str:
+    argument = name.replace(" ", "-")
+    parts = [f"## {argument}\n", check.about]
+    if name in FIXES:
+        fix = FIXES[name]
+        parts.append(f"\n`--fix{'' if fix.is_default else f' --fix-kinds {argument}'}` {fix.about}.")
+    if check.is_summary:
+        parts.append("\nRuns before each training.")
+    return "\n".join(parts) + "\n"
+
+
 def _set_line(known: KnownSet) -> str:
     rows = " / ".join(f"{known.rows[split]:,}" if split in known.rows else "-" for split in SPLITS)
     label = ", ".join(f"`{name}`" for name in known.label)
@@ -223,6 +279,7 @@ def main() -> int:
         DOCS / "recipe.md": recipe_page(),
         DOCS / "commands.md": commands_page(),
         DOCS / "sets.md": sets_page(),
+        DOCS / "checks.md": checks_page(),
         DOCS / "architecture.md": architecture_page(),
     }
     if "--check" not in sys.argv:

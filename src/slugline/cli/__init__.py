@@ -3,17 +3,18 @@
 Heavy imports happen inside commands, so that ``--help`` is fast.
 
 ```text
-app.py       the application: commands, errors, exit codes
-train.py     train, pretrain
-models.py    evaluate, predict, compare
-studies.py   study
-show.py      show
-recipes.py   recipe new, show, schema
-data.py      data list, inspect, prepare
-system.py    demo, doctor
-output.py    results in tables, or as JSON, on stdout
-layout.py    tables and sentences that fit the terminal
-streams.py   stdout and stderr, whose readers may exit
+app.py           the application: commands, errors, exit codes
+train.py         train, pretrain
+models.py        evaluate, predict, compare
+studies.py       study
+show.py          show
+recipes.py       recipe new, show, schema
+data.py          data list, inspect, check, prepare, hierarchy
+system.py        demo, doctor
+output.py        results in tables, or as JSON, on stdout
+show_checks.py   findings of data check, and what was fixed
+layout.py        tables and sentences that fit the terminal
+streams.py       stdout and stderr, whose readers may exit
 ```
 """
 

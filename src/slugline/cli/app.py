@@ -1,6 +1,7 @@
 """The application: commands, logging, errors. No other module catches `SluglineError`.
 
-Exit codes: 0 success, 1 error in the input, 2 wrong usage, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
+Exit codes: 0 success, 1 error in the input, 2 wrong usage, 3 errors in checked data, 130 stopped by Ctrl-C, 143 by
+SIGTERM, 129 by SIGHUP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`slugline data list`, `inspect`, `prepare`, `hierarchy`."""
+"""`slugline data list`, `inspect`, `check`, `prepare`, `hierarchy`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 
 from slugline.cli.layout import print_table, print_text
 from slugline.cli.output import Json, print_description, print_json
+from slugline.cli.show_checks import print_fixes, print_report
 
-app = typer.Typer(no_args_is_help=True, help="List, inspect and prepare data sets.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="List, inspect, check and prepare data sets.", rich_markup_mode=None)
 
 Source = Annotated[str, typer.Argument(help="A file, a glob, a folder, or a known data set.")]
 Overrides = Annotated[list[str] | None, typer.Argument(help="Keys of [data] to override: text=headline label=topic")]
@@ -60,6 +61,46 @@ def inspect(source: Source, overrides: Overrides = None, as_json: Json = False) 
         print_json(described)
         return
     print_description(described)
+
+
+#: Exit code of `check` if a finding of level ``error`` stands.
+HAS_ERRORS = 3
+
+
+@app.command("check")
+def check(
+    source: Annotated[str, typer.Argument(help="A recipe (.toml), a file, a glob, a folder, or a known data set.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Keys to override: of the recipe, or of [data] without a recipe.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Run only this check; can be repeated.")] = None,
+    skip: Annotated[list[str] | None, typer.Option(help="Leave out this check; can be repeated.")] = None,
+    examples: Annotated[int, typer.Option(min=0, help="Examples of each finding.")] = 3,
+    fix: Annotated[bool, typer.Option("--fix", help="Write a copy without the problems that can be fixed.")] = False,
+    fix_kinds: Annotated[
+        list[str] | None,
+        typer.Option(help="With --fix: fix this kind too (conflict, near-leak, label-noise); can be repeated."),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="With --fix: folder to write to.")] = Path("fixed"),
+    format: Annotated[Format, typer.Option(help="With --fix: format of the files.")] = Format.JSONL,
+    as_json: Json = False,
+) -> None:
+    """Check a data set: leaks, wrong labels, broken texts and more. Exit code 3 if an error remains."""
+    from slugline.data.checks.fixing import chosen_fixes
+    from slugline.data.checks.run import chosen_checks
+    from slugline.workflows.check_data import check_data, checked_recipe, fix_data
+
+    checks, kinds = chosen_checks(only or [], skip or []), chosen_fixes(fix_kinds or [])
+    report = check_data(checked_recipe(source, overrides or []), checks=checks, max_examples=examples)
+    if not as_json:
+        print_report(report)
+    fixes = fix_data(report, kinds, out, format=format.value) if fix or fix_kinds else None
+    if as_json:
+        print_json({**report.to_dict(), "fixes": fixes.to_dict() if fixes else None})
+    elif fixes:
+        print_fixes(fixes, out)
+    if fixes.remaining if fixes else report.has_errors:
+        raise typer.Exit(HAS_ERRORS)
 
 
 @app.command("prepare")

@@ -3,6 +3,7 @@
 ```text
 reading/      from a place to rows
 preparing/    from rows to checked splits
+checks/       what is wrong with a data set, and fixes
 batching/     from texts to tokens and batches
 dataset.py    TextDataset: texts and labels in splits, with their origin
 identity.py   DataIdentity: recognises data by what was stored about it

@@ -77,7 +77,7 @@ class Corpus:
         return {
             **self.to_manifest(),
             "lengths": {"train": statistics.length_quantiles(self.texts)},
-            "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "examples": [text[:SHOWN_CHARACTERS] for text in self.texts[:SHOWN_TEXTS]],
         }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -142,7 +142,7 @@ class TextDataset:
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
             "imbalance": round(statistics.imbalance(self.class_counts("train")), 3),
             "lengths": {split: statistics.length_quantiles(rows["text"][:]) for split, rows in self.splits.items()},
-            "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }
 
@@ -223,6 +223,28 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         out_of_scope={split: _text_table(examples) for split, examples in out_of_scope.items()},
         classes_before=classes_before,
     )
+
+
+def load_as_given(section: DataSection) -> TextDataset:
+    """Load all rows of the sources in their given splits, with their texts as read, to check them.
+
+    Args:
+        section: data section of a recipe. Its class filters and ``out_of_scope`` apply; it cuts no splits, drops no
+            other rows and cleans no text.
+
+    Returns:
+        The data set. A source without splits has only train; classes may lack rows in train.
+
+    Raises:
+        DataError: the data cannot be found or read, or fewer than two classes are left.
+        MissingExtra: the embedded set is requested but not installed.
+    """
+    joined = read_examples(section.model_copy(update={"clean": []}))
+    splits, _, findings = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
+    smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
+    splits, dropped = filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop)
+    found = (*joined.findings, *joined.unlabelled, *findings, *dropped)
+    return _assemble(splits, joined, findings=found, clean=())
 
 
 def _pool_clusters(

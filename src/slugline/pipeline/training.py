@@ -8,6 +8,7 @@ from pathlib import Path
 
 from slugline.core.errors import RunError
 from slugline.core.messages import visible_messages
+from slugline.data.checks.run import with_summary
 from slugline.evaluation.diagnosis.diagnose import diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
 from slugline.evaluation.metrics import metric
@@ -58,7 +59,7 @@ def train(
         )
     with open_run(path, recipe, resume=bool(resume), force=force, accept_changes=accept_changes) as run:
         check_model(recipe)
-        dataset = dataset_of(recipe)
+        dataset = with_summary(dataset_of(recipe))
         held_out = [] if recipe.train.folds else ["validation"]
         needed = ["train", *held_out, *(split for split in splits if split != "validation")]
         check_data(run, dataset, needed, accept_changes=accept_changes)

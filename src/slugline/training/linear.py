@@ -154,16 +154,39 @@ def teacher_losses(texts: Sequence[str], targets: TrainingTargets, *, seed: int)
     Raises:
         TrainingError: the texts contain no words, or there is nothing to tell apart.
     """
-    model, labels = LINEAR_MODELS[targets.labels.kind], targets.labels
-    logits = np.zeros((len(texts), len(labels)), dtype=np.float32)
     shuffled = np.random.default_rng(seed).permutation(len(texts))
-    for part in np.array_split(shuffled, TEACHER_PARTS):
-        others = np.setdiff1d(shuffled, part)
+    parts = np.array_split(shuffled, TEACHER_PARTS)
+    return targets.plain_losses(held_out_logits(texts, targets.targets, labels=targets.labels, parts=parts))
+
+
+def held_out_logits(
+    texts: Sequence[str], targets: Targets, *, labels: LabelSet, parts: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float32]:
+    """Return the logits of each text under a linear model that was not fitted on it.
+
+    Args:
+        texts: N cleaned texts.
+        targets: (N,) class indices, or (N, K) bool in a ``multi`` set.
+        labels: the K classes.
+        parts: indices of the texts in parts, each of which is scored by the model of the others.
+
+    Returns:
+        (N, K) logits, uncalibrated.
+
+    Raises:
+        TrainingError: the texts contain no words, or there is nothing to tell apart.
+    """
+    logits = np.zeros((len(texts), len(labels)), dtype=np.float32)
+    for part in parts:
+        others = np.setdiff1d(np.arange(len(texts)), part)
         (predictor,) = fit_linear_models(
-            [texts[row] for row in others], targets.targets[others], labels=labels, costs=model.costs[2:3]
+            [texts[row] for row in others],
+            targets[others],
+            labels=labels,
+            costs=LINEAR_MODELS[labels.kind].costs[2:3],
         )
         logits[part] = np.concatenate(list(predictor.logits([texts[row] for row in part])))
-    return targets.plain_losses(logits)
+    return logits
 
 
 #: Weights (V, K) and bias (K,) of a linear model.

@@ -78,10 +78,15 @@ class Tokens:
         return np.asarray(before * self.truncation.max_length + last)
 
     @property
+    def truncated(self) -> NDArray[np.bool_]:
+        """(N,) True for texts of which some tokens are in no piece."""
+        covered = self.capacity + (self.pieces - 1) * (self.capacity - self.truncation.stride)
+        return np.asarray(self.arrays.lengths > covered)
+
+    @property
     def truncated_share(self) -> float:
         """Share of the texts of which some tokens are in no piece."""
-        covered = self.capacity + (self.pieces - 1) * (self.capacity - self.truncation.stride)
-        return float((self.arrays.lengths > covered).mean()) if len(self) else 0.0
+        return float(self.truncated.mean()) if len(self) else 0.0
 
     def length_statistics(self) -> dict[str, Any]:
         """Return quantiles of the full lengths in tokens, and the truncated share, for ``data.json``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import ModelError
@@ -87,4 +86,4 @@ def check_unknown_tokens(tokens: Mapping[str, Tokens], tokenizer: PreTrainedToke
             count = _count(split_tokens, unknown)
             findings.append(Finding("unknown_tokens", count, f"{message}.", is_warning=True))
             logger.warning("%s. Check model.tokenizer and data.clean.", message)
-    return [{**asdict(finding), "examples": list(finding.examples)} for finding in findings]
+    return [finding.to_json() for finding in findings]

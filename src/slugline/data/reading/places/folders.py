@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 METADATA = "metadata.json"
 
+#: List of the changes of `slugline data check --fix`, beside the rows.
+CHANGES = "changes.jsonl"
+
 #: Folder with the files of the splits in a repository of the Hub.
 DATA_FOLDER = "data"
 
@@ -131,7 +134,7 @@ def _report_unread(folder: Path, read: set[Path], *inside: Path) -> list[Finding
         if entry not in read
         and entry not in holds
         and not entry.name.startswith((".", "__"))
-        and entry.name != METADATA
+        and entry.name not in (METADATA, CHANGES)
         and not any(entry.match(pattern) for pattern in (*stated, "README*", "LICEN[CS]E*", "dataset_infos.json"))
     ]
     if not unread:
