@@ -1,7 +1,7 @@
 """F1 of a baseline on multi-label sets: scikit-learn's one-vs-rest linear SVM on TF-IDF features.
 
-Validation chooses C by the metric that the recipe selects models by. A label is predicted if its margin is above 0. Test
-is scored once.
+Validation chooses C by the metric that the recipe selects models by. A label is predicted if its margin is above 0.
+Test is scored once.
 
     SLUGLINE_DATA=folder python benchmarks/one_vs_rest.py recipes/modapte-embedded.toml recipes/goemotions-embedded.toml
 """
