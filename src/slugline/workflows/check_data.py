@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.core.errors import RecipeError, SluglineError
+from slugline.core.errors import SluglineError
 from slugline.core.predictions import Predictions
 from slugline.data.batching.truncation import truncation_of
 from slugline.data.checks.checked_rows import CheckedRows, CheckOptions
@@ -22,9 +22,8 @@ from slugline.evaluation.calibration import calibrate
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.kinds import KINDS
-from slugline.recipe.recipe import Recipe, read, validate
+from slugline.recipe.recipe import Recipe
 from slugline.training.linear import held_out_logits
-from slugline.workflows.first_recipe import data_section
 
 #: Parts of the rows; the model of all other parts gives the probabilities of one.
 PARTS = 4
@@ -90,28 +89,6 @@ class DataFixes:
             "rows": {split: len(rows) for split, rows in self.dataset.splits.items()},
             "remaining": [finding.to_json() for finding in self.remaining],
         }
-
-
-def checked_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Return the recipe whose data is to be checked.
-
-    Args:
-        source: a recipe (``.toml``), or a known data set, a file, a glob, or a folder.
-        overrides: overrides of the recipe, or of ``[data]`` without a recipe.
-
-    Returns:
-        The recipe.
-
-    Raises:
-        RecipeError: the recipe cannot be read or has no data, or an override is unknown or malformed.
-    """
-    if Path(source).suffix == ".toml":
-        recipe = read(source, overrides)
-        if not recipe.has_data:
-            raise RecipeError(f"{source} has no [data] section to check.", hint="Give a recipe of a training, or data.")
-        return recipe
-    section = data_section(source, overrides)
-    return validate({"name": "data", "data": section.model_dump(exclude_defaults=True)})
 
 
 def check_data(

@@ -22,27 +22,32 @@ from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.messages import new_recipe_command, recipe_name
-from slugline.recipe.recipe import Recipe, section_of, validate
+from slugline.recipe.recipe import Recipe, read, section_of, validate
 from slugline.recipe.toml import override
 
 
-def data_section(source: str, overrides: Sequence[str] = ()) -> DataSection:
-    """Return the data section for a source on the command line.
+def data_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe whose data a command reads.
 
     Args:
-        source: a known data set, a file, a glob, or a folder.
-        overrides: overrides ``key=value`` of ``[data]``.
+        source: a recipe (``.toml``), or a known data set, a file, a glob, or a folder.
+        overrides: overrides ``key=value`` of the recipe, or of ``[data]`` without a recipe.
 
     Returns:
-        The section.
+        The recipe; for data alone, with the defaults of all other sections.
 
     Raises:
-        RecipeError: an override is unknown or malformed.
+        RecipeError: the recipe cannot be read or has no data, or an override is unknown or malformed.
     """
-    keys: dict[str, Any] = {}
-    for each in overrides:
-        override(keys, each.removeprefix("data."))
-    return section_of(source, **keys)
+    if Path(source).suffix != ".toml":
+        keys: dict[str, Any] = {}
+        for each in overrides:
+            override(keys, each.removeprefix("data."))
+        return validate({"name": "data", "data": section_of(source, **keys).model_dump(exclude_defaults=True)})
+    recipe = read(source, overrides)
+    if not recipe.has_data:
+        raise RecipeError(f"{source} has no [data] section.", hint="Give a recipe of a training, or data.")
+    return recipe
 
 
 def inspect_data(section: DataSection) -> dict[str, Any]:

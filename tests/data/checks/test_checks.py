@@ -10,11 +10,12 @@ from planted import FAULTS, KINDS, clean_rows, write_set
 
 from slugline.data.checks.run import CHECKS, LEVELS
 from slugline.data.findings import Finding
-from slugline.workflows.check_data import check_data, checked_recipe
+from slugline.workflows.check_data import check_data
+from slugline.workflows.first_recipe import data_recipe
 
 
 def findings_of(folder: Path, *checks: str, **data: Any) -> list[Finding]:
-    recipe = checked_recipe(str(folder), [f"{key}={value}" for key, value in data.items()])
+    recipe = data_recipe(str(folder), [f"{key}={value}" for key, value in data.items()])
     return list(check_data(recipe, checks=checks or tuple(CHECKS)).findings)
 
 
@@ -82,7 +83,7 @@ def test_personal_data_is_masked_everywhere(tmp_path: Path) -> None:
 def test_most_wrong_labels_are_found_with_the_right_one(kind: str, tmp_path: Path) -> None:
     splits = clean_rows(kind)
     planted = FAULTS["label noise"][0](splits)
-    recipe = checked_recipe(str(write_set(tmp_path / "set", splits, kind)))
+    recipe = data_recipe(str(write_set(tmp_path / "set", splits, kind)))
     report = check_data(recipe, checks=["label noise"], max_examples=100)
     (found,) = report.findings
     assert (found.kind, found.level, found.count) == ("label noise", "warning", len(found.examples))
