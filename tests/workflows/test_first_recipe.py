@@ -43,9 +43,9 @@ def test_the_data_of_a_recipe_can_be_read_alone(tmp_path: Path, news_csv: Path) 
     path.write_text(f'name = "news"\n[data]\npath = "{news_csv}"\n[model]\nkind = "linear"\n')
     recipe = data_recipe(str(path), ["data.max_length=16"])
     assert (recipe.data.path, recipe.data.max_length, recipe.model.kind) == (str(news_csv), 16, "linear")
-    pretraining = Path(__file__).parents[2] / "recipes" / "texts-pretrain.toml"
-    with pytest.raises(RecipeError, match=r"texts-pretrain\.toml has no \[data\] section"):
-        data_recipe(str(pretraining))
+    path.write_text(f'name = "texts"\n[model]\nkind = "scratch"\n[pretrain]\ntexts = [{{ path = "{news_csv}" }}]\n')
+    with pytest.raises(RecipeError, match=r"news\.toml has no \[data\] section"):
+        data_recipe(str(path))
 
 
 def test_the_description_of_a_data_set_has_token_lengths(news_csv: Path) -> None:
