@@ -4,6 +4,7 @@
 reading/      from a place to rows
 preparing/    from rows to checked splits
 batching/     from texts to tokens and batches
+tables/       rows and texts in Arrow tables that may be larger than the memory
 dataset.py    TextDataset: texts and labels in splits, with their origin
 folds.py      folds_of: the data sets of a cross-validation
 corpus.py     Corpus: texts without labels, to pre-train on
