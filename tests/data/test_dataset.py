@@ -428,10 +428,14 @@ def test_shared_sets(monkeypatch: pytest.MonkeyPatch, name: str, keys: dict[str,
 
 
 @needs_shared
-def test_multi_label_sets_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_known_multi_label_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
-    with pytest.raises(DataError, match="goemotions is a multi-label set"):
-        load_dataset(DataSection(name="goemotions"))
+    dataset = load_dataset(DataSection(name="goemotions"))
+    assert (dataset.labels.kind, len(dataset.labels)) == ("multi", 28)
+    targets = dataset.targets("test")
+    assert targets.shape == (5427, 28)
+    assert targets.sum(axis=1).max() > 1
+    assert dataset.class_counts("test")["grief"] == targets[:, dataset.labels.index("grief")].sum() == 6
 
 
 @needs_shared

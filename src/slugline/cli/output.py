@@ -138,7 +138,7 @@ def print_description(described: Mapping[str, Any]) -> None:
     """Print the description of a data set."""
     splits = list(described["rows"])
     source = described["name"] + (f" ({described['licence']})" if described["licence"] else "")
-    print_text(f"{source}: text from {' + '.join(described['text'])}, label from {described['label']}")
+    print_text(f"{source}: text from {' + '.join(described['text'])}, label from {' + '.join(described['label'])}")
     typer.echo()
     _print_classes(described, splits)
     _print_lengths(described, splits)

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, nearest
-from slugline.core.labels import LabelSet, RowLabels, Split, Targets, joined_labels
+from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, RowLabels, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
 from slugline.data.preparing import apply_splits, filters, statistics
 from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
-from slugline.data.reading.labels import plain_number
+from slugline.data.reading.labels.class_names import plain_number
 from slugline.data.reading.raw_data import SourceInfo
 from slugline.recipe.data_section import DataSection
 
@@ -50,7 +50,7 @@ class TextDataset:
         fingerprint: SHA-256 over ids, texts and labels of all splits.
         findings: findings of reading and preparing, in order.
         text: text columns, joined by a blank.
-        label: label column.
+        label: label columns.
         clean: cleaning steps of the texts.
         clusters: ids of train and validation rows that are near duplicates; each cluster stays in one fold.
         classes_before: rows of train by class before any filter or split; empty if no filter dropped a row of train.
@@ -62,7 +62,7 @@ class TextDataset:
     fingerprint: str
     findings: tuple[Finding, ...] = ()
     text: tuple[str, ...] = ("text",)
-    label: str = "label"
+    label: tuple[str, ...] = ("label",)
     clean: tuple[str, ...] = ()
     clusters: tuple[tuple[str, ...], ...] = ()
     classes_before: Mapping[str, int] = field(default_factory=dict)
@@ -91,9 +91,10 @@ class TextDataset:
             "revision": self.source.revision,
             "url": self.source.url,
             "labels": list(self.labels.names),
+            "label_kind": self.labels.kind,
             "rows": {split: len(rows) for split, rows in self.splits.items()},
             "text": list(self.text),
-            "label": self.label,
+            "label": list(self.label),
             "clean": list(self.clean),
         }
 
@@ -223,7 +224,7 @@ def load_rows(
     if split not in get_args(Split):
         known = list(get_args(Split))
         raise DataError(f"there is no split {split!r}.{nearest(split, known)}", hint=f"Splits: {', '.join(known)}.")
-    joined = read_examples(section, text=text)
+    joined = read_examples(section, text=text, kind=labels.kind)
     _log(joined.unlabelled, joined.source.name)
     splits = joined.splits
     chosen = split if len(splits) > 1 else "train"
@@ -233,12 +234,14 @@ def load_rows(
         )
     examples = splits[chosen]
     same_names = {plain_number(name): name for name in reversed(labels.names)}
-    classes = same_names | {name: name for name in labels.names} | dict(label_map or {})
-    _check_classes(joined.file_names(chosen), examples.labels, classes, labels)
-    return _table(examples, labels.indices([(classes[label],) for label in examples.labels]))
+    cut_short = {name.removesuffix(f"{PATH_SEPARATOR}{NO_PART}"): name for name in reversed(labels.names)}
+    classes = cut_short | same_names | {name: name for name in labels.names} | dict(label_map or {})
+    _check_classes(joined.file_names(chosen), examples.class_counts, classes, labels)
+    rows = [tuple(classes[name] for name in row) for row in examples.labels]
+    return _table(examples, labels.indices(rows), is_multi=labels.is_multi)
 
 
-def _check_classes(where: str, found: Sequence[str], classes: Mapping[str, str], labels: LabelSet) -> None:
+def _check_classes(where: str, found: Mapping[str, int], classes: Mapping[str, str], labels: LabelSet) -> None:
     """Refuse labels whose class the model does not have."""
     known = f"Classes of the model: {', '.join(labels.names[:20])}{' ...' if len(labels) > 20 else ''}."
     for label, name in classes.items():
@@ -248,7 +251,7 @@ def _check_classes(where: str, found: Sequence[str], classes: Mapping[str, str],
                 f"{nearest(name, list(labels.names))}",
                 hint=known,
             )
-    unknown = Counter(label for label in found if label not in classes)
+    unknown = Counter({label: count for label, count in found.items() if label not in classes})
     if unknown:
         listed = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
         example = f"{unknown.most_common(1)[0][0]}={labels.names[0]}"
@@ -296,7 +299,7 @@ def _missing_splits(joined: JoinedSources, section: DataSection) -> list[dict[Sp
 def _classes_before(joined: JoinedSources, filtered: SplitExamples) -> dict[str, int]:
     """Count the rows of train by class before the filters; empty if no filter dropped a row of train."""
     train = joined.splits["train"]
-    counts = Counter(train.labels) if len(filtered["train"]) < len(train) else Counter[str]()
+    counts = train.class_counts if len(filtered["train"]) < len(train) else Counter[str]()
     return {name: counts[name] for name in joined.classes if counts[name]}
 
 
@@ -314,12 +317,15 @@ def _assemble(
     clusters: tuple[tuple[str, ...], ...],
     classes_before: Mapping[str, int],
 ) -> TextDataset:
-    present = {label for examples in splits.values() for label in examples.labels}
-    labels = LabelSet(tuple(name for name in joined.classes if name in present))
-    encoded = {split: labels.indices([(name,) for name in examples.labels]) for split, examples in splits.items()}
+    present = {label for examples in splits.values() for label in examples.class_counts}
+    names = tuple(name for name in joined.classes if name in present)
+    labels = LabelSet(names, kind=joined.kind, levels=joined.levels)
+    encoded = {split: labels.indices(examples.labels) for split, examples in splits.items()}
     fingerprints = [fingerprint(examples.ids, examples.texts, encoded[split]) for split, examples in splits.items()]
     return TextDataset(
-        splits={split: _table(examples, encoded[split]) for split, examples in splits.items()},
+        splits={
+            split: _table(examples, encoded[split], is_multi=labels.is_multi) for split, examples in splits.items()
+        },
         labels=labels,
         source=joined.source,
         fingerprint=fingerprint(splits, fingerprints, [len(examples) for examples in splits.values()]),
@@ -332,13 +338,13 @@ def _assemble(
     )
 
 
-def _table(examples: Examples, labels: Any) -> datasets.Dataset:
+def _table(examples: Examples, labels: Sequence[Any], *, is_multi: bool) -> datasets.Dataset:
     import datasets
     import pyarrow as pa
 
     columns = {
         "id": pa.array(examples.ids, pa.string()),
         "text": pa.array(examples.texts, pa.string()),
-        "label": pa.array(labels, pa.int64()),
+        "label": pa.array(labels, pa.list_(pa.int64()) if is_multi else pa.int64()),
     }
     return datasets.Dataset(pa.table(columns))

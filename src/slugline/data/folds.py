@@ -31,7 +31,7 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
     )
     held_out = assign_folds(
         pool["id"][:],
-        [dataset.labels.names[label] for label in pool["label"][:]],
+        dataset.labels.decode(dataset.labels.targets(pool["label"][:])),
         count=count,
         seed=seed,
         clusters=dataset.clusters,

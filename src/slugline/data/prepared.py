@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Split, joined_labels
+from slugline.core.labels import Split
 from slugline.core.layouts import RunLayout, StudyLayout
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
@@ -66,8 +66,9 @@ def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> 
     import pyarrow.parquet as pq
 
     rows = dataset[split]
-    names = [joined_labels(labels) for labels in dataset.labels.decode(dataset.targets(split))]
-    columns = {"id": rows["id"][:], "text": rows["text"][:], "label": names}
+    names = dataset.labels.decode(dataset.targets(split))
+    cells = list(map(list, names)) if dataset.labels.is_multi else [name for (name,) in names]
+    columns = {"id": rows["id"][:], "text": rows["text"][:], "label": cells}
     if format == "parquet":
         pq.write_table(pa.table(columns), path, compression="zstd")
         return
@@ -80,7 +81,7 @@ def _metadata(dataset: TextDataset) -> dict[str, Any]:
     values = dataset.to_manifest()
     return {
         "name": values["name"],
-        "task": "single-label",
+        "task": f"{values['label_kind']}{'' if values['label_kind'] == 'hierarchical' else '-label'}",
         "classes": values["labels"],
         "splits": values["rows"],
         "label_distribution": {split: dataset.class_counts(split) for split in dataset.splits},

@@ -211,6 +211,7 @@ def _with_training_keys(section: DataSection, trained: DataSection) -> DataSecti
         if (source.name, source.path, source.hub) == (section.name, section.path, section.hub):
             keys: dict[str, Any] = {"label_offset": source.label_offset, "label_map": source.label_map}
             keys |= {"text": section.text or source.text, "label": section.label or source.label, "id": trained.id}
+            keys |= {"label_delimiter": section.label_delimiter or source.label_delimiter}
             return section.model_copy(update=keys)
     return section
 

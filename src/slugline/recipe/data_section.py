@@ -23,7 +23,20 @@ class SourceSection(Section):
     )
     hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
     text: list[str] = Field([], description="text column, or several, joined by a space; guessed when empty")
-    label: str = Field("", description="label column; guessed when empty")
+    label: list[str] = Field(
+        [],
+        description="label column; guessed when empty; several: one 0/1 column a label, or the levels of a path, "
+        "top first",
+    )
+    label_kind: Literal["", "single", "multi", "hierarchical"] = Field(
+        "",
+        description="labels of a text: one, any number, or the path of one leaf of a tree (sport/tennis); guessed when "
+        "empty",
+    )
+    label_delimiter: str = Field(
+        "",
+        description="between the labels of a cell (wheat|grain), or the parts of a path; guessed when empty",
+    )
     label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
     label_map: dict[str, str] = Field(
         {},
@@ -31,10 +44,10 @@ class SourceSection(Section):
         "the order of its values is the label order",
     )
 
-    @field_validator("text", mode="before")
+    @field_validator("text", "label", mode="before")
     @classmethod
     def _one_column_is_a_list(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
+        return ([value] if value else []) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
@@ -75,7 +88,9 @@ class DataSection(SourceSection):
     )
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
-    unlabelled: Literal["refuse", "drop"] = Field("refuse", description="rows without a label, in every split")
+    unlabelled: Literal["refuse", "drop"] = Field(
+        "refuse", description="rows without a label, in every split; in a multi-label set rows whose labels are null"
+    )
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
     )

@@ -93,7 +93,7 @@ def first_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     recipe = validate(values, overrides=overrides)
     dataset = load_dataset(recipe.data)
     values["data"].setdefault("text", list(dataset.text))
-    values["data"].setdefault("label", dataset.label)
+    values["data"].setdefault("label", list(dataset.label))
     return validate(values, overrides=overrides)
 
 

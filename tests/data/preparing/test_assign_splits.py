@@ -10,20 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Split
+from slugline.core.labels import RowLabels, Split
 from slugline.data.preparing.assign_splits import assign_folds, hash_order, split_rows, subset
 
 FRACTIONS: dict[Split, float] = {"test": 0.2, "validation": 0.1}
 CLASS_SIZES = st.lists(st.integers(min_value=3, max_value=60), min_size=2, max_size=5)
 
 
-def rows_of(sizes: list[int]) -> tuple[list[str], list[str]]:
+def rows_of(sizes: list[int]) -> tuple[list[str], list[RowLabels]]:
     """Return ids and labels of classes of these sizes."""
-    labels = [f"class{number}" for number, size in enumerate(sizes) for _ in range(size)]
+    labels: list[RowLabels] = [(f"class{number}",) for number, size in enumerate(sizes) for _ in range(size)]
     return [f"id{index}" for index in range(len(labels))], labels
 
 
-def ids_by_split(ids: list[str], labels: list[str], **options: object) -> dict[str, set[str]]:
+def ids_by_split(ids: list[str], labels: list[RowLabels], **options: object) -> dict[str, set[str]]:
     indices = split_rows(ids, labels, **{"fractions": FRACTIONS, "seed": 13, **options})  # type: ignore[arg-type]
     return {split: {ids[index] for index in split_indices} for split, split_indices in indices.items()}
 
@@ -36,7 +36,7 @@ def test_splits_are_a_stratified_partition(sizes: list[int], seed: int) -> None:
     assert sorted(index for indices in splits.values() for index in indices) == list(range(len(ids)))
     for split, fraction in FRACTIONS.items():
         counts = Counter(labels[index] for index in splits[split])
-        assert counts == {f"class{number}": max(1, round(fraction * size)) for number, size in enumerate(sizes)}
+        assert counts == {(f"class{number}",): max(1, round(fraction * size)) for number, size in enumerate(sizes)}
 
 
 @settings(deadline=None)
@@ -54,7 +54,7 @@ def test_splits_do_not_depend_on_the_order_of_rows(sizes: list[int], order: rand
 def test_added_rows_move_few_others(sizes: list[int], added: int) -> None:
     ids, labels = rows_of(sizes)
     before = ids_by_split(ids, labels)
-    after = ids_by_split([*ids, *(f"new{n}" for n in range(added))], [*labels, *["class0"] * added])
+    after = ids_by_split([*ids, *(f"new{n}" for n in range(added))], [*labels, *[("class0",)] * added])
     moved = sum(name not in after[split] for split, names in before.items() for name in names)
     assert moved <= 3 * added
 
@@ -80,7 +80,7 @@ def test_no_cluster_is_in_two_splits(data: st.DataObject, sizes: list[int]) -> N
     for cluster in clusters:
         assert len({split_of[index] for index in cluster}) == 1
     for number in range(len(sizes)):
-        assert any(labels[index] == f"class{number}" for index in splits["train"])
+        assert any(labels[index] == (f"class{number}",) for index in splits["train"])
 
 
 @settings(deadline=None)
@@ -113,7 +113,7 @@ def test_added_rows_move_few_others_and_few_clusters(added: int, size: int, seed
     numbers = random.Random(seed).sample(range(300), 100)
     clusters = [numbers[start : start + size] for start in range(0, 96, size)]
     before = ids_by_split(ids, labels, clusters=clusters)
-    more = [*labels, *["class0"] * added]
+    more = [*labels, *[("class0",)] * added]
     after = ids_by_split([*ids, *(f"new{n}" for n in range(added))], more, clusters=clusters)
     assert sum(name not in after[split] for split, names in before.items() for name in names) <= 3 * added
 
@@ -122,7 +122,7 @@ def test_a_cluster_larger_than_train_leaves_rows_for_all_splits() -> None:
     """850 of 1,000 rows of a class are one cluster: test and validation share the others."""
     ids, labels = rows_of([1000, 100])
     splits = split_rows(ids, labels, fractions=FRACTIONS, seed=13, clusters=[list(range(850))])
-    assert {split: sum(labels[i] == "class0" for i in rows) for split, rows in splits.items()} == {
+    assert {split: sum(labels[i] == ("class0",) for i in rows) for split, rows in splits.items()} == {
         "train": 850,
         "validation": 50,
         "test": 100,
@@ -133,7 +133,7 @@ def test_a_class_of_three_clusters_is_in_all_splits() -> None:
     ids, labels = rows_of([90, 30])
     clusters = [list(range(start, start + 30)) for start in (0, 30, 60)]
     splits = split_rows(ids, labels, fractions=FRACTIONS, seed=13, clusters=clusters)
-    assert all(sum(labels[i] == "class0" for i in rows) == 30 for rows in splits.values())
+    assert all(sum(labels[i] == ("class0",) for i in rows) == 30 for rows in splits.values())
 
 
 def test_clusters_with_several_labels_are_in_all_splits_like_others() -> None:
@@ -146,10 +146,10 @@ def test_clusters_with_several_labels_are_in_all_splits_like_others() -> None:
 
 def test_rows_after_a_skipped_cluster_fill_the_split() -> None:
     ids, labels = rows_of([20, 20])
-    first = [index for index in hash_order(ids, 13) if labels[index] == "class0"]
+    first = [index for index in hash_order(ids, 13) if labels[index] == ("class0",)]
     splits = split_rows(ids, labels, fractions={"test": 0.1}, seed=13, clusters=[first[:5]])
     assert set(first[:5]) <= set(splits["train"])
-    assert [i for i in splits["test"] if labels[i] == "class0"] == sorted(first[5:7])
+    assert [i for i in splits["test"] if labels[i] == ("class0",)] == sorted(first[5:7])
 
 
 def test_a_class_of_one_row_stays_in_train() -> None:
@@ -160,8 +160,8 @@ def test_a_class_of_one_row_stays_in_train() -> None:
 def test_large_fractions_leave_every_class_in_train() -> None:
     ids, labels = rows_of([3, 4])
     splits = split_rows(ids, labels, fractions={"test": 0.6, "validation": 0.39}, seed=1)
-    assert {labels[index] for index in splits["train"]} == {"class0", "class1"}
-    assert {labels[index] for index in splits["validation"]} == {"class0", "class1"}
+    assert {labels[index] for index in splits["train"]} == {("class0",), ("class1",)}
+    assert {labels[index] for index in splits["validation"]} == {("class0",), ("class1",)}
 
 
 def test_too_few_rows_in_a_class() -> None:
@@ -173,10 +173,10 @@ def test_too_few_rows_in_a_class() -> None:
 
 def test_each_stratum_is_cut_separately() -> None:
     ids, labels = rows_of([40, 2])
-    strata = [*["a"] * 18, *["b"] * 2, *[None] * 22]
+    strata = [*[("a",)] * 18, *[("b",)] * 2, *[None] * 22]
     splits = split_rows(ids, labels, fractions=FRACTIONS, seed=1, strata=strata, clusters=[[0, 18], [1, 20]])
     assert {split: len(indices) for split, indices in splits.items()} == {"train": 36, "validation": 2, "test": 4}
-    assert {strata[index] for split in ("validation", "test") for index in splits[split]} == {"a"}
+    assert {strata[index] for split in ("validation", "test") for index in splits[split]} == {("a",)}
     assert {0, 1} <= set(splits["train"])
 
 
@@ -195,13 +195,13 @@ def test_a_larger_subset_contains_the_smaller(sizes: list[int], small: int, more
     assert len(one) == min(small, len(ids))
     counts = Counter(labels[index] for index in one)
     for number, size in enumerate(sizes):
-        assert abs(counts[f"class{number}"] - len(one) * size / len(ids)) <= len(sizes)
-        assert counts[f"class{number}"] >= 1
+        assert abs(counts[f"class{number}",] - len(one) * size / len(ids)) <= len(sizes)
+        assert counts[f"class{number}",] >= 1
 
 
 def test_a_share_of_the_rows() -> None:
     ids, labels = rows_of([80, 40])
-    assert Counter(labels[index] for index in subset(ids, labels, size=0.1, seed=3)) == {"class0": 8, "class1": 4}
+    assert Counter(labels[index] for index in subset(ids, labels, size=0.1, seed=3)) == {("class0",): 8, ("class1",): 4}
     assert subset(ids, labels, size=0, seed=3) == list(range(120))
 
 
@@ -264,3 +264,71 @@ def test_near_duplicates_do_not_make_a_class_large_enough() -> None:
     ids, labels = rows_of([9, 3])
     with pytest.raises(DataError, match=r"'class1' \(1\)"):
         assign_folds(ids, labels, count=3, seed=0, clusters=[["id9", "id10", "id11", "unknown"]])
+
+
+LABEL_SHARES = (0.5, 0.3, 0.2, 0.1, 0.05)
+
+
+def rows_with_several_labels(count: int, seed: int) -> tuple[list[str], list[RowLabels]]:
+    """Return ids and labels of rows that have each label with its share, some of them no label."""
+    rng = random.Random(seed)
+    labels = [tuple(f"label{n}" for n, p in enumerate(LABEL_SHARES) if rng.random() < p) for _ in range(count)]
+    return [f"id{index}" for index in range(count)], labels
+
+
+@settings(deadline=None, max_examples=40)
+@given(count=st.integers(60, 600), seed=st.integers(0, 10_000))
+def test_splits_and_folds_have_their_share_of_each_of_several_labels(count: int, seed: int) -> None:
+    ids, labels = rows_with_several_labels(count, seed)
+    counts = Counter(label for row in labels for label in row)
+    splits = split_rows(ids, labels, fractions=FRACTIONS, seed=13)
+    assert sorted(index for indices in splits.values() for index in indices) == list(range(count))
+    for split, fraction in FRACTIONS.items():
+        found = Counter(label for index in splits[split] for label in labels[index])
+        for label, size in counts.items():
+            assert abs(found[label] - fraction * size) <= max(2, 0.04 * size)
+    folds = assign_folds(ids, labels, count=4, seed=13)
+    for label, size in counts.items():
+        held_out = Counter(fold for fold, row in zip(folds, labels, strict=True) if label in row)
+        assert all(abs(held_out[fold] - size / 4) <= max(2, 0.04 * size) for fold in range(4))
+
+
+def test_rare_labels_are_better_divided_than_by_chance() -> None:
+    """Over 50 draws, the mean deviation of the rarest label is below a third of that of a random split."""
+    deviations, by_chance = [], []
+    for seed in range(50):
+        ids, labels = rows_with_several_labels(400, seed)
+        rows = {index for index, row in enumerate(labels) if "label4" in row}
+        wanted = 0.2 * len(rows)
+        deviations.append(abs(len(rows & set(split_rows(ids, labels, fractions=FRACTIONS, seed=1)["test"])) - wanted))
+        by_chance.append(abs(len(rows & set(hash_order(ids, 1)[:80])) - wanted))
+    assert sum(deviations) < sum(by_chance) / 3
+
+
+@settings(deadline=None, max_examples=40)
+@given(order=st.randoms(), seed=st.integers(0, 1000))
+def test_splits_of_several_labels_do_not_depend_on_the_order_of_rows(order: random.Random, seed: int) -> None:
+    ids, labels = rows_with_several_labels(120, seed)
+    pairs = list(zip(ids, labels, strict=True))
+    order.shuffle(pairs)
+    assert ids_by_split(ids, labels) == ids_by_split([name for name, _ in pairs], [row for _, row in pairs])
+
+
+@settings(deadline=None, max_examples=40)
+@given(added=st.integers(1, 20), seed=st.integers(0, 1000))
+def test_added_rows_with_several_labels_move_few_others(added: int, seed: int) -> None:
+    ids, labels = rows_with_several_labels(500, seed)
+    more_ids, more_labels = rows_with_several_labels(500 + added, seed)
+    assert more_labels[:500] == labels
+    before, after = ids_by_split(ids, labels), ids_by_split(more_ids, more_labels)
+    assert sum(name not in after[split] for split, names in before.items() for name in names) <= 6 * added + 6
+
+
+def test_a_rare_label_beside_others_does_not_stop_a_split() -> None:
+    ids, labels = rows_with_several_labels(100, 3)
+    labels[0] = ("rare", "label0")
+    assert 0 in split_rows(ids, labels, fractions=FRACTIONS, seed=1)["train"]
+    assert len(assign_folds(ids, labels, count=3, seed=1)) == 100
+    one = subset(ids, labels, size=40, seed=3)
+    assert set(one) <= set(subset(ids, labels, size=60, seed=3))
+    assert 0 in one

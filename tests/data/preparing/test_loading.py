@@ -64,7 +64,7 @@ def test_every_source_is_in_every_split(with_test: Path, without_splits: Path) -
         "rows of capitals: train 54, validation 6, test 12",
         "rows of headlines: train 63, validation 9, test 18",
     ]
-    assert (dataset.text, dataset.label) == (("text", "headline"), "label, topic")
+    assert (dataset.text, dataset.label) == (("text", "headline"), ("label", "topic"))
 
 
 def test_a_source_is_split_as_if_it_were_alone(with_test: Path, without_splits: Path) -> None:

@@ -14,7 +14,7 @@ from slugline.core.errors import DataError
 from slugline.data.preparing.loading import read_examples
 from slugline.data.reading.columns import choose_columns, choose_text_columns
 from slugline.data.reading.formats import Row
-from slugline.data.reading.labels import name_labels
+from slugline.data.reading.labels.naming import name_labels
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
 from slugline.data.reading.texts import join_text
 from slugline.recipe.data_section import DataSection
@@ -48,20 +48,20 @@ def rows_with(*columns: str, count: int = 20) -> list[Row]:
 )
 def test_columns_are_guessed(caplog: pytest.LogCaptureFixture, columns: list[str], text: list[str], label: str) -> None:
     with caplog.at_level(logging.INFO, logger="slugline"):
-        assert choose_columns(raw(rows_with(*columns)), text=[], label="", others=[]) == (text, label)
+        assert choose_columns(raw(rows_with(*columns)), text=[], label=[], others=[]) == (text, [label])
     assert f"label column: {label!r} (guessed; set data.label)" in caplog.text
 
 
 def test_given_columns_are_not_guessed(caplog: pytest.LogCaptureFixture) -> None:
     data = raw(rows_with("text", "title", "label", "topic"))
     with caplog.at_level(logging.INFO, logger="slugline"):
-        assert choose_columns(data, text=["title"], label="topic", others=[]) == (["title"], "topic")
+        assert choose_columns(data, text=["title"], label=["topic"], others=[]) == (["title"], ["topic"])
     assert not caplog.text
 
 
 def test_the_error_of_a_missing_column_suggests_the_nearest() -> None:
     with pytest.raises(DataError) as caught:
-        choose_columns(raw(rows_with("headline", "label")), text=["headlin"], label="label", others=[])
+        choose_columns(raw(rows_with("headline", "label")), text=["headlin"], label=["label"], others=[])
     assert str(caught.value) == (
         "news.csv: no column 'headlin' for data.text. Did you mean 'headline'?\nColumns: headline, label."
     )
@@ -69,18 +69,18 @@ def test_the_error_of_a_missing_column_suggests_the_nearest() -> None:
 
 def test_every_split_must_have_the_columns() -> None:
     with pytest.raises(DataError, match=r"test\.csv: no column 'label'"):
-        choose_columns(raw(rows_with("text", "label"), test=rows_with("text")), text=[], label="", others=[])
+        choose_columns(raw(rows_with("text", "label"), test=rows_with("text")), text=[], label=[], others=[])
 
 
 def test_the_error_lists_several_candidates_for_the_label() -> None:
     data = raw(rows_with("text", "my_label", "your_label"))
     with pytest.raises(DataError) as caught:
-        choose_columns(data, text=[], label="", others=[], address="data/My News.csv")
+        choose_columns(data, text=[], label=[], others=[], address="data/My News.csv")
     assert caught.value.message.splitlines()[1:] == ["  my_label    2 values: a, b", "  your_label  2 values: a, b"]
     assert "slugline recipe new 'data/My News.csv' data.label=my_label > my-news.toml" in caught.value.hint
     data = raw([{"text": f"text {n}", "id": str(n), "when": f"2024-01-0{n % 3 + 1}"} for n in range(20)])
     with pytest.raises(DataError, match=r"none has 2 to 10 .* not dates: id \(20 values\), when \(3 values\)"):
-        choose_columns(data, text=[], label="", others=[])
+        choose_columns(data, text=[], label=[], others=[])
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_dates_are_no_candidates_for_the_label(form: str) -> None:
         {"text": f"text {n}", "group": "ab"[n % 2], "published": form.format(d=n % 5 + 1)} for n in range(20)
     ]
     rows[3]["published"] = None
-    assert choose_columns(raw(rows), text=[], label="", others=[])[1] == "group"
+    assert choose_columns(raw(rows), text=[], label=[], others=[])[1] == ["group"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_dates_are_no_candidates_for_the_label(form: str) -> None:
 )
 def test_names_and_numbers_are_not_taken_for_dates(names: tuple[str, str]) -> None:
     rows: list[Row] = [{"text": f"text {n}", "group": names[n % 2]} for n in range(20)]
-    assert choose_columns(raw(rows), text=[], label="", others=[])[1] == "group"
+    assert choose_columns(raw(rows), text=[], label=[], others=[])[1] == ["group"]
 
 
 def test_the_text_column_is_not_guessed_by_length_if_the_trained_column_is_missing() -> None:
@@ -140,8 +140,8 @@ def named(
     labels: list[object], *, offset: int = 0, classes: tuple[str, ...] = (), task: str = "", unlabelled: Any = "refuse"
 ) -> object:
     rows = raw([{"l": x} for x in labels], classes=classes, task=task)
-    names, order = name_labels(rows, "l", offset=offset, unlabelled=unlabelled)
-    return names["train"], order
+    named = name_labels(rows, ["l"], DataSection(path="x", label_offset=offset), unlabelled=unlabelled)
+    return ["" if row is None else ", ".join(row) for row in named.rows["train"]], named.classes
 
 
 @pytest.mark.parametrize(
@@ -182,8 +182,8 @@ def test_labels_become_class_names(
         ([0, 7, 7], {"classes": ("a", "b")}, r"label '7' in column 'l' \(2 rows\) is none of the 2 classes"),
         ([0], {"classes": ("a", "b"), "offset": -1}, r"label '0' .* none of the 2 classes"),
         (["wrld"], {"classes": ("world", "sport")}, "Did you mean 'world'"),
-        ([[0, 1]], {}, "holds several labels: 0, 1; this version trains on one label a text"),
-        ([0], {"task": "multi-label, emotions"}, "news is a multi-label set"),
+        ([[0, 1]], {"task": "single-label"}, "holds several labels: 0, 1"),
+        ([[0], None], {"task": "multi-label, emotions"}, r"news\.csv, row 2: no label"),
     ],
 )
 def test_invalid_labels_are_errors(labels: list[object], options: dict[str, object], words: str) -> None:

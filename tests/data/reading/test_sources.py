@@ -14,10 +14,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from slugline.core.errors import DataError, MissingExtra
+from slugline.core.labels import Split
 from slugline.data.reading import hub, sources
-from slugline.data.reading.labels import name_labels
+from slugline.data.reading.labels.naming import name_labels
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection
+
+
+def labels_of(raw: RawData, column: str, split: Split) -> list[str]:
+    """The labels of a split, of which each row has one."""
+    named = name_labels(raw, [column], DataSection(path="x", label_kind="single"))
+    return [label for row in named.rows[split] for label in row or ()]
 
 
 def fill(root: Path, files: Mapping[str, str | bytes]) -> Path:
@@ -211,7 +218,7 @@ def test_a_set_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = sources.read(DataSection(hub="o/s:small"))
     assert requested == [("o/s", "small")]
     assert sizes(raw) == {"train": 2, "test": 2}
-    assert name_labels(raw, "label", offset=0)[1] == ("world", "sport")
+    assert name_labels(raw, ["label"], DataSection(path="x")).classes == ("world", "sport")
     assert raw.source.revision == "b" * 40
     assert raw.source.url.endswith("/datasets/o/s")
 
@@ -228,8 +235,8 @@ def test_every_class_label_column_of_the_hub_has_its_own_names(monkeypatch: pyte
         loaded = loaded.cast_column(column, datasets.ClassLabel(names=names))
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
     raw = hub.read_hub("o/s")
-    assert name_labels(raw, "coarse", offset=0)[0]["train"] == ["person", "place", "person"]
-    assert name_labels(raw, "fine", offset=0)[0]["train"] == ["woman", "city", "man"]
+    assert labels_of(raw, "coarse", "train") == ["person", "place", "person"]
+    assert labels_of(raw, "fine", "train") == ["woman", "city", "man"]
 
 
 def test_a_column_without_names_does_not_get_those_of_another_column_of_the_hub(
@@ -239,9 +246,9 @@ def test_a_column_without_names_does_not_get_those_of_another_column_of_the_hub(
     loaded = loaded.cast_column("coarse", datasets.ClassLabel(names=["place", "person", "other"]))
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: loaded)
     raw = hub.read_hub("o/s")
-    assert name_labels(raw, "coarse", offset=0)[0]["train"] == ["person", "place", "person"]
-    assert name_labels(raw, "label", offset=0)[0]["train"] == ["x", "y", "z"]
-    assert name_labels(raw, "intent", offset=0)[0]["train"] == ["2", "0", "1"]
+    assert labels_of(raw, "coarse", "train") == ["person", "place", "person"]
+    assert labels_of(raw, "label", "train") == ["x", "y", "z"]
+    assert labels_of(raw, "intent", "train") == ["2", "0", "1"]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +261,7 @@ def test_a_column_without_names_does_not_get_those_of_another_column_of_the_hub(
 )
 def test_the_names_beside_integers_in_a_file(tmp_path: Path, columns: str, column: str, expected: list[str]) -> None:
     fill(tmp_path, {"a.csv": f"text,{columns}\na,1,sport\nb,0,tech\nc,1,sport\n"})
-    assert name_labels(read(tmp_path / "a.csv"), column, offset=0)[0]["train"] == expected
+    assert labels_of(read(tmp_path / "a.csv"), column, "train") == expected
 
 
 def test_each_column_has_the_names_beside_it_and_ambiguous_names_are_not_used(tmp_path: Path) -> None:
@@ -262,17 +269,17 @@ def test_each_column_has_the_names_beside_it_and_ambiguous_names_are_not_used(tm
     fill(tmp_path, {"a.csv": header + "a,0,ball,1,tennis\nb,0,ball,0,golf\nc,1,tech,1,tennis\n"})
     fill(tmp_path, {"b.csv": header + "a,0,ball,1,tennis\nb,0,bat,0,golf\nc,1,tech,1,tennis\n"})
     raw = read(tmp_path / "a.csv")
-    assert name_labels(raw, "coarse", offset=0)[1] == ("ball", "tech")
-    assert name_labels(raw, "fine", offset=0)[1] == ("golf", "tennis")
-    assert name_labels(read(tmp_path / "b.csv"), "coarse", offset=0)[1] == ("0", "1")
+    assert name_labels(raw, ["coarse"], DataSection(path="x")).classes == ("ball", "tech")
+    assert name_labels(raw, ["fine"], DataSection(path="x")).classes == ("golf", "tennis")
+    assert name_labels(read(tmp_path / "b.csv"), ["coarse"], DataSection(path="x")).classes == ("0", "1")
 
 
 def test_class_labels_in_the_metadata_of_parquet_files(tmp_path: Path) -> None:
     part = datasets.Dataset.from_dict({"text": ["a", "b"], "topic": [1, 0]})
     for name, names in (("train", ["no", "yes"]), ("test", ["no", "yes"]), ("other", ["yes", "no"])):
         part.cast_column("topic", datasets.ClassLabel(names=names)).to_parquet(tmp_path / f"{name}.parquet")
-    assert name_labels(read(tmp_path), "topic", offset=0)[0]["test"] == ["yes", "no"]
-    assert name_labels(read(tmp_path / "train.parquet"), "topic", offset=0)[0]["train"] == ["yes", "no"]
+    assert labels_of(read(tmp_path), "topic", "test") == ["yes", "no"]
+    assert labels_of(read(tmp_path / "train.parquet"), "topic", "train") == ["yes", "no"]
     with pytest.raises(DataError, match="its integers mean other classes"):
         read(tmp_path / "*.parquet")
 
@@ -296,7 +303,7 @@ def test_levels_of_a_prepared_set_have_names_of_their_own(
 ) -> None:
     table = "text,label,label_level1,label_level2,year\na,2,1,2,2\nb,0,0,0,1\nc,1,1,1,2\n"
     fill(tmp_path, {"train.csv": table, "metadata.json": json.dumps(metadata)})
-    assert name_labels(read(tmp_path), column, offset=0)[0]["train"] == expected
+    assert labels_of(read(tmp_path), column, "train") == expected
 
 
 @pytest.mark.parametrize(
@@ -312,7 +319,7 @@ def test_integers_that_do_not_fit_the_names_are_refused(
     table = "text,coarse\n" + "".join(f"t{n},{value}\n" for n, value in enumerate(values))
     fill(tmp_path, {"train.csv": table, "metadata.json": json.dumps({"classes": classes})})
     with pytest.raises(DataError, match=message):
-        name_labels(read(tmp_path), "coarse", offset=0)
+        name_labels(read(tmp_path), ["coarse"], DataSection(path="x"))
 
 
 def test_sets_defined_by_scripts_are_read_from_their_parquet_copies(monkeypatch: pytest.MonkeyPatch) -> None:

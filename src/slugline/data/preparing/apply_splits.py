@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
-from slugline.data.preparing.assign_splits import split_rows, subset
+from slugline.data.preparing.assign_splits import NO_LABEL, split_rows, subset
 from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.group_splits import split_sizes
@@ -35,8 +35,8 @@ def cut_splits(
     distinct = [wanted for number, wanted in enumerate(fractions) if wanted and wanted not in fractions[:number]]
     for wanted in distinct:
         strata = [
-            (label, origin) if fractions[origin] == wanted else None
-            for label, origin in zip(train.labels, train.origins, strict=True)
+            tuple((label, origin) for label in labels or (NO_LABEL,)) if fractions[origin] == wanted else None
+            for labels, origin in zip(train.labels, train.origins, strict=True)
         ]
         assigned = split_rows(
             train.ids, train.labels, fractions=wanted, seed=seed, clusters=clusters, strata=strata, kept=kept
@@ -49,7 +49,7 @@ def cut_splits(
         pieces.setdefault(split, []).append(train.take(indices))
     result = {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
     new_splits = {split: examples for split, examples in result.items() if split in cut}
-    findings = _report_absent(train.labels, new_splits, len(fractions))
+    findings = _report_absent(train.class_counts, new_splits, len(fractions))
     return result, [*findings, *_report_short_splits(train, cut, fractions), *_report_mixed(train, clusters)]
 
 
@@ -57,14 +57,16 @@ def _report_short_splits(
     train: Examples, cut: Mapping[Split, Sequence[int]], fractions: Sequence[Mapping[Split, float]]
 ) -> list[Finding]:
     """Report the classes of which a new split has fewer rows than requested."""
-    counts = Counter(zip(train.labels, train.origins, strict=True))
+    counts = Counter(
+        (label, origin) for labels, origin in zip(train.labels, train.origins, strict=True) for label in labels
+    )
     findings = []
     for split, indices in cut.items():
         wanted: Counter[str] = Counter()
         for (label, origin), count in counts.items():
             if split in fractions[origin]:
                 wanted[label] += split_sizes(count, fractions[origin])[split]
-        missing = wanted - Counter(train.labels[index] for index in indices)
+        missing = wanted - train.take(indices).class_counts
         if missing:
             message = (
                 f"classes with fewer rows in {split} than requested, because near duplicates are not divided: "
@@ -84,9 +86,8 @@ def _report_mixed(train: Examples, clusters: Sequence[Sequence[int]]) -> list[Fi
     return [Finding.of("mixed cluster", ids, message)]
 
 
-def _report_absent(labels: Sequence[str], new_splits: SplitExamples, n_sources: int) -> list[Finding]:
+def _report_absent(counts: Mapping[str, int], new_splits: SplitExamples, n_sources: int) -> list[Finding]:
     """Report the classes of train that a new split has no row of."""
-    counts = Counter(labels)
     findings = []
     single = sorted(label for label, count in counts.items() if count == 1)
     if single:
@@ -94,7 +95,7 @@ def _report_absent(labels: Sequence[str], new_splits: SplitExamples, n_sources: 
         findings.append(Finding.of("single row", single, message, is_warning=True))
     why = "are near duplicates or have several labels" + (", or are few in each source" if n_sources > 1 else "")
     for split, examples in new_splits.items():
-        absent = sorted(set(counts) - set(examples.labels) - set(single))
+        absent = sorted(set(counts) - set(examples.class_counts) - set(single))
         if absent:
             message = f"classes without a row in {split}, because their rows {why}: {{count}}"
             findings.append(Finding.of("class not split", absent, message, is_warning=True))
@@ -111,9 +112,9 @@ def report_absent_classes(splits: SplitExamples) -> list[Finding]:
         One finding for each split that lacks classes.
     """
     findings = []
-    classes = set(splits["train"].labels)
+    classes = set(splits["train"].class_counts)
     for split, examples in splits.items():
-        absent = sorted(classes - set(examples.labels))
+        absent = sorted(classes - set(examples.class_counts))
         if absent:
             named = ", ".join(absent[:MAX_EXAMPLES]) + (", ..." if len(absent) > MAX_EXAMPLES else "")
             message = (

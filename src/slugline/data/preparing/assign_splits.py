@@ -2,6 +2,10 @@
 
 Rows are ordered by the SHA-256 of a seed and the row id. So the assignment needs no stored list and does not depend on
 the order in which rows are read, larger subsets contain smaller ones, and an added row moves few others.
+
+A row with several labels counts for each of them. Such rows are assigned label by label, the rarest label first,
+because rows of a frequent label can make up for what is missing later: iterative stratification (Sechidis et al. 2011),
+with the hash order in place of chance.
 """
 
 from __future__ import annotations
@@ -12,11 +16,14 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from slugline.core.errors import DataError
-from slugline.core.labels import Split
-from slugline.data.preparing.group_splits import assign_groups, share, split_sizes
+from slugline.core.labels import RowLabels, Split
+from slugline.data.preparing.group_splits import Strata, assign_groups, share, split_sizes
 from slugline.data.preparing.row_ids import CUT_ORDER
 
 SplitIndices = dict[Split, list[int]]
+
+#: Stratum of rows without labels in a ``multi`` set.
+NO_LABEL = ""
 
 
 def hash_order(ids: Sequence[str], seed: int) -> list[int]:
@@ -27,12 +34,12 @@ def hash_order(ids: Sequence[str], seed: int) -> list[int]:
 
 def split_rows(
     ids: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[RowLabels],
     *,
     fractions: Mapping[Split, float],
     seed: int,
     clusters: Sequence[Sequence[int]] = (),
-    strata: Sequence[Hashable | None] | None = None,
+    strata: Sequence[Strata | None] | None = None,
     kept: Collection[int] = (),
 ) -> SplitIndices:
     """Assign rows to stratified splits; clusters of near duplicates are not divided.
@@ -44,54 +51,72 @@ def split_rows(
 
     Args:
         ids: (N,) unique row ids.
-        labels: (N,) class names.
+        labels: (N,) labels of each row.
         fractions: shares of ``test`` and ``validation``, relative to the whole stratum; 0 or absent = no such split.
         seed: seed of the hash order.
         clusters: disjoint groups of indices.
-        strata: (N,) stratum of each row, None for rows that stay in train with their clusters; by default the labels.
+        strata: (N,) strata of each row, one for each label; None for rows that stay in train with their clusters. By
+            default the labels.
         kept: indices that stay in train with their clusters, and count as rows of their stratum.
 
     Returns:
         Indices of ``train`` and of every split with a fraction, in ascending order.
 
     Raises:
-        DataError: there are fewer than two classes, or a class has at least two rows but too few for all splits.
+        DataError: there are fewer than two classes, or, if every row has one label, a class has at least two rows but
+            too few for all splits.
     """
     wanted = {split: fractions[split] for split in CUT_ORDER if fractions.get(split, 0) > 0}
-    strata = labels if strata is None else strata
-    divided = {label for label, stratum in zip(labels, strata, strict=True) if stratum is not None}
-    _require_rows_for_splits(Counter(labels), divided, n_splits=1 + len(wanted))
-    counts = Counter(strata)
-    sizes = {stratum: split_sizes(count, wanted) for stratum, count in counts.items() if stratum is not None}
+    strata = [row or (NO_LABEL,) for row in labels] if strata is None else strata
+    divided = {label for row, of_row in zip(labels, strata, strict=True) if of_row is not None for label in row}
+    _require_rows_for_splits(labels, divided, n_splits=1 + len(wanted))
+    counts = Counter(stratum for row in strata for stratum in row or ())
+    sizes = {stratum: split_sizes(count, wanted) for stratum, count in counts.items()}
     order = hash_order(ids, seed)
     grouped = {index for cluster in clusters for index in cluster}
     groups = [*clusters, *([index] for index in kept if index not in grouped)]
     assigned = assign_groups(ids, strata, groups, order=order, fractions=wanted, sizes=sizes, kept=kept)
-    received = Counter((strata[index], split) for index, split in assigned.items())
+    received = Counter((stratum, split) for index, split in assigned.items() for stratum in strata[index] or ())
     singles: dict[Hashable, list[int]] = defaultdict(list)
+    rarest = _rarest([row or () for row in strata])
     for index in order:
         if index not in assigned and strata[index] is not None:
-            singles[strata[index]].append(index)
-    for stratum, rows in singles.items():
+            singles[rarest[index]].append(index)
+    for stratum, rows in sorted(singles.items(), key=lambda item: _rarity(item[0], counts)):
         lacking = {split: max(0, sizes[stratum][split] - received[stratum, split]) for split in wanted}
-        start = 0
-        for split, size in share(lacking, len(rows) - (not received[stratum, "train"])).items():
-            assigned |= dict.fromkeys(rows[start : start + size], split)
-            start += size
+        shares = share(lacking, len(rows) - (not received[stratum, "train"]))
+        new = dict(zip(rows, [split for split, size in shares.items() for _ in range(size)], strict=False))
+        assigned |= new
+        received.update((other, new.get(index, "train")) for index in rows for other in strata[index] or ())
     splits: SplitIndices = {split: [] for split in ("train", "validation", "test") if split in ("train", *wanted)}
     for index in range(len(ids)):
         splits[assigned.get(index, "train")].append(index)
     return splits
 
 
-def _require_rows_for_splits(counts: Mapping[str, int], divided: Collection[str], *, n_splits: int) -> None:
+def _rarest(rows: Sequence[Strata]) -> list[Hashable]:
+    """The rarest label of each row; `NO_LABEL` for a row without labels."""
+    counts = Counter(label for row in rows for label in row)
+    return [min(row, key=lambda label: _rarity(label, counts), default=NO_LABEL) for row in rows]
+
+
+def _rarity(label: Hashable, counts: Mapping[Hashable, int]) -> tuple[int, str]:
+    return counts.get(label, 0), str(label)
+
+
+def _are_single(labels: Sequence[RowLabels]) -> bool:
+    return all(len(row) == 1 for row in labels)
+
+
+def _require_rows_for_splits(labels: Sequence[RowLabels], divided: Collection[str], *, n_splits: int) -> None:
+    counts = Counter(label for row in labels for label in row)
     if len(counts) < 2:
         raise DataError(
             f"there is only one class, {next(iter(counts), '')!r}; a classifier needs two or more.",
             hint="Check data.label, data.keep_classes and data.drop_classes.",
         )
     small = {label: count for label, count in counts.items() if 1 < count < n_splits and label in divided}
-    if small:
+    if small and _are_single(labels):
         label, count = min(small.items())
         more = f", and {len(small) - 1} more classes like it" if len(small) > 1 else ""
         raise DataError(
@@ -100,15 +125,16 @@ def _require_rows_for_splits(counts: Mapping[str, int], divided: Collection[str]
         )
 
 
-def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int) -> list[int]:
+def subset(ids: Sequence[str], labels: Sequence[RowLabels], *, size: float, seed: int) -> list[int]:
     """Choose a stratified subset of the rows; a larger subset contains the smaller ones.
 
     The n rows of a class are numbered from 0 in hash order. Row i has the rank (i + 1/2) / n (Webster's apportionment);
-    row 0 has the rank 0. The rows with the lowest ranks are chosen.
+    row 0 has the rank 0. The rows with the lowest ranks are chosen. A row with several labels counts for the
+    rarest one.
 
     Args:
         ids: (N,) unique row ids.
-        labels: (N,) class names.
+        labels: (N,) labels of each row.
         size: number of rows, or a share of them if below 1; 0 = all.
         seed: seed of the hash order.
 
@@ -118,7 +144,8 @@ def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int)
     Raises:
         DataError: `size` is smaller than the number of classes.
     """
-    counts = Counter(labels)
+    rarest = _rarest(labels)
+    counts = Counter(rarest)
     number = round(size * len(ids)) if size < 1 else int(size)
     if not size or number >= len(ids):
         return list(range(len(ids)))
@@ -127,26 +154,27 @@ def subset(ids: Sequence[str], labels: Sequence[str], *, size: float, seed: int)
             f"data.max_train_examples = {size:g} leaves {number} rows for {len(counts)} classes.",
             hint=f"Set data.max_train_examples to at least {len(counts)}, or drop classes with data.keep_classes.",
         )
-    seen: Counter[str] = Counter()
+    seen: Counter[Hashable] = Counter()
     ranked: list[tuple[float, int, int]] = []
     for position, index in enumerate(hash_order(ids, seed)):
-        label = labels[index]
+        label = rarest[index]
         ranked.append(((seen[label] + 0.5) / counts[label] if seen[label] else 0.0, position, index))
         seen[label] += 1
     return sorted(index for *_, index in sorted(ranked)[:number])
 
 
 def assign_folds(
-    ids: Sequence[str], labels: Sequence[str], *, count: int, seed: int, clusters: Sequence[Sequence[str]] = ()
+    ids: Sequence[str], labels: Sequence[RowLabels], *, count: int, seed: int, clusters: Sequence[Sequence[str]] = ()
 ) -> list[int]:
     """Assign each row to the fold that holds it out.
 
     In hash order, each row goes to the fold with the fewest rows of its class, and of these to the one with the fewest
-    rows. A cluster goes to the fold of its first row.
+    rows. A cluster goes to the fold of its first row. If rows have several labels, the rows of the rarest label come
+    first, and the fold with the fewest rows of the rarest label of the row is chosen, then of the next.
 
     Args:
         ids: (N,) unique row ids.
-        labels: (N,) class names.
+        labels: (N,) labels of each row.
         count: number of folds K.
         seed: seed of the hash order.
         clusters: disjoint groups of ids that stay in one fold; unknown ids are ignored.
@@ -155,28 +183,36 @@ def assign_folds(
         (N,) fold numbers below K. Without clusters, the counts of a class differ by at most one between folds.
 
     Raises:
-        DataError: a class has fewer rows than there are folds, near duplicates counted once.
+        DataError: every row has one label, and a class has fewer rows than there are folds, near duplicates counted
+            once.
     """
     index_of = {name: index for index, name in enumerate(ids)}
     members_of: dict[int, list[int]] = {}
     for cluster in clusters:
         members = [index_of[name] for name in cluster if name in index_of]
         members_of |= dict.fromkeys(members, members)
-    # One entry per label and cluster: a cluster with several labels counts once for each label.
-    distinct = {(label, min(members_of.get(index, [index]))) for index, label in enumerate(labels)}
-    _require_rows_for_folds(Counter(label for label, _ in distinct), count)
+    counts: Counter[Hashable] = Counter(label for row in labels for label in row)
+    order = hash_order(ids, seed)
+    if _are_single(labels):
+        # One entry per label and cluster: a cluster with several labels counts once for each label.
+        distinct = {(label, min(members_of.get(index, [index]))) for index, (label,) in enumerate(labels)}
+        _require_rows_for_folds(Counter(label for label, _ in distinct), count)
+    else:
+        rarest = _rarest(labels)
+        order.sort(key=lambda index: _rarity(rarest[index], counts))
     folds = [-1] * len(ids)
     class_sizes: dict[str, list[int]] = defaultdict(lambda: [0] * count)
     sizes = [0] * count
-    for index in hash_order(ids, seed):
+    for index in order:
         if folds[index] >= 0:
             continue
-        of_class = class_sizes[labels[index]]
-        fold = min(range(count), key=lambda number: (of_class[number], sizes[number]))
+        of_labels = [class_sizes[label] for label in sorted(labels[index], key=lambda label: _rarity(label, counts))]
+        fold = min(range(count), key=lambda number: (*(of_label[number] for of_label in of_labels), sizes[number]))
         for member in members_of.get(index, [index]):
             folds[member] = fold
-            class_sizes[labels[member]][fold] += 1
             sizes[fold] += 1
+            for label in labels[member]:
+                class_sizes[label][fold] += 1
     return folds
 
 

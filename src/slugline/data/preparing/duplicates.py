@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from slugline.core.errors import RunError
-from slugline.core.labels import Split
+from slugline.core.labels import RowLabels, Split
 from slugline.core.progress import track
 from slugline.core.storage import cache_dir, replacing
 
@@ -52,7 +52,7 @@ def same_text_key(text: str) -> str:
     return " ".join(folded.split())
 
 
-def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
+def repetitions(texts: Sequence[str], labels: Sequence[RowLabels]) -> list[list[int]]:
     """Find rows with equal text and label.
 
     Args:
@@ -65,7 +65,7 @@ def repetitions(texts: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
     return _groups(zip(texts, labels, strict=True))
 
 
-def conflicts(keys: Sequence[str], labels: Sequence[str]) -> list[list[int]]:
+def conflicts(keys: Sequence[str], labels: Sequence[RowLabels]) -> list[list[int]]:
     """Find texts with several labels.
 
     Args:

@@ -51,14 +51,14 @@ def filter_classes(
                     f"data.{key}: there is no class {name!r}.{nearest(name, list(classes))}",
                     hint=f"Classes: {', '.join(classes[:20])}{' ...' if len(classes) > 20 else ''}.",
                 )
-    counts = Counter(splits["train"].labels)
+    counts = splits["train"].class_counts
     dropped = [
         name
         for name in classes
         if 0 < counts[name] < smallest or name in drop or (keep and name not in keep) or (smallest and not counts[name])
     ]
     kept, n_rows = _without_classes(splits, dropped)
-    remaining = sorted(set(kept["train"].labels))
+    remaining = sorted(kept["train"].class_counts)
     if len(remaining) < 2:
         found = f"there is only one class, {remaining[0]!r}" if remaining else "no class is left"
         raise DataError(
@@ -82,7 +82,7 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
     Raises:
         DataError: a user's own file has such classes, or train has fewer than two classes.
     """
-    trained = set(splits["train"].labels)
+    trained = set(splits["train"].class_counts)
     if len(trained) < 2:
         raise DataError(
             f"after empty and short texts and leaks were dropped, train has only the class {min(trained)!r}."
@@ -90,7 +90,10 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
             else "after empty and short texts and leaks were dropped, train has no row.",
             hint="A classifier needs two or more classes. Check the files, data.min_words and data.leaks.",
         )
-    counts = Counter(label for examples in splits.values() for label in examples.labels if label not in trained)
+    found = Counter[str]()
+    for examples in splits.values():
+        found.update(examples.class_counts)
+    counts = Counter({label: count for label, count in found.items() if label not in trained})
     if not counts:
         return splits, []
     described = ", ".join(f"{label!r} ({count:,} rows)" for label, count in counts.most_common(10))
@@ -106,11 +109,7 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
 
 def _without_classes(splits: SplitExamples, names: Sequence[str]) -> tuple[SplitExamples, int]:
     """Drop classes from every split; return the remaining examples and the number of dropped rows."""
-    dropped = set(names)
-    kept = {
-        split: examples.without([index for index, label in enumerate(examples.labels) if label in dropped])
-        for split, examples in splits.items()
-    }
+    kept = {split: examples.without_classes(names) for split, examples in splits.items()}
     return kept, sum(map(len, splits.values())) - sum(map(len, kept.values()))
 
 
@@ -213,20 +212,20 @@ def handle_leaks(
 
 
 def report_conflicts(splits: SplitExamples) -> list[Finding]:
-    """Report texts of train with several labels."""
+    """Report texts of train that have other labels in another row."""
     train = splits["train"]
     groups = duplicates.conflicts(train.keys, train.labels)
     if not groups:
         return []
     n_rows = sum(map(len, groups))
-    message = f"texts with several labels: {{count}}; their {n_rows:,} rows stay in train"
+    message = f"texts with different labels: {{count}}; their {n_rows:,} rows stay in train"
     return [Finding.of("conflict", train.ids_of([group[0] for group in groups]), message, is_warning=True)]
 
 
 def drop_repetitions(splits: SplitExamples) -> tuple[SplitExamples, list[Finding]]:
     """Drop rows of train with the same text, as read, and the same label, except the one with the smallest id.
 
-    Texts with several labels keep all their rows.
+    Texts with different labels keep all their rows.
 
     Args:
         splits: examples by split.

@@ -7,6 +7,9 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from slugline.core.labels import Split
 
+#: Strata of one row: one for each of its labels.
+Strata = tuple[Hashable, ...]
+
 Sizes = Mapping[Hashable, Mapping[Split, int]]
 
 
@@ -43,7 +46,7 @@ def share(lacking: Mapping[Split, int], available: int) -> dict[Split, int]:
 
 def assign_groups(
     ids: Sequence[str],
-    strata: Sequence[Hashable | None],
+    strata: Sequence[Strata | None],
     groups: Sequence[Sequence[int]],
     *,
     order: Sequence[int],
@@ -61,7 +64,7 @@ def assign_groups(
 
     Args:
         ids: (N,) unique row ids.
-        strata: (N,) stratum of each row, or None.
+        strata: (N,) strata of each row, or None.
         groups: disjoint groups of indices.
         order: indices of the rows in hash order.
         fractions: share of each split to cut, in the order of cutting.
@@ -72,26 +75,24 @@ def assign_groups(
         Split of each row in a group.
     """
     rank = {index: position for position, index in enumerate(order)}
-    kept = set(kept) | {index for index, stratum in enumerate(strata) if stratum is None}
+    kept = set(kept) | {index for index, row in enumerate(strata) if row is None}
     ordered = sorted(
         groups, key=lambda group: (kept.isdisjoint(group), -len(group), rank[min(group, key=ids.__getitem__)])
     )
     shares: dict[Split, float] = {"train": 1 - sum(fractions.values()), **fractions}
-    grouped = Counter(strata[index] for group in groups for index in group if kept.isdisjoint(group))
+    grouped = Counter(s for group in groups if kept.isdisjoint(group) for index in group for s in strata[index] or ())
     in_group = {index for group in groups for index in group}
     # Units of each stratum that are not assigned yet: a group is one, and so is a row in no group.
-    left = Counter(stratum for index, stratum in enumerate(strata) if index not in in_group)
-    left.update(stratum for group in groups for stratum in {strata[index] for index in group})
+    left = Counter(stratum for index, row in enumerate(strata) if index not in in_group for stratum in row or ())
+    left.update(stratum for group in groups for stratum in {s for index in group for s in strata[index] or ()})
     received: Counter[tuple[Hashable, Split]] = Counter()
     balanced: Counter[tuple[Hashable, Split]] = Counter()
     assigned: dict[int, Split] = {}
     for group in ordered:
-        members = Counter(strata[index] for index in sorted(group, key=ids.__getitem__))
+        members = Counter(s for index in sorted(group, key=ids.__getitem__) for s in strata[index] or ())
         left.subtract(members.keys())
         fitting = [
-            split
-            for split in shares
-            if all(n <= sizes[s][split] - received[s, split] for s, n in members.items() if s is not None)
+            split for split in shares if all(n <= sizes[s][split] - received[s, split] for s, n in members.items())
         ]
         starved = _split_without_rows(members, sizes, received, left, tuple(fractions))
         chosen: Split = "train"

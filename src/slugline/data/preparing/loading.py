@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
-from slugline.core.labels import Split
+from slugline.core.errors import DataError
+from slugline.core.labels import Kind, RowLabels, Split
 from slugline.core.progress import track
 from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning
@@ -18,8 +19,10 @@ from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExample
 from slugline.data.preparing.row_ids import joint_row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns
-from slugline.data.reading.label_cells import report_labels
-from slugline.data.reading.labels import hidden_splits, join_orders, map_labels, name_labels, unlabelled_rows
+from slugline.data.reading.labels.hierarchy import pad_paths
+from slugline.data.reading.labels.label_map import join_orders, rename
+from slugline.data.reading.labels.naming import name_labels
+from slugline.data.reading.labels.unlabelled import hidden_splits, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.data.reading.texts import join_text
 from slugline.recipe.data_section import DataSection, SourceSection
@@ -38,7 +41,9 @@ class JoinedSources:
         raw_data: rows as read from each source.
         unlabelled: findings about rows that were dropped because they have no label.
         text: text columns of all sources.
-        label: label column; several, separated by commas, if the sources differ.
+        label: label columns of all sources.
+        kind: kind of the label set.
+        levels: names of the levels of a hierarchy, if they were columns.
     """
 
     splits: dict[Split, Examples]
@@ -46,7 +51,9 @@ class JoinedSources:
     raw_data: tuple[RawData, ...]
     unlabelled: tuple[Finding, ...]
     text: tuple[str, ...]
-    label: str
+    label: tuple[str, ...]
+    kind: Kind = "single"
+    levels: tuple[str, ...] = ()
 
     @cached_property
     def source(self) -> SourceInfo:
@@ -83,12 +90,13 @@ def _join_values(values: Sequence[tuple[str, str]]) -> str:
     return "; ".join(f"{name}: {value or 'not stated'}" for name, value in values)
 
 
-def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSources:
+def read_examples(section: DataSection, *, text: Sequence[str] = (), kind: Kind | None = None) -> JoinedSources:
     """Read the sources of a data section.
 
     Args:
         section: sources with their columns and label maps, and the cleaning steps.
         text: text columns of a source that has them all, if the section names none.
+        kind: kind of the label set of a trained model; None = stated by the section or the source, or guessed.
 
     Returns:
         Examples under the splits of the sources. Ids are unique over all sources.
@@ -97,7 +105,8 @@ def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSo
         DataError: a source cannot be read, or its columns or labels do not fit the section.
         MissingExtra: the embedded set is requested but not installed.
     """
-    read = [_read_source(source, section, text) for source in section.all_sources()]
+    read = [_read_source(source, section, text, kind) for source in section.all_sources()]
+    read, joint_kind = _with_one_kind(read)
     ids = joint_row_ids([(source.address, source.raw.rows, source.id_column) for source in read])
     prepared = [
         _drop_unlabelled(source, _examples(source, ids[origin], origin=origin, clean=section.clean))
@@ -111,7 +120,9 @@ def read_examples(section: DataSection, *, text: Sequence[str] = ()) -> JoinedSo
         tuple(source.raw for source in read),
         tuple(finding for _, findings in prepared for finding in findings),
         join_orders(source.text for source in read),
-        ", ".join(join_orders([source.label] for source in read)),
+        join_orders(source.label for source in read),
+        joint_kind,
+        read[0].levels if len({source.levels for source in read}) == 1 else (),
     )
 
 
@@ -122,13 +133,33 @@ class _Source:
     address: str
     raw: RawData
     text: tuple[str, ...]
-    label: str
+    label: tuple[str, ...]
     id_column: str
-    labels: dict[Split, list[str]]
+    labels: dict[Split, list[RowLabels | None]]
     classes: tuple[str, ...]
+    kind: Kind
+    levels: tuple[str, ...]
 
 
-def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) -> _Source:
+def _with_one_kind(read: Sequence[_Source]) -> tuple[list[_Source], Kind]:
+    """Give all sources one kind of labels: single labels fit into a multi-label set, and paths into deeper ones."""
+    kinds = {source.kind for source in read}
+    if "hierarchical" in kinds and len(kinds) > 1:
+        described = ", ".join(f"{source.raw.source.name}: {source.kind}" for source in read)
+        raise DataError(
+            f"the sources have labels of different kinds ({described}).",
+            hint="Set label_kind in each [[data.sources]] table, or label_map to give all sources the same names.",
+        )
+    if "hierarchical" not in kinds:
+        return list(read), "multi" if "multi" in kinds else "single"
+    padded = pad_paths(join_orders(source.classes for source in read))
+    return [
+        replace(source, labels=rename(source.labels, padded), classes=tuple(map(padded.__getitem__, source.classes)))
+        for source in read
+    ], "hierarchical"
+
+
+def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], kind: Kind | None) -> _Source:
     raw = sources.read(source)
     id_column = data.id or str(raw.columns.get("id", ""))
     others = [column for column in (id_column, data.split) if column]
@@ -143,14 +174,14 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str]) 
     if data.unlabelled == "drop" and (hidden := hidden_splits(raw, label)):
         logger.warning("%s: left out, its labels are hidden: %s", raw.source.name, ", ".join(hidden))
         raw = replace(raw, rows={split: rows for split, rows in raw.rows.items() if split not in hidden})
-    labels, classes = name_labels(raw, label, offset=source.label_offset, unlabelled=data.unlabelled)
-    found = report_labels(labels, label) if not source.label_map else []
-    for finding in found:
+    named = name_labels(raw, label, source, unlabelled=data.unlabelled, kind=kind)
+    for finding in named.findings:
         logger.warning("%s: %s", raw.source.name, finding.message)
-    raw = replace(raw, findings=(*raw.findings, *found))
-    labels, classes = map_labels(labels, classes, source.label_map, where=raw.file_names("train"))
+    raw = replace(raw, findings=(*raw.findings, *named.findings))
     address = " ".join((source.name, source.path, source.hub))
-    return _Source(address, raw, tuple(columns), label, id_column, labels, classes)
+    return _Source(
+        address, raw, tuple(columns), tuple(label), id_column, named.rows, named.classes, named.kind, named.levels
+    )
 
 
 def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, clean: Sequence[str]) -> SplitExamples:
@@ -168,7 +199,8 @@ def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, c
                 cleaned.append(cleaning.clean(original, clean))
                 advance(1)
             origins = [origin] * len(originals)
-            splits[split] = Examples(ids[split], originals, cleaned, source.labels[split], origins)
+            labels = [row or () for row in source.labels[split]]
+            splits[split] = Examples(ids[split], originals, cleaned, labels, origins)
     return splits
 
 
@@ -177,7 +209,7 @@ def _drop_unlabelled(source: _Source, splits: SplitExamples) -> tuple[SplitExamp
     kept: dict[Split, Examples] = {}
     findings = []
     for split, examples in splits.items():
-        indices, places = unlabelled_rows(source.raw, split, examples.labels)
+        indices, places = unlabelled_rows(source.raw, split, source.labels[split])
         kept[split] = examples.without(indices)
         if indices:
             message = f"rows of {split} without a label: {{count}} (dropped, as requested): {places}"

@@ -7,10 +7,8 @@ hub.py          data sets of the Hugging Face Hub
 formats.py      read_rows: CSV, TSV, JSON lines, JSON, Parquet, plain text
 encoding.py     detects the encoding of a text file
 raw_data.py     RawData: rows as read, by split, and their source
-class_names.py  class names of columns of integers
 columns.py      text and label columns, given or guessed
-label_cells.py  one label from a cell; reports combinations and names that look alike
 texts.py        the text of a row, from one or several columns
-labels.py       labels to class names; label maps
+labels/         from cells to class names; label maps
 ```
 """

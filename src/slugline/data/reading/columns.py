@@ -48,9 +48,9 @@ DATE = re.compile(rf"({'|'.join(_DAYS)})([T ,]+{_TIME}.*)?|{_TIME}", re.IGNORECA
 
 
 def choose_columns(
-    raw: RawData, *, text: Sequence[str], label: str, others: Sequence[str], address: str = ""
-) -> tuple[list[str], str]:
-    """Choose the text columns and the label column: given by the user, named by the source, or guessed.
+    raw: RawData, *, text: Sequence[str], label: Sequence[str], others: Sequence[str], address: str = ""
+) -> tuple[list[str], list[str]]:
+    """Choose the text columns and the label columns: given by the user, named by the source, or guessed.
 
     Args:
         raw: rows as read.
@@ -60,30 +60,37 @@ def choose_columns(
         address: path or name of the source, for the command in a hint; empty = no command.
 
     Returns:
-        Text columns and label column; every file of every split has them.
+        Text columns and label columns; every file of every split has them.
 
     Raises:
         DataError: a column is missing, or no column fits.
     """
     rows = raw.rows["train"][:SAMPLE_ROWS]
     text = list(text or raw.columns.get("text", ()))
-    label = label or str(raw.columns.get("label", ""))
+    label = list(label or _columns_named_by(raw, "label"))
     candidates = [column for column in _columns(rows) if column not in others]
     guessed_text, guessed_label = not text, not label
-    text = text or _guess_text_by_name([column for column in candidates if column != label])
+    text = text or _guess_text_by_name([column for column in candidates if column not in label])
     label = label or _guess_label_by_name([column for column in candidates if column not in text])
-    text = text or _guess_text_by_length(rows, [column for column in candidates if column != label])
-    label = label or _guess_label_by_values(raw, rows, [column for column in candidates if column not in text], address)
+    text = text or _guess_text_by_length(rows, [column for column in candidates if column not in label])
+    remaining = [column for column in candidates if column not in text]
+    label = label or [_guess_label_by_values(raw, rows, remaining, address)]
     if not text:
         raise DataError(f"{raw.file_names('train')}: no column holds text.", hint=f"Columns: {', '.join(candidates)}.")
     for split in raw.rows:
-        for key, column in [*(("text", name) for name in text), ("label", label)]:
+        for key, column in [*(("text", name) for name in text), *(("label", name) for name in label)]:
             check_column(raw, split, key, column)
     if guessed_text:
         logger.info("text column: %s (guessed; set data.text)", " + ".join(map(repr, text)))
     if guessed_label:
-        logger.info("label column: %r (guessed; set data.label)", label)
+        logger.info("label column: %r (guessed; set data.label)", label[0])
     return text, label
+
+
+def _columns_named_by(raw: RawData, key: str) -> list[str]:
+    """The columns that the source names: one, or a list."""
+    named = raw.columns.get(key) or []
+    return [named] if isinstance(named, str) else list(map(str, named))
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:
@@ -129,9 +136,9 @@ def _guess_text_by_name(columns: Sequence[str]) -> list[str]:
     return next(([by_name[name]] for name in FALLBACK_TEXT_NAMES if name in by_name), [])
 
 
-def _guess_label_by_name(columns: Sequence[str]) -> str:
+def _guess_label_by_name(columns: Sequence[str]) -> list[str]:
     by_name = {column.lower(): column for column in columns}
-    return next((by_name[name] for name in LABEL_NAMES if name in by_name), "")
+    return next(([by_name[name]] for name in LABEL_NAMES if name in by_name), [])
 
 
 def _guess_text_by_length(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:

@@ -14,9 +14,9 @@ from typing import Any
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.class_names import joined_class_names, parquet_class_names
 from slugline.data.reading.encoding import UNICODE, decode
 from slugline.data.reading.formats import READERS, Row, path_hint, read_rows, text_encoding
+from slugline.data.reading.labels.class_names import joined_class_names, parquet_class_names
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
 
 logger = logging.getLogger(__name__)
@@ -72,9 +72,14 @@ def read_folder(folder: Path) -> RawData:
 
 
 def _level_names(metadata: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Class names of the levels of a hierarchy by column: ``classes_level1`` names the classes of ``label_level1``."""
+    """Class names of label columns: ``classes_level1`` names those of ``level1`` and ``label_level1``."""
     levels = {key.removeprefix("classes_"): names for key, names in metadata.items() if key.startswith("classes_")}
-    return {f"label_{level}": tuple(map(str, names)) for level, names in levels.items() if isinstance(names, list)}
+    return {
+        column: tuple(map(str, names))
+        for level, names in levels.items()
+        if isinstance(names, list)
+        for column in (level, f"label_{level}")
+    }
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:

@@ -76,7 +76,8 @@ class RawData:
     def label_column(self) -> str:
         """The column that `classes` names, as the source states it or by its usual name; empty if unknown."""
         usual = "label" if any("label" in rows[0] for rows in self.rows.values() if rows) else ""
-        return str(self.columns.get("label", "")) or usual
+        named = self.columns.get("label", "")
+        return (named if isinstance(named, str) else "") or usual
 
     def classes_of(self, column: str) -> tuple[str, ...]:
         """Return the class names of a label column in label order; empty if the source does not name them."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,20 @@ NAME_ENDINGS = ("_text", "_name", "_names")
 
 #: Integer of rows whose label is not published.
 HIDDEN = -1
+
+#: Integers, also as spreadsheets and pandas write them in a column with a missing value: ``1.0``.
+INTEGER = re.compile(r"(0|-?[1-9][0-9]*)(\.0+)?")
+
+
+def integer_of(label: str) -> int | None:
+    """The integer of a label, or None; that of ``1.0`` is 1. ``0111`` is a name: as a number it would lose its zero."""
+    return int(label.partition(".")[0]) if INTEGER.fullmatch(label) else None
+
+
+def plain_number(label: str) -> str:
+    """Return ``1`` for ``1.0``, and any other label with composed accents."""
+    number = integer_of(label)
+    return unicodedata.normalize("NFC", label) if number is None else str(number)
 
 
 def parquet_class_names(path: Path) -> dict[str, tuple[str, ...]]:
