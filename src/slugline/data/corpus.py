@@ -155,7 +155,7 @@ def _read_texts(
 ) -> tuple[list[str], list[str]]:
     """Clean the texts of a source; return its training texts and its held-out texts."""
     columns = choose_text_columns(
-        raw.rows["train"][:SAMPLE_ROWS],
+        list(raw.rows["train"][:SAMPLE_ROWS]),
         section.text,
         raw.columns.get("text", ()),
         where=raw.file_names("train"),

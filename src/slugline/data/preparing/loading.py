@@ -16,7 +16,7 @@ from slugline.core.progress import track
 from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
-from slugline.data.preparing.row_ids import joint_row_ids
+from slugline.data.preparing.row_ids import RowIds, joint_row_ids
 from slugline.data.reading import sources
 from slugline.data.reading.columns import choose_columns
 from slugline.data.reading.labels.hierarchy import pad_paths
@@ -184,7 +184,7 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], 
     )
 
 
-def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, clean: Sequence[str]) -> SplitExamples:
+def _examples(source: _Source, ids: Mapping[Split, RowIds], *, origin: int, clean: Sequence[str]) -> SplitExamples:
     """Join the text columns of a source and clean the texts."""
     splits: dict[Split, Examples] = {}
     rows = source.raw.rows
@@ -200,7 +200,7 @@ def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, c
                 advance(1)
             origins = [origin] * len(originals)
             labels = [row or () for row in source.labels[split]]
-            splits[split] = Examples(ids[split], originals, cleaned, labels, origins)
+            splits[split] = Examples(list(ids[split]), originals, cleaned, labels, origins)
     return splits
 
 

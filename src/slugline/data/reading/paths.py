@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from slugline.data.reading.encoding import UNICODE, decode
 from slugline.data.reading.formats import READERS, Row, path_hint, read_rows, text_encoding
 from slugline.data.reading.labels.class_names import joined_class_names, parquet_class_names
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
+from slugline.data.tables.rows import Rows
 
 logger = logging.getLogger(__name__)
 
@@ -112,25 +113,34 @@ def source_info(metadata: Mapping[str, Any], name: str) -> SourceInfo:
 
 def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> RawData:
     """Read one or more files per split."""
-    rows: dict[Split, list[Row]] = {}
+    rows: dict[Split, Rows] = {}
     source_files: dict[Split, tuple[SourceFile, ...]] = {}
     findings: list[Finding] = []
     class_columns: dict[str, tuple[str, ...]] = {}
     for split, paths in files.items():
-        rows[split] = []
+        read: list[SourceFile] = []
+        rows[split] = Rows.write(_rows_of(paths, read, findings))
+        source_files[split] = tuple(read)
         for path in paths:
-            encoding = text_encoding(path)
-            file_rows = list(read_rows(path, encoding=encoding))
-            rows[split] += file_rows
             class_columns = joined_class_names(class_columns, parquet_class_names(path), path)
-            source_files[split] = (*source_files.get(split, ()), SourceFile(str(path), len(file_rows)))
-            if encoding and encoding not in UNICODE:
-                message = f"{path}: read as {encoding} (it is not UTF-8)"
-                findings.append(Finding("encoding", 1, message, (str(path),), is_warning=True))
     return RawData(rows, source, source_files, findings=tuple(findings), class_columns=class_columns)
 
 
-def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[Finding]]:
+def _rows_of(paths: Sequence[Path], read: list[SourceFile], findings: list[Finding]) -> Iterator[Row]:
+    """Read files one after another; list those that were read, and the findings about their encodings."""
+    for path in paths:
+        encoding = text_encoding(path)
+        n_rows = 0
+        for row in read_rows(path, encoding=encoding):
+            n_rows += 1
+            yield row
+        read.append(SourceFile(str(path), n_rows))
+        if encoding and encoding not in UNICODE:
+            message = f"{path}: read as {encoding} (it is not UTF-8)"
+            findings.append(Finding("encoding", 1, message, (str(path),), is_warning=True))
+
+
+def read_class_folder(folder: Path, *, name: str = "") -> tuple[Rows, list[Finding]]:
     """Read ``folder/<class>/*.txt``; the suffix may be in upper case.
 
     Args:
@@ -140,13 +150,16 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[list[Row], list[
     Returns:
         Rows with ``text`` and ``label``, sorted by class and file name, and at most one finding about encodings.
     """
-    rows: list[Row] = []
     detected: dict[str, str] = {}
-    for file in class_files(folder):
-        text, encoding = decode(file.read_bytes())
-        rows.append({"text": text, "label": file.parent.name})
-        if encoding not in UNICODE:
-            detected[file.relative_to(folder).as_posix()] = encoding
+
+    def read() -> Iterator[Row]:
+        for file in class_files(folder):
+            text, encoding = decode(file.read_bytes())
+            yield {"text": text, "label": file.parent.name}
+            if encoding not in UNICODE:
+                detected[file.relative_to(folder).as_posix()] = encoding
+
+    rows = Rows.write(read())
     if not detected:
         return rows, []
     encodings = ", ".join(f"{encoding} ({count:,})" for encoding, count in Counter(detected.values()).most_common())
@@ -171,7 +184,7 @@ def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
     folders: dict[Split, Path] = {split: path for split, path in named.items() if path.is_dir() and class_files(path)}
     folders = folders or {"train": folder}
     read = {split: read_class_folder(path) for split, path in folders.items()}
-    if not read.get("train", ([], []))[0]:
+    if "train" not in read or not len(read["train"][0]):
         raise DataError(
             f"{folder}: holds neither train.* ({', '.join(READERS)}) nor class folders with .txt files.",
             hint="Give a file, a glob, a folder with <class>/*.txt, or a folder with train.*, validation.* and test.*.",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.formats import Row
+from slugline.data.tables.rows import Rows
 
 #: Names of splits in files, folders and the split column, and the splits they mean.
 SPLIT_NAMES: dict[str, Split] = {
@@ -62,7 +62,7 @@ class RawData:
         class_columns: class names of other label columns, such as the levels of a hierarchy, by column.
     """
 
-    rows: Mapping[Split, list[Row]]
+    rows: Mapping[Split, Rows]
     source: SourceInfo
     files: Mapping[Split, tuple[SourceFile, ...]]
     classes: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class RawData:
     @property
     def label_column(self) -> str:
         """The column that `classes` names, as the source states it or by its usual name; empty if unknown."""
-        usual = "label" if any("label" in rows[0] for rows in self.rows.values() if rows) else ""
+        usual = "label" if any("label" in rows[0] for rows in self.rows.values() if len(rows)) else ""
         named = self.columns.get("label", "")
         return (named if isinstance(named, str) else "") or usual
 
@@ -93,7 +93,7 @@ class RawData:
             index -= file.n_rows
         return f"{split}, row {index + 1}"
 
-    def rows_by_file(self, split: Split) -> list[tuple[str, list[Row]]]:
+    def rows_by_file(self, split: Split) -> list[tuple[str, Rows]]:
         """Return the rows of a split under the name of each of its files."""
         ends = list(accumulate(file.n_rows for file in self.files[split]))
         starts = [0, *ends]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,9 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from slugline.core.errors import DataError, MissingExtra, nearest
 from slugline.core.labels import Split
-from slugline.data.reading.formats import Row
 from slugline.data.reading.hub import HUB_SETS, is_cached, read_hub
 from slugline.data.reading.paths import read_class_folder, read_files, read_folder, read_metadata, read_path
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
@@ -157,7 +159,7 @@ def _read_embedded() -> RawData:
         {"train": rows},
         replace(EMBEDDED_INFO, revision=f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"),
         {"train": (SourceFile(EMBEDDED, len(rows)),)},
-        classes=tuple(sorted({str(row["label"]) for row in rows})),
+        classes=tuple(sorted(set(map(str, rows.values("label"))))),
         task="single-label, news topics",
         is_known=True,
         columns={"text": ["text"], "label": "label"},
@@ -200,17 +202,18 @@ def _by_split_column(raw: RawData, column: str) -> RawData:
             f"{raw.file_names('train')}: no column {column!r} for data.split.{nearest(column, columns)}",
             hint=f"Columns: {', '.join(columns)}.",
         )
-    names = [str(row.get(column) or "").strip().lower() for row in rows]
-    unknown = Counter(name for name in names if name not in SPLIT_NAMES)
-    if unknown or "train" not in names:
+    counts = Counter(str(value or "").strip().lower() for value in rows.values(column))
+    unknown = Counter({name: count for name, count in counts.items() if name not in SPLIT_NAMES})
+    if unknown or "train" not in counts:
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5)) or "no 'train'"
         raise DataError(
             f"{raw.file_names('train')}: column {column!r} holds {found}.",
             hint=f"Allowed values: {', '.join(SPLIT_NAMES)}.",
         )
-    splits: dict[Split, list[Row]] = {}
-    for name, row in zip(names, rows, strict=True):
-        splits.setdefault(SPLIT_NAMES[name], []).append(row)
+    indices: dict[Split, array[int]] = {}
+    for index, value in enumerate(rows.values(column)):
+        indices.setdefault(SPLIT_NAMES[str(value).strip().lower()], array("q")).append(index)
+    splits = {split: rows.take(np.frombuffer(numbers, dtype=np.int64)) for split, numbers in indices.items()}
     file = raw.file_names("train")
     files = {split: (SourceFile(f"{file} ({split})", len(rows)),) for split, rows in splits.items()}
     return replace(raw, rows=splits, files=files)

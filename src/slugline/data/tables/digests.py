@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from json.encoder import encode_basestring
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Texts that are hashed between two copies into the array.
+BATCH_TEXTS = 8_192
 
 _JSON = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
 
@@ -56,5 +60,8 @@ def text_digests(texts: Iterable[str]) -> NDArray[np.uint64]:
         (N, 2) hashes.
     """
     blake2b = hashlib.blake2b
-    hashed = b"".join(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts)
+    hashed = bytearray()
+    iterator = iter(texts)
+    while batch := [text.encode("utf-8", "surrogatepass") for text in islice(iterator, BATCH_TEXTS)]:
+        hashed += b"".join([blake2b(text, digest_size=16).digest() for text in batch])
     return np.frombuffer(hashed, dtype=np.uint64).reshape(-1, 2)
