@@ -119,10 +119,10 @@ def conflicting(tmp_path: Path) -> Path:
 def test_warnings_and_progress_are_visible_in_scripts(conflicting: Path) -> None:
     fast = ("from slugline.core import progress", "progress.INTERVAL_SECONDS = 0")
     err = script(conflicting, *fast, *TRAINING)
-    assert "warning: my: texts with several labels" in err
+    assert "warning: my: texts with different labels" in err
     assert "text column: 'text'" in err
     assert "cleaning: 91 of 91 texts" in err
-    assert "texts with several labels" in (conflicting / "run" / "log.txt").read_text()
+    assert "texts with different labels" in (conflicting / "run" / "log.txt").read_text()
     hidden = ("import logging", "logging.getLogger('slugline').setLevel(logging.WARNING)", "progress.hide()")
     err = script(conflicting, *fast, *hidden, *TRAINING)
     assert err.startswith("warning:")
@@ -133,8 +133,8 @@ def test_warnings_and_progress_are_visible_in_scripts(conflicting: Path) -> None
 def test_a_program_that_configures_logging_gets_each_message_once(conflicting: Path) -> None:
     own = ("import logging, sys", "logging.basicConfig(format='own %(message)s', level=logging.WARNING)")
     err = script(conflicting, *own, *TRAINING)
-    assert err.count("texts with several labels") == 1
-    assert "own my: texts with several labels" in err
+    assert err.count("texts with different labels") == 1
+    assert "own my: texts with different labels" in err
     assert "warning:" not in err
     after = ("import slugline.core.messages as m", "assert not m.logger.handlers and m.logger.level == 0")
     script(conflicting, *TRAINING, *after)

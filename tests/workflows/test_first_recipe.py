@@ -18,7 +18,7 @@ def test_a_first_recipe_names_the_columns_of_the_file(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "My News.csv", [{"headline": r["text"], "topic": r["label"]} for r in articles(60)])
     recipe = first_recipe("My News.csv", ["train.epochs=5"])
-    assert (recipe.name, recipe.data.text, recipe.data.label) == ("my-news", ["headline"], "topic")
+    assert (recipe.name, recipe.data.text, recipe.data.label) == ("my-news", ["headline"], ["topic"])
     assert recipe.train.epochs == 5
     assert validate(tomllib.loads(commented(recipe))) == recipe
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -20,10 +20,12 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, RowLabels, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
-from slugline.data.preparing import apply_splits, filters, statistics
+from slugline.data.preparing import filters, statistics
 from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
+from slugline.data.preparing.splits import apply_splits, time_splits
+from slugline.data.preparing.splits.groups import groups_of, joined_groups, report_groups
 from slugline.data.reading.labels.class_names import plain_number
 from slugline.data.reading.raw_data import SourceInfo
 from slugline.recipe.data_section import DataSection
@@ -52,7 +54,10 @@ class TextDataset:
         text: text columns, joined by a blank.
         label: label columns.
         clean: cleaning steps of the texts.
-        clusters: ids of train and validation rows that are near duplicates; each cluster stays in one fold.
+        clusters: ids of train and validation rows that are near duplicates or of one group; each cluster stays in one
+            fold.
+        time_order: ids of train and validation rows in the order of ``data.time``; empty without times.
+        out_of_scope: columns ``id`` and ``text`` of the rows of the class ``data.out_of_scope``, by split.
         classes_before: rows of train by class before any filter or split; empty if no filter dropped a row of train.
     """
 
@@ -65,6 +70,8 @@ class TextDataset:
     label: tuple[str, ...] = ("label",)
     clean: tuple[str, ...] = ()
     clusters: tuple[tuple[str, ...], ...] = ()
+    time_order: tuple[str, ...] = ()
+    out_of_scope: Mapping[Split, datasets.Dataset] = field(default_factory=dict)
     classes_before: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -93,6 +100,11 @@ class TextDataset:
             "labels": list(self.labels.names),
             "label_kind": self.labels.kind,
             "rows": {split: len(rows) for split, rows in self.splits.items()},
+            **(
+                {"out_of_scope": {split: len(rows) for split, rows in self.out_of_scope.items()}}
+                if self.out_of_scope
+                else {}
+            ),
             "text": list(self.text),
             "label": list(self.label),
             "clean": list(self.clean),
@@ -168,7 +180,9 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         return splits
 
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
-    splits = record(filters.filter_classes(joined.splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
+    splits, out_of_scope, found = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
+    findings += found
+    splits = record(filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
     splits = record(filters.drop_empty(splits))
     splits = record(filters.drop_short(splits, smallest=section.min_words))
     splits = record(filters.handle_leaks(splits, policy=section.leaks))
@@ -176,25 +190,43 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     findings += filters.report_conflicts(splits)
     if any(missing):
         splits = record(filters.drop_repetitions(splits))
-    train_clusters, pool_clusters, near_duplicates = filters.find_near_duplicates(splits)
-    findings += near_duplicates
+    near, near_pool, near_duplicates = filters.find_near_duplicates(splits)
+    findings += [*near_duplicates, *report_groups(splits, joined.groups, section.group)]
+    findings += time_splits.report_times(splits, joined.times)
     classes_before = _classes_before(joined, splits)
     findings += apply_splits.report_absent_classes(splits)
-    if any(missing):
-        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=train_clusters))
+    groups = joined_groups([*near, *groups_of(splits["train"].ids, joined.groups)]) if joined.groups else []
+    clusters = [] if groups else near
+    pool_ids = [name for split in splits if split != "test" for name in splits[split].ids]
+    if any(missing) and joined.times:
+        splits = record(apply_splits.cut_splits_by_time(splits, joined.times, fractions=missing))
+    elif any(missing):
+        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=clusters, groups=groups))
     if pooled:
         splits = apply_splits.pool_validation(splits)
     splits = record(apply_splits.take_subset(splits, size=section.max_train_examples, seed=seed))
     findings += apply_splits.report_sources(splits, [raw.source.name for raw in joined.raw_data])
     _log(findings, joined.source.name)
-    return _assemble(
-        splits,
-        joined,
-        findings=(*joined.findings, *findings),
-        clean=tuple(section.clean),
-        clusters=tuple(map(tuple, pool_clusters)),
+    dataset = _assemble(splits, joined, findings=(*joined.findings, *findings), clean=tuple(section.clean))
+    return replace(
+        dataset,
+        clusters=_pool_clusters(pool_ids, near_pool, joined.groups),
+        time_order=tuple(sorted(pool_ids, key=lambda name: (joined.times[name], name))) if joined.times else (),
+        out_of_scope={split: _text_table(examples) for split, examples in out_of_scope.items()},
         classes_before=classes_before,
     )
+
+
+def _pool_clusters(
+    ids: Sequence[str], near: Sequence[Sequence[str]], groups: Mapping[str, str]
+) -> tuple[tuple[str, ...], ...]:
+    """Join near duplicates and groups of train and validation rows, by id."""
+    if not groups:
+        return tuple(map(tuple, near))
+    index = {name: number for number, name in enumerate(ids)}
+    clusters = [[index[name] for name in cluster] for cluster in near]
+    joined = joined_groups([*clusters, *groups_of(ids, groups)])
+    return tuple(tuple(ids[number] for number in cluster) for cluster in joined)
 
 
 def load_rows(
@@ -309,13 +341,7 @@ def _log(findings: Sequence[Finding], name: str) -> None:
 
 
 def _assemble(
-    splits: SplitExamples,
-    joined: JoinedSources,
-    *,
-    findings: tuple[Finding, ...],
-    clean: tuple[str, ...],
-    clusters: tuple[tuple[str, ...], ...],
-    classes_before: Mapping[str, int],
+    splits: SplitExamples, joined: JoinedSources, *, findings: tuple[Finding, ...], clean: tuple[str, ...]
 ) -> TextDataset:
     present = {label for examples in splits.values() for label in examples.class_counts}
     names = tuple(name for name in joined.classes if name in present)
@@ -333,18 +359,19 @@ def _assemble(
         text=joined.text,
         label=joined.label,
         clean=clean,
-        clusters=clusters,
-        classes_before=classes_before,
     )
 
 
 def _table(examples: Examples, labels: Sequence[Any], *, is_multi: bool) -> datasets.Dataset:
+    import pyarrow as pa
+
+    column = pa.array(labels, pa.list_(pa.int64()) if is_multi else pa.int64())
+    return _text_table(examples, label=column)
+
+
+def _text_table(examples: Examples, **others: Any) -> datasets.Dataset:
     import datasets
     import pyarrow as pa
 
-    columns = {
-        "id": pa.array(examples.ids, pa.string()),
-        "text": pa.array(examples.texts, pa.string()),
-        "label": pa.array(labels, pa.list_(pa.int64()) if is_multi else pa.int64()),
-    }
-    return datasets.Dataset(pa.table(columns))
+    columns = {"id": pa.array(examples.ids, pa.string()), "text": pa.array(examples.texts, pa.string())}
+    return datasets.Dataset(pa.table({**columns, **others}))

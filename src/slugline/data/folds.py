@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import replace
 
 from slugline.data.dataset import TextDataset
-from slugline.data.preparing.assign_splits import assign_folds
+from slugline.data.preparing.splits.assign_splits import assign_folds
+from slugline.data.preparing.splits.time_splits import time_folds
 
 
 def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset]:
@@ -19,7 +20,7 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
 
     Returns:
         K data sets with the same labels and test rows. ``validation`` is one fold, ``train`` is all other folds. Near
-        duplicates stay in one fold.
+        duplicates and groups stay in one fold. With ``data.time``, each fold is a block of time.
 
     Raises:
         DataError: a class has fewer rows than there are folds, near duplicates counted once.
@@ -29,13 +30,11 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
     pool = datasets.concatenate_datasets(
         [dataset[split] for split in ("train", "validation") if split in dataset.splits]
     )
-    held_out = assign_folds(
-        pool["id"][:],
-        dataset.labels.decode(dataset.labels.targets(pool["label"][:])),
-        count=count,
-        seed=seed,
-        clusters=dataset.clusters,
-    )
+    if dataset.time_order:
+        held_out = time_folds(pool["id"][:], dataset.time_order, count=count)
+    else:
+        labels = dataset.labels.decode(dataset.labels.targets(pool["label"][:]))
+        held_out = assign_folds(pool["id"][:], labels, count=count, seed=seed, clusters=dataset.clusters)
     test = {"test": dataset.splits["test"]} if "test" in dataset.splits else {}
     return [
         replace(

@@ -75,6 +75,15 @@ class DataSection(SourceSection):
     test_path: str = Field("", description="file with the test rows, if they are in a file of their own")
     validation_path: str = Field("", description="file with the validation rows, if they are in a file of their own")
     split: str = Field("", description="column that names the split: train, validation or test")
+    group: str = Field(
+        "", description="column of authors, stories or customers: all rows of one value stay in one split and fold"
+    )
+    time: str = Field(
+        "", description="column of times: own splits are train before validation before test, folds are blocks of time"
+    )
+    out_of_scope: str = Field(
+        "", description="class that is not learned; its validation and test rows measure how well the model abstains"
+    )
     validation_fraction: Fraction = Field(
         0.1, description="share of each class for validation, if the source has no validation rows"
     )
@@ -132,6 +141,8 @@ class DataSection(SourceSection):
     def _rows_remain(self) -> Self:
         if self.validation_fraction + self.test_fraction >= 1:
             raise ValueError("validation_fraction and test_fraction leave no rows for train")
+        if self.group and self.time:
+            raise ValueError("group and time cannot be used together: a group may have rows at all times")
         if self.long_texts == "window" and self.stride >= self.max_length:
             raise ValueError(f"stride is {self.stride}; it must be smaller than max_length = {self.max_length}")
         return self

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slugline.core.errors import DataError
 from slugline.core.labels import RowLabels, Split
-from slugline.data.preparing.assign_splits import assign_folds, hash_order, split_rows, subset
+from slugline.data.preparing.splits.assign_splits import assign_folds, hash_order, split_rows, subset
 
 FRACTIONS: dict[Split, float] = {"test": 0.2, "validation": 0.1}
 CLASS_SIZES = st.lists(st.integers(min_value=3, max_value=60), min_size=2, max_size=5)

@@ -8,9 +8,7 @@ artefacts.py       cleaning step: special tokens, broken entities, stray backsla
 examples.py        Examples: ids, texts and labels of one split
 filters.py         drops classes, empty and short texts, leaks, repetitions
 duplicates.py      finds repetitions, conflicts, leaks, near duplicates
-assign_splits.py   chooses rows for splits, subsets and folds
-group_splits.py    assigns clusters of near duplicates to splits
-apply_splits.py    cuts missing splits, takes a subset of train
+splits/            which rows go to which split, subset and fold
 statistics.py      text lengths, class imbalance
 ```
 """

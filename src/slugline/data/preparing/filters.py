@@ -13,7 +13,7 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing import duplicates
-from slugline.data.preparing.examples import SPLIT_ORDER, SplitExamples
+from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples
 
 
 def empty_texts(texts: Sequence[str]) -> list[int]:
@@ -67,6 +67,55 @@ def filter_classes(
         )
     message = f"classes dropped as requested: {{count}} with {n_rows:,} rows"
     return kept, [Finding.of("classes left out", dropped, message)] if dropped else []
+
+
+def take_class(
+    splits: SplitExamples, classes: Sequence[str], name: str
+) -> tuple[SplitExamples, dict[Split, Examples], list[Finding]]:
+    """Take the rows of the class ``data.out_of_scope`` out of all splits.
+
+    Args:
+        splits: examples by split.
+        classes: all class names.
+        name: the class; empty = none.
+
+    Returns:
+        The remaining examples; the rows of the class in validation and test; and a finding. A split that the source
+        lacks gets the rows of train, or half of them if it lacks both.
+
+    Raises:
+        DataError: the class is unknown, or has no row to evaluate on.
+    """
+    if not name:
+        return splits, {}, []
+    if name not in classes:
+        raise DataError(
+            f"data.out_of_scope: there is no class {name!r}.{nearest(name, list(classes))}",
+            hint=f"Classes: {', '.join(classes[:20])}{' ...' if len(classes) > 20 else ''}.",
+        )
+    rows = {split: [i for i, labels in enumerate(each.labels) if name in labels] for split, each in splits.items()}
+    train = splits["train"].take(sorted(rows["train"], key=splits["train"].ids.__getitem__))
+    taken: dict[Split, Examples] = {}
+    lacking = [split for split in SPLIT_ORDER if split not in splits]
+    for split in SPLIT_ORDER[1:]:
+        if split in splits:
+            taken[split] = splits[split].take(rows[split])
+        else:
+            # Ids are hashes, or names: the order of the rows does not matter.
+            taken[split] = train.take(range(lacking.index(split), len(train), len(lacking)))
+    taken = {split: each for split, each in taken.items() if len(each)}
+    if not taken:
+        raise DataError(
+            f"data.out_of_scope: validation and test have no row of the class {name!r}.",
+            hint="Name a class that a held-out split has.",
+        )
+    unused = 0 if lacking else len(train)
+    described = ", ".join(f"{split} {len(each):,}" for split, each in taken.items())
+    message = (
+        f"rows out of scope (class {name!r}), which only measure abstention: {described}; train {unused:,} (unused)"
+    )
+    kept = {split: each.without(rows[split]) for split, each in splits.items()}
+    return kept, taken, [Finding("out of scope", sum(map(len, rows.values())), message, (name,))]
 
 
 def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[SplitExamples, list[Finding]]:

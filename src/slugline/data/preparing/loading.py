@@ -6,8 +6,8 @@ Rows are read, columns chosen, labels named and mapped, ids made, and texts clea
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from slugline.core.errors import DataError
@@ -17,8 +17,10 @@ from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.row_ids import RowIds, joint_row_ids
+from slugline.data.preparing.splits.time_splits import parse_time
 from slugline.data.reading import sources
-from slugline.data.reading.columns import choose_columns
+from slugline.data.reading.columns import check_column, choose_columns
+from slugline.data.reading.labels.cells import is_missing
 from slugline.data.reading.labels.hierarchy import pad_paths
 from slugline.data.reading.labels.label_map import join_orders, rename
 from slugline.data.reading.labels.naming import name_labels
@@ -44,6 +46,8 @@ class JoinedSources:
         label: label columns of all sources.
         kind: kind of the label set.
         levels: names of the levels of a hierarchy, if they were columns.
+        groups: value of the column ``data.group`` by row id; rows without a value are missing.
+        times: time in the column ``data.time`` by row id, see `parse_time`.
     """
 
     splits: dict[Split, Examples]
@@ -54,6 +58,8 @@ class JoinedSources:
     label: tuple[str, ...]
     kind: Kind = "single"
     levels: tuple[str, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def source(self) -> SourceInfo:
@@ -123,6 +129,16 @@ def read_examples(section: DataSection, *, text: Sequence[str] = (), kind: Kind 
         join_orders(source.label for source in read),
         joint_kind,
         read[0].levels if len({source.levels for source in read}) == 1 else (),
+        groups={
+            name: group
+            for source, own in zip(read, ids, strict=True)
+            for name, group in _groups(source, own, section.group)
+        },
+        times={
+            name: time
+            for source, own in zip(read, ids, strict=True)
+            for name, time in _times(source, own, section.time)
+        },
     )
 
 
@@ -162,7 +178,7 @@ def _with_one_kind(read: Sequence[_Source]) -> tuple[list[_Source], Kind]:
 def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], kind: Kind | None) -> _Source:
     raw = sources.read(source)
     id_column = data.id or str(raw.columns.get("id", ""))
-    others = [column for column in (id_column, data.split) if column]
+    others = [column for column in (id_column, data.split, data.group, data.time) if column]
     default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
     columns, label = choose_columns(
         raw,
@@ -202,6 +218,33 @@ def _examples(source: _Source, ids: Mapping[Split, RowIds], *, origin: int, clea
             labels = [row or () for row in source.labels[split]]
             splits[split] = Examples(list(ids[split]), originals, cleaned, labels, origins)
     return splits
+
+
+def _groups(source: _Source, ids: Mapping[Split, RowIds], column: str) -> Iterator[tuple[str, str]]:
+    """Yield the id and the group of each row that has one."""
+    for name, value, _ in _values(source, ids, "group", column):
+        if not is_missing(value):
+            yield name, str(value)
+
+
+def _times(source: _Source, ids: Mapping[Split, RowIds], column: str) -> Iterator[tuple[str, float]]:
+    """Yield the id and the time of each row."""
+    for name, value, place in _values(source, ids, "time", column):
+        yield name, parse_time(value, where=place)
+
+
+def _values(
+    source: _Source, ids: Mapping[Split, RowIds], key: str, column: str
+) -> Iterator[tuple[str, object, Callable[[], str]]]:
+    """Yield the id of each row, its value in a column, and a function that returns the place for messages."""
+    for split, rows in source.raw.rows.items() if column else ():
+        check_column(source.raw, split, key, column)
+        for index, (name, value) in enumerate(zip(ids[split], rows.values(column), strict=True)):
+            yield name, value, partial(_place, source.raw, split, index, column)
+
+
+def _place(raw: RawData, split: Split, index: int, column: str) -> str:
+    return f"{raw.locate(split, index)}: column {column!r}"
 
 
 def _drop_unlabelled(source: _Source, splits: SplitExamples) -> tuple[SplitExamples, list[Finding]]:

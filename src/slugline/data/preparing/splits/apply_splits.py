@@ -7,14 +7,21 @@ from collections.abc import Mapping, Sequence
 
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
-from slugline.data.preparing.assign_splits import NO_LABEL, split_rows, subset
 from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
-from slugline.data.preparing.group_splits import split_sizes
+from slugline.data.preparing.filters import drop_untrained_classes
+from slugline.data.preparing.splits.assign_splits import NO_LABEL, split_rows, subset
+from slugline.data.preparing.splits.group_splits import split_sizes
+from slugline.data.preparing.splits.time_splits import split_by_time
 
 
 def cut_splits(
-    splits: SplitExamples, *, fractions: Sequence[Mapping[Split, float]], seed: int, clusters: Sequence[Sequence[int]]
+    splits: SplitExamples,
+    *,
+    fractions: Sequence[Mapping[Split, float]],
+    seed: int,
+    clusters: Sequence[Sequence[int]],
+    groups: Sequence[Sequence[int]] = (),
 ) -> tuple[SplitExamples, list[Finding]]:
     """Cut missing splits from train, for each source from its own rows, so that every source is in every split.
 
@@ -22,7 +29,9 @@ def cut_splits(
         splits: examples by split.
         fractions: one mapping per source: the splits that it lacks, and their shares of its rows.
         seed: value of ``data.split_seed``.
-        clusters: indices into train that stay in one split; a cluster with rows of several sources stays in train.
+        clusters: indices into train of near duplicates, which stay in one split; a cluster with rows of several
+            sources stays in train.
+        groups: the same for the rows of ``data.group``, joined with near duplicates.
 
     Returns:
         All splits, and findings about classes without a row in a new split.
@@ -30,7 +39,7 @@ def cut_splits(
     train = splits["train"]
     # A text with several labels stays in train; near duplicates with several labels are assigned like others.
     kept = [index for group in conflicts(train.keys, train.labels) for index in group]
-    kept += [index for group in clusters if len({train.origins[i] for i in group}) > 1 for index in group]
+    kept += [index for group in [*clusters, *groups] if len({train.origins[i] for i in group}) > 1 for index in group]
     cut: dict[Split, list[int]] = {}
     distinct = [wanted for number, wanted in enumerate(fractions) if wanted and wanted not in fractions[:number]]
     for wanted in distinct:
@@ -39,18 +48,59 @@ def cut_splits(
             for labels, origin in zip(train.labels, train.origins, strict=True)
         ]
         assigned = split_rows(
-            train.ids, train.labels, fractions=wanted, seed=seed, clusters=clusters, strata=strata, kept=kept
+            train.ids,
+            train.labels,
+            fractions=wanted,
+            seed=seed,
+            clusters=clusters,
+            groups=groups,
+            strata=strata,
+            kept=kept,
         )
         for split in wanted:
             cut[split] = sorted([*cut.get(split, []), *assigned[split]])
-    pieces = {split: [examples] for split, examples in splits.items()}
-    pieces["train"] = [train.without([index for indices in cut.values() for index in indices])]
-    for split, indices in cut.items():
-        pieces.setdefault(split, []).append(train.take(indices))
-    result = {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
+    result = _move(splits, cut)
     new_splits = {split: examples for split, examples in result.items() if split in cut}
     findings = _report_absent(train.class_counts, new_splits, len(fractions))
     return result, [*findings, *_report_short_splits(train, cut, fractions), *_report_mixed(train, clusters)]
+
+
+def cut_splits_by_time(
+    splits: SplitExamples, times: Mapping[str, float], *, fractions: Sequence[Mapping[Split, float]]
+) -> tuple[SplitExamples, list[Finding]]:
+    """Cut missing splits from the end of train, in the order of time, for each source from its own rows.
+
+    Args:
+        splits: examples by split.
+        times: time of each row, by id.
+        fractions: one mapping per source: the splits that it lacks, and their shares of its rows.
+
+    Returns:
+        All splits, without the classes that train has no row of, and findings about these and other absent classes.
+
+    Raises:
+        DataError: there are fewer different times than splits, or train has fewer than two classes.
+    """
+    train = splits["train"]
+    cut: dict[Split, list[int]] = {}
+    for origin, wanted in enumerate(fractions):
+        rows = [index for index, number in enumerate(train.origins) if number == origin]
+        if wanted and rows:
+            assigned = split_by_time(train.ids_of(rows), times, fractions=wanted)
+            for split in wanted:
+                cut[split] = sorted([*cut.get(split, []), *(rows[index] for index in assigned[split])])
+    result, findings = drop_untrained_classes(_move(splits, cut), is_known=True)
+    new_splits = {split: examples for split, examples in result.items() if split in cut}
+    return result, [*findings, *report_absent_classes({"train": result["train"], **new_splits})]
+
+
+def _move(splits: SplitExamples, cut: Mapping[Split, Sequence[int]]) -> dict[Split, Examples]:
+    """Move rows of train to other splits."""
+    pieces = {split: [examples] for split, examples in splits.items()}
+    pieces["train"] = [splits["train"].without([index for indices in cut.values() for index in indices])]
+    for split, indices in cut.items():
+        pieces.setdefault(split, []).append(splits["train"].take(indices))
+    return {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
 
 
 def _report_short_splits(
@@ -69,8 +119,8 @@ def _report_short_splits(
         missing = wanted - train.take(indices).class_counts
         if missing:
             message = (
-                f"classes with fewer rows in {split} than requested, because near duplicates are not divided: "
-                f"{{count}} ({missing.total():,} rows)"
+                f"classes with fewer rows in {split} than requested, because near duplicates and groups are not "
+                f"divided: {{count}} ({missing.total():,} rows)"
             )
             findings.append(Finding.of("short split", sorted(missing), message, is_warning=True))
     return findings
@@ -93,7 +143,9 @@ def _report_absent(counts: Mapping[str, int], new_splits: SplitExamples, n_sourc
     if single:
         message = f"classes with one row, which stays in train: {{count}} ({', '.join(single[:MAX_EXAMPLES])})"
         findings.append(Finding.of("single row", single, message, is_warning=True))
-    why = "are near duplicates or have several labels" + (", or are few in each source" if n_sources > 1 else "")
+    why = "are near duplicates, in one group, or have several labels" + (
+        ", or are few in each source" if n_sources > 1 else ""
+    )
     for split, examples in new_splits.items():
         absent = sorted(set(counts) - set(examples.class_counts) - set(single))
         if absent:

@@ -17,8 +17,8 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from slugline.core.errors import DataError
 from slugline.core.labels import RowLabels, Split
-from slugline.data.preparing.group_splits import Strata, assign_groups, share, split_sizes
 from slugline.data.preparing.row_ids import CUT_ORDER
+from slugline.data.preparing.splits.group_splits import Strata, assign_groups, share, split_sizes
 
 SplitIndices = dict[Split, list[int]]
 
@@ -39,13 +39,14 @@ def split_rows(
     fractions: Mapping[Split, float],
     seed: int,
     clusters: Sequence[Sequence[int]] = (),
+    groups: Sequence[Sequence[int]] = (),
     strata: Sequence[Strata | None] | None = None,
     kept: Collection[int] = (),
 ) -> SplitIndices:
     """Assign rows to stratified splits; clusters of near duplicates are not divided.
 
     A split wants ``round(fraction * count)`` rows of each stratum, and at least one. Clusters are assigned first, see
-    `slugline.data.preparing.group_splits`. Then each split gets the rows that it still lacks from those in no cluster,
+    `group_splits`. Then each split gets the rows that it still lacks from those in no cluster,
     in hash order. If they are too few, because a cluster is larger than a split, the splits share them. Strata of one
     row, and strata with too few rows for all splits if their class has enough, stay in train.
 
@@ -54,7 +55,9 @@ def split_rows(
         labels: (N,) labels of each row.
         fractions: shares of ``test`` and ``validation``, relative to the whole stratum; 0 or absent = no such split.
         seed: seed of the hash order.
-        clusters: disjoint groups of indices.
+        clusters: disjoint groups of indices, assigned first, the largest first.
+        groups: disjoint groups of indices, assigned like rows in hash order, so that an added group moves few others;
+            no row is in a cluster and a group.
         strata: (N,) strata of each row, one for each label; None for rows that stay in train with their clusters. By
             default the labels.
         kept: indices that stay in train with their clusters, and count as rows of their stratum.
@@ -73,30 +76,54 @@ def split_rows(
     counts = Counter(stratum for row in strata for stratum in row or ())
     sizes = {stratum: split_sizes(count, wanted) for stratum, count in counts.items()}
     order = hash_order(ids, seed)
-    grouped = {index for cluster in clusters for index in cluster}
-    groups = [*clusters, *([index] for index in kept if index not in grouped)]
-    assigned = assign_groups(ids, strata, groups, order=order, fractions=wanted, sizes=sizes, kept=kept)
+    kept = _with_whole_groups(kept, groups, strata)
+    clustered = {index for cluster in clusters for index in cluster}
+    fixed = [*clusters, *([index] for index in kept if index not in clustered)]
+    assigned = assign_groups(ids, strata, fixed, order=order, fractions=wanted, sizes=sizes, kept=kept)
     received = Counter((stratum, split) for index, split in assigned.items() for stratum in strata[index] or ())
-    singles: dict[Hashable, list[int]] = defaultdict(list)
-    rarest = _rarest([row or () for row in strata])
-    for index in order:
-        if index not in assigned and strata[index] is not None:
-            singles[rarest[index]].append(index)
-    for stratum, rows in sorted(singles.items(), key=lambda item: _rarity(item[0], counts)):
+    units = [unit for unit in _units(ids, order, groups) if unit[0] not in assigned and strata[unit[0]] is not None]
+    strata_of = [tuple(stratum for index in unit for stratum in strata[index] or ()) for unit in units]
+    by_stratum: dict[Hashable, list[int]] = defaultdict(list)
+    for number, stratum in enumerate(_rarest(strata_of, counts)):
+        by_stratum[stratum].append(number)
+    for stratum, numbers in sorted(by_stratum.items(), key=lambda item: _rarity(item[0], counts)):
         lacking = {split: max(0, sizes[stratum][split] - received[stratum, split]) for split in wanted}
-        shares = share(lacking, len(rows) - (not received[stratum, "train"]))
-        new = dict(zip(rows, [split for split, size in shares.items() for _ in range(size)], strict=False))
-        assigned |= new
-        received.update((other, new.get(index, "train")) for index in rows for other in strata[index] or ())
+        available = sum(strata_of[number].count(stratum) for number in numbers)
+        shares = share(lacking, available - (not received[stratum, "train"]))
+        for number in numbers:
+            n_rows = strata_of[number].count(stratum)
+            chosen: Split = next((split for split in wanted if n_rows <= shares[split]), "train")
+            if chosen != "train":
+                shares[chosen] -= n_rows
+            assigned |= dict.fromkeys(units[number], chosen)
+            received.update((other, chosen) for other in strata_of[number])
     splits: SplitIndices = {split: [] for split in ("train", "validation", "test") if split in ("train", *wanted)}
     for index in range(len(ids)):
         splits[assigned.get(index, "train")].append(index)
     return splits
 
 
-def _rarest(rows: Sequence[Strata]) -> list[Hashable]:
+def _with_whole_groups(
+    kept: Collection[int], groups: Sequence[Sequence[int]], strata: Sequence[Strata | None]
+) -> set[int]:
+    """Add the other rows of the groups that have a kept row, or a row without a stratum."""
+    kept = set(kept)
+    for group in groups:
+        if not kept.isdisjoint(group) or any(strata[index] is None for index in group):
+            kept.update(group)
+    return kept
+
+
+def _units(ids: Sequence[str], order: Sequence[int], groups: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Groups, and the rows in no group, in the hash order of their smallest ids."""
+    grouped = {index: min(group, key=ids.__getitem__) for group in groups for index in group}
+    members = {min(group, key=ids.__getitem__): sorted(group, key=ids.__getitem__) for group in groups}
+    return [members.get(index, [index]) for index in order if grouped.get(index, index) == index]
+
+
+def _rarest(rows: Sequence[Strata], counts: Mapping[Hashable, int] | None = None) -> list[Hashable]:
     """The rarest label of each row; `NO_LABEL` for a row without labels."""
-    counts = Counter(label for row in rows for label in row)
+    counts = counts or Counter(label for row in rows for label in row)
     return [min(row, key=lambda label: _rarity(label, counts), default=NO_LABEL) for row in rows]
 
 
