@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, nearest
-from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, RowLabels, Split, Targets, joined_labels
+from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
 from slugline.data.preparing import filters, statistics
-from slugline.data.preparing.examples import Examples, SplitExamples
+from slugline.data.preparing.examples import SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
+from slugline.data.preparing.split_tables import split_table, texts_of
 from slugline.data.preparing.splits import apply_splits, time_splits
 from slugline.data.preparing.splits.groups import groups_of, joined_groups, report_groups
 from slugline.data.reading.labels.class_names import plain_number
@@ -112,7 +113,8 @@ class TextDataset:
 
     def targets(self, split: str) -> Targets:
         """Return the true classes of a split: (N,) int64, or (N, K) bool in a ``multi`` set."""
-        return self.labels.targets(self[split]["label"][:])
+        column = self[split].with_format("arrow")["label"][:]
+        return self.labels.targets(column.to_pylist() if self.labels.is_multi else column.to_numpy())
 
     def predictions(self, split: str, logits: NDArray[np.float32]) -> Predictions:
         """Combine the logits of a model with the targets of a split.
@@ -133,23 +135,27 @@ class TextDataset:
             "classes": {split: self.class_counts(split) for split in self.splits},
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
             "imbalance": round(statistics.imbalance(self.class_counts("train")), 3),
-            "lengths": {split: statistics.length_quantiles(rows["text"][:]) for split, rows in self.splits.items()},
+            "lengths": {split: statistics.length_quantiles(texts_of(rows)) for split, rows in self.splits.items()},
             "findings": [{**asdict(finding), "examples": list(finding.examples)} for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }
 
     def class_counts(self, split: Split) -> dict[str, int]:
         """Count the rows of each class, in label order; 0 if the split has none."""
-        counts = Counter(name for names in self._row_labels[split] for name in names)
-        return {name: counts[name] for name in self.labels.names}
+        counts = self._class_counts[split]
+        return {name: int(count) for name, count in zip(self.labels.names, counts, strict=True)}
 
     @cached_property
-    def _row_labels(self) -> dict[Split, list[RowLabels]]:
-        return {split: self.labels.decode(self.targets(split)) for split in self.splits}
+    def _class_counts(self) -> dict[Split, NDArray[np.int64]]:
+        targets = {split: self.targets(split) for split in self.splits}
+        if self.labels.is_multi:
+            return {split: of_split.sum(axis=0) for split, of_split in targets.items()}
+        return {split: np.bincount(of_split, minlength=len(self.labels)) for split, of_split in targets.items()}
 
     def _shown(self, split: Split) -> Iterator[dict[str, str]]:
         shown_rows = self.splits[split].select(range(min(SHOWN_ROWS, len(self.splits[split]))))
-        for row, labels in zip(shown_rows, self._row_labels[split], strict=False):
+        shown_labels = self.labels.decode(self.labels.targets(shown_rows["label"][:]))
+        for row, labels in zip(shown_rows, shown_labels, strict=True):
             text = row["text"]
             shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rstrip() + " ..."
             yield {"id": row["id"], "label": joined_labels(labels), "text": shown}
@@ -195,9 +201,10 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     findings += time_splits.report_times(splits, joined.times)
     classes_before = _classes_before(joined, splits)
     findings += apply_splits.report_absent_classes(splits)
+    grouped_or_timed = bool(joined.groups or joined.times)
     groups = joined_groups([*near, *groups_of(splits["train"].ids, joined.groups)]) if joined.groups else []
     clusters = [] if groups else near
-    pool_ids = [name for split in splits if split != "test" for name in splits[split].ids]
+    pool_ids = [name for split in splits if split != "test" for name in splits[split].ids] if grouped_or_timed else []
     if any(missing) and joined.times:
         splits = record(apply_splits.cut_splits_by_time(splits, joined.times, fractions=missing))
     elif any(missing):
@@ -212,7 +219,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         dataset,
         clusters=_pool_clusters(pool_ids, near_pool, joined.groups),
         time_order=tuple(sorted(pool_ids, key=lambda name: (joined.times[name], name))) if joined.times else (),
-        out_of_scope={split: _text_table(examples) for split, examples in out_of_scope.items()},
+        out_of_scope={split: split_table(examples)[0] for split, examples in out_of_scope.items()},
         classes_before=classes_before,
     )
 
@@ -269,8 +276,8 @@ def load_rows(
     cut_short = {name.removesuffix(f"{PATH_SEPARATOR}{NO_PART}"): name for name in reversed(labels.names)}
     classes = cut_short | same_names | {name: name for name in labels.names} | dict(label_map or {})
     _check_classes(joined.file_names(chosen), examples.class_counts, classes, labels)
-    rows = [tuple(classes[name] for name in row) for row in examples.labels]
-    return _table(examples, labels.indices(rows), is_multi=labels.is_multi)
+    named = examples.labels.used().change(lambda row: tuple(classes[name] for name in row))
+    return split_table(replace(examples, labels=named), labels)[0]
 
 
 def _check_classes(where: str, found: Mapping[str, int], classes: Mapping[str, str], labels: LabelSet) -> None:
@@ -346,12 +353,10 @@ def _assemble(
     present = {label for examples in splits.values() for label in examples.class_counts}
     names = tuple(name for name in joined.classes if name in present)
     labels = LabelSet(names, kind=joined.kind, levels=joined.levels)
-    encoded = {split: labels.indices(examples.labels) for split, examples in splits.items()}
-    fingerprints = [fingerprint(examples.ids, examples.texts, encoded[split]) for split, examples in splits.items()]
+    tables = {split: split_table(examples, labels) for split, examples in splits.items()}
+    fingerprints = [own for _, own in tables.values()]
     return TextDataset(
-        splits={
-            split: _table(examples, encoded[split], is_multi=labels.is_multi) for split, examples in splits.items()
-        },
+        splits={split: table for split, (table, _) in tables.items()},
         labels=labels,
         source=joined.source,
         fingerprint=fingerprint(splits, fingerprints, [len(examples) for examples in splits.values()]),
@@ -360,18 +365,3 @@ def _assemble(
         label=joined.label,
         clean=clean,
     )
-
-
-def _table(examples: Examples, labels: Sequence[Any], *, is_multi: bool) -> datasets.Dataset:
-    import pyarrow as pa
-
-    column = pa.array(labels, pa.list_(pa.int64()) if is_multi else pa.int64())
-    return _text_table(examples, label=column)
-
-
-def _text_table(examples: Examples, **others: Any) -> datasets.Dataset:
-    import datasets
-    import pyarrow as pa
-
-    columns = {"id": pa.array(examples.ids, pa.string()), "text": pa.array(examples.texts, pa.string())}
-    return datasets.Dataset(pa.table({**columns, **others}))

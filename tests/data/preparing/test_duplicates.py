@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from slugline.core.labels import Split
 from slugline.data.preparing import duplicates
 from slugline.data.preparing.duplicates import same_text_key
+from slugline.data.tables.coded import Coded
+from slugline.data.tables.digests import text_digests
 
 
 def test_same_text_ignores_case_composition_and_white_space() -> None:
@@ -18,15 +21,28 @@ def test_same_text_ignores_case_composition_and_white_space() -> None:
 
 
 def test_repetitions_have_the_same_text_and_label() -> None:
-    assert duplicates.repetitions(["a", "a", "a", "b"], ["x", "y", "x", "x"]) == [[0, 2]]
+    texts, labels = text_digests(["a", "a", "a", "b"]), Coded.of([("x",), ("y",), ("x",), ("x",)])
+    assert duplicates.repetitions(texts, labels) == [[0, 2]]
 
 
 def test_conflicts_are_texts_with_several_labels() -> None:
-    assert duplicates.conflicts(["a", "a", "b", "b"], ["x", "y", "x", "x"]) == [[0, 1]]
+    keys, labels = text_digests(["b", "b", "a", "a"]), Coded.of([("x",), ("y",), ("x",), ("x",)])
+    assert duplicates.conflicts(keys, labels) == [[0, 1]]
+
+
+def test_groups_are_in_the_order_of_their_first_rows() -> None:
+    generator = random.Random(2)
+    texts = [str(generator.randrange(50)) for _ in range(200)]
+    labels = Coded.of((generator.choice("xyz"),) for _ in texts)
+    groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    for index, pair in enumerate(zip(texts, labels, strict=True)):
+        groups.setdefault(pair, []).append(index)
+    assert duplicates.repetitions(text_digests(texts), labels) == [group for group in groups.values() if group[1:]]
 
 
 def test_leaks_are_rows_of_train() -> None:
-    assert duplicates.leaks({"train": ["a", "b", "c"], "validation": ["b"], "test": ["c", "d"]}) == [1, 2]
+    keys: dict[Split, list[str]] = {"train": ["a", "b", "c"], "validation": ["b"], "test": ["c", "d"]}
+    assert duplicates.leaks({split: text_digests(texts) for split, texts in keys.items()}).tolist() == [1, 2]
 
 
 WORDS = [f"word{number}" for number in range(500)]

@@ -9,6 +9,7 @@ examples.py        Examples: ids, texts and labels of one split
 filters.py         drops classes, empty and short texts, leaks, repetitions
 duplicates.py      finds repetitions, conflicts, leaks, near duplicates
 splits/            which rows go to which split, subset and fold
+split_tables.py    finished splits as tables
 statistics.py      text lengths, class imbalance
 ```
 """

@@ -1,6 +1,6 @@
 """Duplicates: repetitions, texts with several labels, leaks, and near duplicates.
 
-The functions take texts or keys, and return indices. `slugline.data.preparing.filters` decides which rows are dropped.
+The functions take hashes of texts, and return indices. `filters` decides which rows are dropped.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from slugline.core.errors import RunError
 from slugline.core.labels import RowLabels, Split
 from slugline.core.progress import track
 from slugline.core.storage import cache_dir, replacing
+from slugline.data.tables.coded import Coded
 
 logger = logging.getLogger(__name__)
 
@@ -52,48 +53,76 @@ def same_text_key(text: str) -> str:
     return " ".join(folded.split())
 
 
-def repetitions(texts: Sequence[str], labels: Sequence[RowLabels]) -> list[list[int]]:
+def repetitions(texts: NDArray[np.uint64], labels: Coded[RowLabels]) -> list[list[int]]:
     """Find rows with equal text and label.
 
     Args:
-        texts: (N,) texts, compared as they are.
+        texts: (N, 2) hashes of the texts, compared as they are.
         labels: (N,) labels of the texts.
 
     Returns:
         Groups of two or more indices.
     """
-    return _groups(zip(texts, labels, strict=True))
+    return _groups(np.column_stack([texts, labels.codes.astype(np.uint64)]))
 
 
-def conflicts(keys: Sequence[str], labels: Sequence[RowLabels]) -> list[list[int]]:
+def conflicts(keys: NDArray[np.uint64], labels: Coded[RowLabels]) -> list[list[int]]:
     """Find texts with several labels.
 
     Args:
-        keys: (N,) keys of the texts, from `same_text_key`.
+        keys: (N, 2) hashes of the keys of the texts, from `same_text_key`.
         labels: (N,) labels of the texts.
 
     Returns:
         One group of indices per text.
     """
-    return [group for group in _groups(keys) if len({labels[index] for index in group}) > 1]
+    return [group for group in _groups(keys) if len(set(labels.codes[group].tolist())) > 1]
 
 
-def leaks(keys: Mapping[Split, Sequence[str]]) -> list[int]:
+def leaks(keys: Mapping[Split, NDArray[np.uint64]]) -> NDArray[np.int64]:
     """Find train rows whose text is also in validation or test.
 
     Args:
-        keys: keys of the texts by split, from `same_text_key`.
+        keys: (N, 2) hashes of the keys of the texts by split, from `same_text_key`.
 
     Returns:
         Indices into train.
     """
-    held_out = {key for split in keys if split != "train" for key in keys[split]}
-    return [index for index, key in enumerate(keys["train"]) if key in held_out]
+    held_out = [of_split for split, of_split in keys.items() if split != "train"]
+    numbers = group_numbers(np.concatenate([keys["train"], *held_out]))
+    n_train = len(keys["train"])
+    return np.flatnonzero(np.isin(numbers[:n_train], numbers[n_train:]))
 
 
-def _groups(values: Iterable[Any]) -> list[list[int]]:
+def group_numbers(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Number rows so that equal rows have equal numbers.
+
+    Args:
+        hashes: (N, columns) rows.
+
+    Returns:
+        (N,) numbers from 0.
+    """
+    order = np.lexsort(hashes.T)
+    is_new = np.ones(len(order), dtype=np.bool_)
+    is_new[1:] = (np.diff(hashes[order].T) != 0).any(axis=0)
+    numbers = np.empty(len(order), dtype=np.int64)
+    numbers[order] = np.cumsum(is_new) - 1
+    return numbers
+
+
+def _groups(hashes: NDArray[np.uint64]) -> list[list[int]]:
+    """Return the indices of each row that occurs at least twice, in the order of the first ones."""
+    numbers = group_numbers(hashes)
+    repeated = np.flatnonzero(np.bincount(numbers)[numbers] > 1)
+    order = repeated[np.argsort(numbers[repeated], kind="stable")]
+    groups = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1)
+    return sorted(group.tolist() for group in groups if len(group))
+
+
+def _members(values: Iterable[int]) -> list[list[int]]:
     """Return the indices of each value that occurs at least twice."""
-    indices: dict[Any, list[int]] = defaultdict(list)
+    indices: dict[int, list[int]] = defaultdict(list)
     for index, value in enumerate(values):
         indices[value].append(index)
     return [group for group in indices.values() if len(group) > 1]
@@ -166,7 +195,7 @@ def _clusters(texts: Sequence[str]) -> list[list[int]]:
     short = [index for index, text in enumerate(texts) if _is_compared_by_characters(text)]
     _connect(texts, range(len(texts)), parents, _shingles, MIN_SIMILARITY)
     _connect(texts, short, parents, _character_shingles, MIN_CHARACTER_SIMILARITY)
-    return _groups(_root(parents, member) for member in range(len(texts)))
+    return _members(_root(parents, member) for member in range(len(texts)))
 
 
 def _root(parents: list[int], member: int) -> int:
