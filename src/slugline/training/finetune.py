@@ -197,7 +197,7 @@ def _truncation(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTok
 def _tokenise(dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> dict[str, Tokens]:
     """Tokens of train and validation."""
     return {
-        split: tokenise(dataset[split]["text"][:], tokenizer, truncation, fingerprint=f"{dataset.fingerprint}/{split}")
+        split: tokenise(dataset[split]["text"], tokenizer, truncation, fingerprint=f"{dataset.fingerprint}/{split}")
         for split in ("train", "validation")
     }
 
