@@ -66,7 +66,7 @@ def prepare(path: Path, size: int) -> None:
     """Prepare a file, and print the time of each step and the peak of the memory."""
     from slugline.core import progress
     from slugline.data import dataset as datasets_module
-    from slugline.data.preparing import duplicates, filters, loading
+    from slugline.data.preparing import filters, loading
     from slugline.data.preparing.splits import apply_splits
     from slugline.recipe.data_section import DataSection
 
@@ -77,7 +77,7 @@ def prepare(path: Path, size: int) -> None:
         ("labels", loading, "name_labels"),
         ("ids", loading, "joint_row_ids"),
         ("cleaning", loading, "_write_texts"),
-        ("near duplicates", duplicates, "near_duplicates"),
+        ("near duplicates", filters, "near_duplicates"),
         ("leaks and repetitions", filters, "drop_repetitions"),
         ("leaks and repetitions", filters, "report_conflicts"),
         ("splits", apply_splits, "cut_splits"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Literal
 
 from slugline.core.errors import DataError, nearest
@@ -15,6 +15,7 @@ from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing import duplicates
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
+from slugline.data.preparing.similar.near_duplicates import near_duplicates
 
 
 def empty_texts(texts: Sequence[str]) -> list[int]:
@@ -308,7 +309,7 @@ def find_near_duplicates(splits: SplitExamples) -> tuple[list[list[int]], list[l
     """
     names = [split for split in SPLIT_ORDER if split in splits]
     n_train = len(splits["train"])
-    clusters = duplicates.near_duplicates([key for split in names for key in splits[split].key_texts])
+    clusters = near_duplicates(chain.from_iterable(splits[split].key_texts for split in names))
     train_members = [[index for index in cluster if index < n_train] for cluster in clusters]
     train_clusters = [members for members in train_members if len(members) > 1]
     pool = join_examples([splits[split] for split in names if split != "test"])
