@@ -145,6 +145,27 @@ def test_the_file_is_gone_with_the_rows(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]  # a process that is killed leaves no file
 
 
+def resident_pages_of_files() -> int:
+    """Bytes of mapped files in the memory of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssFile"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
+def test_pages_of_tables_are_released(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
+    monkeypatch.setattr("slugline.data.tables.rows.MEMORY_BYTES", 1000)
+    rows = Rows.write({"text": f"{number} " * 200} for number in range(40_000))
+    table.release_all()
+    before = resident_pages_of_files()
+    monkeypatch.setattr(table, "RELEASE_BYTES", 2**60)
+    read = [batch.column(0).to_pylist() for batch in rows._tables[0].batches]
+    assert resident_pages_of_files() - before > 20e6
+    table.release_all()
+    assert resident_pages_of_files() - before < 5e6
+    assert [text for texts in read for text in texts] == list(rows.values("text"))
+
+
 def test_an_unwritable_cache_keeps_rows_in_memory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

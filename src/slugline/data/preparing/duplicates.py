@@ -17,6 +17,8 @@ from slugline.data.tables.coded import Coded
 
 def same_text_key(text: str) -> str:
     """Return a key that is equal for texts that count as the same: NFC, case folded, white space collapsed."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
     return " ".join(folded.split())
 

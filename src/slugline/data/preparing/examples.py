@@ -114,7 +114,9 @@ class Examples:
 
     def _numbers(self, *columns: str) -> NDArray[Any]:
         """(N, columns) values of columns of numbers."""
-        return np.stack([self.table.column(name).to_numpy()[self.rows] for name in columns], axis=1)
+        numbers = np.stack([self.table.column(name).to_numpy()[self.rows] for name in columns], axis=1)
+        self.table.release()
+        return numbers
 
 
 #: Examples by split; train is always there.

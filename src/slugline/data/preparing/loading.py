@@ -230,8 +230,10 @@ def _texts(
     """Yield the text of each row as read, and cleaned."""
     columns = [source.raw.rows[split].values(column) for column in source.text]
     for index, values in enumerate(zip(*columns, strict=True)):
-        row = dict(zip(source.text, values, strict=True))
-        text = join_text(row, source.text, locate=partial(source.raw.locate, split, index))
+        text = values[0]
+        if len(values) > 1 or not isinstance(text, str):  # most rows have one text
+            row = dict(zip(source.text, values, strict=True))
+            text = join_text(row, source.text, locate=partial(source.raw.locate, split, index))
         yield text, cleaning.clean(text, clean)
         if index % TEXTS_PER_STEP == 0:
             advance(min(TEXTS_PER_STEP, len(source.raw.rows[split]) - index))

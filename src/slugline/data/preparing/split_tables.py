@@ -10,7 +10,7 @@ from slugline.core.labels import LabelSet, RowLabels
 from slugline.data.preparing.examples import Examples
 from slugline.data.preparing.row_ids import fingerprint
 from slugline.data.tables.coded import Coded
-from slugline.data.tables.table import BATCH_ROWS, TableWriter
+from slugline.data.tables.table import BATCH_ROWS, TableWriter, release_all
 
 if TYPE_CHECKING:
     import datasets
@@ -61,3 +61,4 @@ def texts_of(rows: datasets.Dataset) -> Iterator[str]:
     """Iterate over the texts of a split, a batch at a time."""
     for batch in rows.with_format("arrow").select_columns("text").iter(BATCH_ROWS):
         yield from batch.column("text").to_pylist()
+        release_all()

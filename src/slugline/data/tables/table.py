@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import mmap
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
@@ -30,6 +31,9 @@ BATCH_ROWS = 8_192
 
 #: Tables of at most this many bytes stay in memory.
 MEMORY_BYTES = 32 * 2**20
+
+#: Files of all tables.
+_mappings: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 #: Bytes of a file that are read before its pages are released.
 RELEASE_BYTES = 64 * 2**20
@@ -71,9 +75,9 @@ class Table:
         return sum(batch.nbytes for batch in self.batches) if self._file is None else 0
 
     def release(self) -> None:
-        """Release the pages of a file; they are read again when they are needed."""
-        if self._file is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._file.madvise(mmap.MADV_DONTNEED)
+        """Release the pages of the file; they are read again when they are needed."""
+        if self._file is not None:
+            _release(self._file)
 
     def to_arrow(self) -> pa.Table:
         """Return the table of pyarrow with the same data."""
@@ -120,6 +124,17 @@ class Table:
 
 def _is_sorted(indices: NDArray[np.int64]) -> bool:
     return bool((indices[1:] >= indices[:-1]).all())
+
+
+def release_all() -> None:
+    """Release the pages of the files of all tables, also of those that pyarrow or `datasets` holds."""
+    for mapping in tuple(_mappings):
+        _release(mapping)
+
+
+def _release(mapping: mmap.mmap) -> None:
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapping.madvise(mmap.MADV_DONTNEED)
 
 
 class TableWriter:
@@ -169,6 +184,7 @@ class TableWriter:
             self._writer.close()
             self._file.flush()
         mapping = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        _mappings.add(mapping)
         self._file.close()
         reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping)))
         return Table(self.schema, [reader.get_batch(number) for number in range(reader.num_record_batches)], mapping)
