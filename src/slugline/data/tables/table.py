@@ -32,6 +32,9 @@ BATCH_ROWS = 8_192
 #: Tables of at most this many bytes stay in memory.
 MEMORY_BYTES = 32 * 2**20
 
+#: Bytes that the kernel maps at once, when a row is read that is far from the others.
+PAGES_BYTES = 2**16
+
 #: Files of all tables.
 _mappings: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
@@ -52,7 +55,7 @@ class Table:
         self.schema = schema
         self.batches = batches
         self._file = file
-        self._n_touched = 0
+        self._n_taken = 0
         self._ends = np.cumsum([batch.num_rows for batch in batches], dtype=np.int64)
 
     def __len__(self) -> int:
@@ -73,6 +76,12 @@ class Table:
     def memory_bytes(self) -> int:
         """Size of the data in memory; 0 if they are in a file."""
         return sum(batch.nbytes for batch in self.batches) if self._file is None else 0
+
+    def _release_taken(self, n_rows: int) -> None:
+        self._n_taken += n_rows
+        if self._n_taken * PAGES_BYTES > RELEASE_BYTES:
+            self._n_taken = 0
+            self.release()
 
     def release(self) -> None:
         """Release the pages of the file; they are read again when they are needed."""
@@ -111,10 +120,7 @@ class Table:
             start = self._ends[number] - batch.num_rows
             first, last = np.searchsorted(numbers, [number, number + 1])
             pieces.append(batch.select(columns).take(pa.array(wanted[first:last] - start)))
-        self._n_touched += len(indices)
-        if self._n_touched * mmap.PAGESIZE > RELEASE_BYTES:  # each row may have been on a page of its own
-            self._n_touched = 0
-            self.release()
+            self._release_taken(int(last - first))
         if not pieces:
             return pa.RecordBatch.from_pylist([], schema)
         arrays = [pa.concat_arrays([piece.column(name) for piece in pieces]) for name in columns]
