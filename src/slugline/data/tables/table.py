@@ -13,6 +13,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,9 @@ PAGES_BYTES = 2**16
 
 #: Files of all tables.
 _mappings: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
+
+#: Cache folders that a warning was written about.
+_unwritable: set[Path] = set()
 
 #: Bytes of a file that are read before its pages are released.
 RELEASE_BYTES = 64 * 2**20
@@ -215,7 +219,9 @@ class TableWriter:
                 self._file = _temporary_file()
         except RunError as error:
             self._is_in_memory = True
-            logger.warning("rows are kept in memory: %s %s", error.message, error.hint)
+            if cache_dir() not in _unwritable:  # a data set has several tables
+                _unwritable.add(cache_dir())
+                logger.warning("rows are kept in memory: %s %s", error.message, error.hint)
             return
         self._writer = pa.ipc.new_file(pa.PythonFile(self._file, "w"), self.schema)
         batches, self._batches = self._batches, []
