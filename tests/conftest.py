@@ -97,6 +97,18 @@ def articles(count: int, *, seed: int = 0, topics: dict[str, list[str]] | None =
     return rows
 
 
+def tagged_articles(count: int, *, seed: int = 0) -> list[dict[str, str]]:
+    """Generated articles on any number of the topics, named in ``label`` between bars; some have none."""
+    rng = random.Random(seed)
+    rows = []
+    for index in range(count):
+        topics = [topic for topic in TOPICS if rng.random() < 0.45]
+        words = [word for topic in topics for word in rng.choices(TOPICS[topic], k=3)] + rng.choices(FILLER, k=5)
+        rng.shuffle(words)
+        rows.append({"text": " ".join([*words, f"no{index}"]), "label": "|".join(topics)})
+    return rows
+
+
 def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
     """Write rows with a header."""
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -143,6 +155,20 @@ def wait_for(condition: Callable[[], object], process: BaseProcess, *, seconds: 
 def news_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """150 articles on three topics."""
     return write_csv(tmp_path_factory.mktemp("news") / "news.csv", articles(150))
+
+
+@pytest.fixture(scope="session")
+def tagged_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 articles with any number of three topics."""
+    return write_csv(tmp_path_factory.mktemp("tagged") / "tagged.csv", tagged_articles(150))
+
+
+@pytest.fixture(scope="session")
+def tree_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """150 articles on the leaves of a tree of topics."""
+    paths = {"business": "money/business", "sport": "leisure/sport", "tech": "money/tech"}
+    rows = [row | {"label": paths[row["label"]]} for row in articles(150)]
+    return write_csv(tmp_path_factory.mktemp("tree") / "tree.csv", rows)
 
 
 @pytest.fixture(scope="session")

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from safetensors import SafetensorError
 
 from slugline.core.errors import RunError
-from slugline.core.storage import cache_dir, disk_errors, replacing, replacing_folder
+from slugline.core.storage import (
+    cache_dir,
+    disk_errors,
+    is_temporary,
+    replacing,
+    replacing_folder,
+    temporary_path,
+)
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -47,6 +56,73 @@ def test_a_folder_is_replaced_only_when_it_is_complete(tmp_path: Path) -> None:
         (folder / "new").touch()
     assert [path.name for path in target.iterdir()] == ["new"]
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_an_error_in_a_folder_leaves_no_temporary_folder(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), replacing_folder(tmp_path / "model") as folder:
+        (folder / "half").touch()
+        raise ValueError("no")
+    assert not list(tmp_path.iterdir())
+
+
+#: Rounds in which each of the writers replaces the same file and the same folder.
+ROUNDS = 40
+
+
+def replace_often(target: Path, writer: int) -> None:
+    """Replace a file and a folder again and again; every version has two equal parts."""
+    for number in range(ROUNDS):
+        contents = f"{writer} {number} " * 50
+        with replacing(target / "file.txt") as file:
+            file.write_text(contents + "\n" + contents)
+        with replacing_folder(target / "model") as folder:
+            for name in ("a", "b"):
+                (folder / name).write_text(contents)
+            (folder / f"of-{writer}").touch()
+
+
+def assert_is_whole(target: Path) -> None:
+    """The file and the folder are those of one writer, and nothing else is left."""
+    assert sorted(path.name for path in target.iterdir()) == ["file.txt", "model"]
+    first, second = (target / "file.txt").read_text().split("\n")
+    assert first == second
+    writer = (target / "model" / "a").read_text().split()[0]
+    assert sorted(path.name for path in (target / "model").iterdir()) == ["a", "b", f"of-{writer}"]
+    assert (target / "model" / "a").read_text() == (target / "model" / "b").read_text()
+
+
+def test_threads_replace_one_file_and_one_folder_at_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(replace_often, tmp_path, writer) for writer in range(8)]:
+            done.result()
+    assert_is_whole(tmp_path)
+
+
+def test_processes_replace_one_file_and_one_folder_at_once(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for done in [pool.submit(replace_often, tmp_path, writer) for writer in range(4)]:
+            done.result()
+    assert_is_whole(tmp_path)
+
+
+def test_temporary_names_do_not_depend_on_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two containers that share a folder can have the same process ids."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    paths = {temporary_path(tmp_path / "manifest.json") for _ in range(100)}
+    assert len(paths) == 100
+    assert all(is_temporary(path) and path.suffix == ".json" for path in paths)
+
+
+def test_a_name_may_be_as_long_as_the_disk_allows(tmp_path: Path) -> None:
+    with replacing(tmp_path / ("n" * 250 + ".txt")) as file:
+        file.touch()
+
+
+def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "model").write_text("years of work")
+    with pytest.raises(RunError, match="is not writable"), replacing_folder(tmp_path / "model"):
+        pass
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["years of work"]
 
 
 def of_safetensors(number: int) -> SafetensorError:

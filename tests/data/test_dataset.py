@@ -19,6 +19,7 @@ from slugline.core.labels import LabelSet
 from slugline.data.dataset import TextDataset, load_dataset, load_rows
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.reading import sources
+from slugline.data.reading.places import named
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import DataSection
 
@@ -390,7 +391,7 @@ def test_files_of_class_folders_may_have_capital_suffixes(tmp_path: Path) -> Non
 
 @needs_bbc
 def test_the_embedded_set(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> None:
-    raw = sources.read_known("bbc_news")
+    raw = named.read_named("bbc_news")
     assert len(raw.rows["train"]) == 2225
     dataset = load_dataset(DataSection(name="bbc_news"))
     assert n_rows(dataset) == {"train": 1489, "validation": 212, "test": 426}
@@ -441,7 +442,7 @@ def test_a_known_multi_label_set(monkeypatch: pytest.MonkeyPatch) -> None:
 @needs_shared
 def test_title_and_description_make_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLUGLINE_DATA", str(SHARED_DATA))
-    raw = sources.read_known("ag_news")
+    raw = named.read_named("ag_news")
     assert set(raw.rows) == {"train", "test"}
     few = {split: raw.rows[split][:500] for split in raw.rows}
     monkeypatch.setattr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from slugline.core.predictions import probabilities
-from slugline.evaluation.calibration import TEMPERATURES, fit_temperature
-from slugline.evaluation.outcomes import negative_log_likelihood
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Calibration, Predictions, probabilities
+from slugline.evaluation.calibration import (
+    TEMPERATURES,
+    calibrate,
+    fit_temperature,
+    tune_common_threshold,
+    tune_thresholds,
+)
+from slugline.evaluation.metrics import summary
+from slugline.evaluation.outcomes.statistics import negative_log_likelihood
 
 
 def sampled(temperature: float, *, rows: int = 5000, seed: int = 0) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -60,3 +69,86 @@ def test_temperature_of_uninformative_logits_stays_in_bounds() -> None:
     assert fit_temperature(np.ones((5, 3)), np.zeros(5, dtype=np.int64)) == 1.0
     never_correct = fit_temperature(np.array([[5.0, 0.0]] * 9), np.ones(9, dtype=np.int64))
     assert never_correct == pytest.approx(TEMPERATURES[1])
+
+
+def sampled_labels(temperature: float, *, rows: int = 3000, seed: int = 0) -> Predictions:
+    """Multi-label predictions of a model that is calibrated after division by the temperature."""
+    rng = np.random.default_rng(seed)
+    calibrated = rng.normal(size=(rows, 4)) * 2 - np.array([0, 1, 2, 3])
+    return multi(rng.random((rows, 4)) < 1 / (1 + np.exp(-calibrated)), temperature * calibrated)
+
+
+def multi(targets: Any, logits: Any) -> Predictions:
+    logits = np.asarray(logits, dtype=np.float32)
+    return Predictions(
+        ids=np.arange(len(logits)).astype(np.str_),
+        targets=np.asarray(targets, dtype=np.bool_),
+        logits=logits,
+        labels=LabelSet(tuple("abcdef"[: logits.shape[1]]), kind="multi"),
+        split="validation",
+    )
+
+
+@pytest.mark.parametrize("temperature", [0.2, 1.0, 4.0])
+def test_the_temperature_of_any_number_of_labels_is_recovered(temperature: float) -> None:
+    found = calibrate(sampled_labels(temperature))
+    assert found.temperature == pytest.approx(temperature, rel=0.06)
+    assert found.fitted_on == "validation"
+
+
+def f1_at(threshold: float, probabilities: NDArray[Any], targets: NDArray[Any]) -> float:
+    predicted = probabilities >= threshold
+    return float(2 * (predicted & targets).sum() / max(1, predicted.sum() + targets.sum()))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 4))
+def test_no_threshold_has_a_better_f1(seed: int, rows: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    targets = rng.random((rows, width)) < rng.choice([0.0, 0.3, 1.0], width)
+    probabilities = rng.choice([0.0, 0.1, 0.3, 0.30001, 0.6, 1.0], (rows, width))
+    every = np.append(np.linspace(0, 1.01, 300), 0.300005)
+    thresholds = tune_thresholds(probabilities, targets)
+    (common,) = tune_common_threshold(probabilities, targets)
+    best = max(f1_at(each, probabilities, targets) for each in every)
+    assert f1_at(common, probabilities, targets) == pytest.approx(best)
+    for label, threshold in enumerate(thresholds):
+        of_label = probabilities[:, label], targets[:, label]
+        if targets[:, label].any():
+            assert f1_at(threshold, *of_label) == pytest.approx(max(f1_at(each, *of_label) for each in every))
+        else:
+            assert threshold == common
+
+
+def test_thresholds_improve_the_f1_of_rare_labels() -> None:
+    predictions = sampled_labels(1.0)
+    plain, *tuned = [
+        replace(predictions, calibration=calibrate(predictions, thresholds=each))
+        for each in ("none", "common", "per_label")
+    ]
+    assert [len(each.calibration.thresholds) for each in (plain, *tuned)] == [0, 1, 4]  # type: ignore[union-attr]
+    before, common, per_label = [summary(each)["f1_macro"] for each in (plain, *tuned)]
+    assert before + 0.02 < common < per_label
+    assert summary(tuned[0])["f1_micro"] > summary(plain)["f1_micro"]
+
+
+def test_thresholds_are_tuned_without_a_temperature_too() -> None:
+    found = calibrate(sampled_labels(3.0), method="none")
+    assert (found.temperature, len(found.thresholds), found.fitted_on) == (1.0, 4, "validation")
+    assert calibrate(sampled_labels(3.0), method="none", thresholds="none") == Calibration()
+
+
+def test_a_label_without_rows_gets_the_common_threshold_and_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    predictions = sampled_labels(1.0)
+    targets = predictions.targets.astype(np.bool_)
+    targets[:, 2] = False
+    predictions = replace(predictions, targets=targets)
+    found, common = calibrate(predictions), calibrate(predictions, thresholds="common")
+    assert found.thresholds[2] == common.thresholds[0] not in (found.thresholds[0], 0.5)
+    assert caplog.messages == [
+        "1 of 4 labels have no validation rows (c): their threshold is the common one of all labels."
+    ]
+
+
+def test_thresholds_of_rows_without_labels_are_one_half() -> None:
+    assert calibrate(multi(np.zeros((5, 2)), -np.ones((5, 2)))).thresholds == (0.5, 0.5)

@@ -17,7 +17,7 @@ from conftest import FILLER, ROOT, articles, write_csv
 from slugline import train
 from slugline.evaluation.diagnosis.diagnose import SUPPRESSED_BY, diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
-from slugline.evaluation.outcomes import accuracy, f1, macro, precision, recall
+from slugline.evaluation.outcomes.class_counts import ClassCounts, accuracy, f1, macro, precision, recall
 from slugline.recipe.recipe import Recipe, validate
 
 NAMES = ("world", "sports", "business", "tech")
@@ -52,10 +52,11 @@ def history_of(
 def scores_of(matrix: Any, names: tuple[str, ...] = NAMES, **more: float) -> dict[str, Any]:
     """Metrics of one split, from its confusion matrix."""
     matrix = np.array(matrix)
-    columns = (precision(matrix), recall(matrix), f1(matrix), matrix.sum(axis=1))
+    counts = ClassCounts.of(matrix)
+    columns = (precision(counts), recall(counts), f1(counts), counts.support)
     return {
         "accuracy": float(accuracy(matrix)),
-        "f1_macro": float(macro(f1(matrix), matrix)),
+        "f1_macro": float(macro(f1, counts)),
         "ece": 0.01,
         "ece_uncalibrated": 0.02,
         "support": int(matrix.sum()),

@@ -86,3 +86,28 @@ def test_a_model_without_errors_has_empty_lists() -> None:
 def test_a_wrong_number_of_texts_is_refused() -> None:
     with pytest.raises(DataError, match="1 texts for 2 predictions"):
         analyse_errors(predictions_of([0, 1], np.eye(2)), ["a"])
+
+
+def test_errors_of_any_number_of_labels_are_labels_missed_and_added() -> None:
+    labels = LabelSet(("wheat", "corn", "gold"), kind="multi")
+    truth = np.array([[1, 0, 1], [1, 1, 0], [0, 0, 1], [0, 0, 0]], dtype=np.bool_)
+    found = np.array([[1, 1, 0], [1, 1, 0], [0, 1, 0], [1, 0, 0]], dtype=np.bool_)
+    predictions = Predictions(
+        ids=np.array(["a", "b", "c", "d"]),
+        targets=truth,
+        logits=np.where(found, [[1.0], [2.0], [3.0], [4.0]], [[-1.0], [-2.0], [-3.0], [-4.0]]).astype(np.float32),
+        labels=labels,
+        split="test",
+    )
+    analysis = analyse_errors(predictions, ["one", "two", "three", "four"])
+    assert json.loads(json.dumps(analysis)) == analysis
+    assert (analysis["support"], analysis["errors"]) == (4, 3)
+    assert analysis["missed"] == [{"label": "gold", "count": 2}]
+    assert analysis["added"] == [{"label": "corn", "count": 2}, {"label": "wheat", "count": 1}]
+    # Rows a and c miss gold and wrongly get corn.
+    assert analysis["most_confused"] == [{"true": "gold", "predicted": "corn", "count": 2}]
+    assert [(row["id"], row["label"], row["predicted"]) for row in analysis["most_confident"]] == [
+        ("d", "(none)", "wheat"),
+        ("c", "gold", "corn"),
+        ("a", "wheat, gold", "wheat, corn"),
+    ]

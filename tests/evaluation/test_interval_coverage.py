@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
 from slugline.evaluation.metrics import METRICS
-from slugline.evaluation.outcomes import Outcomes
+from slugline.evaluation.outcomes.outcomes import outcomes_of
 from slugline.evaluation.score import ROWS_PER_CLASS, confidence_intervals
 
 SHOWN = ("accuracy", "precision_macro", "recall_macro", "f1_macro", "precision_weighted", "f1_weighted")
@@ -50,7 +50,7 @@ class Shape:
         recalls = np.array(self.recalls)[:, None]
         cells = np.where(np.eye(width, dtype=bool), recalls, (1 - recalls) / (width - 1))
         weights = (np.array(self.shares)[:, None] * cells).ravel() * width**2
-        outcomes = Outcomes.of(predictions_of(targets, predicted, width)).take(np.arange(width**2), weights)
+        outcomes = outcomes_of(predictions_of(targets, predicted, width)).take(np.arange(width**2), weights)
         return {name: float(METRICS[name].of(outcomes)) for name in SHOWN}
 
 

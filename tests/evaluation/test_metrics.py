@@ -18,9 +18,12 @@ from conftest import GOLDEN
 from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration, Predictions
-from slugline.evaluation import outcomes
-from slugline.evaluation.metrics import METRICS, metric, summary
-from slugline.evaluation.outcomes import Outcomes
+from slugline.evaluation.metrics import METRICS, metric, metrics_of, summary
+from slugline.evaluation.outcomes import class_counts, statistics
+from slugline.evaluation.outcomes.outcomes import outcomes_of
+
+#: Metrics of sets with one label a text.
+SINGLE = metrics_of(LabelSet(("a", "b")))
 
 
 def predictions_of(targets: Any, logits: Any, **fields: Any) -> Predictions:
@@ -73,7 +76,7 @@ def test_metrics_agree_with_scikit_learn(case: tuple[NDArray[np.int64], NDArray[
 
 def test_published_metrics_of_reuters_follow_from_its_matrix(reuters: Predictions) -> None:
     found, published = summary(reuters), GOLDEN["published"]
-    for name in published.keys() & METRICS.keys():
+    for name in published.keys() & SINGLE.keys():
         assert round(found[name], 4) == published[name], name
     per_class = list(found["per_class"].values())
     assert [round(scores["f1"], 4) for scores in per_class] == published["f1_per_class"]
@@ -84,17 +87,17 @@ def test_published_metrics_of_reuters_follow_from_its_matrix(reuters: Prediction
 
 def test_confusion_matrix_of_reuters(reuters: Predictions) -> None:
     predicted = reuters.logits.argmax(axis=1)
-    matrix = outcomes.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
+    matrix = class_counts.confusion_matrix(reuters.targets, predicted, 18)  # type: ignore[arg-type]
     assert matrix.tolist() == GOLDEN["confusion_matrix"]
 
 
 def test_resamples_are_scored_like_single_samples() -> None:
     rng = np.random.default_rng(0)
     predictions = predictions_of(rng.integers(0, 4, 60), rng.normal(size=(60, 5)))
-    outcomes = Outcomes.of(predictions)
+    outcomes = outcomes_of(predictions)
     rows = rng.integers(0, 60, (3, 60))
     resampled = outcomes.take(rows)
-    for each in METRICS.values():
+    for each in SINGLE.values():
         expected = [float(each.of(outcomes.take(sample))) for sample in rows]
         assert each.of(resampled) == pytest.approx(expected), each.name
     assert resampled.confusion.shape == (3, 5, 5)
@@ -107,10 +110,10 @@ def test_weighted_rows_count_like_repeated_rows(
 ) -> None:
     targets, _, width = case
     rng = np.random.default_rng(seed)
-    outcomes = Outcomes.of(predictions_of(targets, rng.normal(size=(len(targets), width))))
+    outcomes = outcomes_of(predictions_of(targets, rng.normal(size=(len(targets), width))))
     repeated = np.sort(rng.integers(0, len(targets), len(targets)))
     rows, counts = np.unique(repeated, return_counts=True)
-    for each in METRICS.values():
+    for each in SINGLE.values():
         expected = float(each.of(outcomes.take(repeated)))
         if each.name != "ece":  # its weights add up to the number of rows
             assert float(each.of(outcomes.take(rows, counts))) == pytest.approx(expected), each.name
@@ -129,7 +132,7 @@ def test_classes_without_rows_do_not_lower_macro_averages() -> None:
 
 def test_outcomes_of_two_runs_are_concatenated() -> None:
     rng = np.random.default_rng(0)
-    a, b = (Outcomes.of(predictions_of(rng.integers(0, 3, 8), rng.normal(size=(8, 3)))) for _ in range(2))
+    a, b = (outcomes_of(predictions_of(rng.integers(0, 3, 8), rng.normal(size=(8, 3)))) for _ in range(2))
     both = a.followed_by(b)
     assert both.take(np.arange(8, 16)).confusion.tolist() == b.confusion.tolist()
     assert both.losses.shape == both.confidence.shape == (16,)
@@ -164,7 +167,7 @@ def test_calibration_error_of_four_rows() -> None:
 
 def test_bins_of_the_calibration_error_are_closed_on_the_right() -> None:
     # 0.2 belongs to (0, 0.2], so that the two errors of one bin cancel.
-    error = outcomes.expected_calibration_error(np.array([0.2, 0.1, 1.0]), np.array([False, True, True]), bins=5)
+    error = statistics.expected_calibration_error(np.array([0.2, 0.1, 1.0]), np.array([False, True, True]), bins=5)
     assert float(error) == pytest.approx(abs(0.2 + 0.1 - 1) / 3)
 
 
@@ -180,11 +183,11 @@ def test_summary_is_plain_json_and_complete(reuters: Predictions) -> None:
     found = summary(reuters)
     assert json.loads(json.dumps(found)) == found
     others = {"ece_uncalibrated", "support", "per_class", "confusion_matrix"}
-    assert found.keys() == METRICS.keys() | others
+    assert found.keys() == SINGLE.keys() | others
 
 
 def test_directions_of_metrics() -> None:
-    assert [name for name, each in METRICS.items() if not each.greater_is_better] == ["loss", "ece"]
+    assert [name for name, each in SINGLE.items() if not each.greater_is_better] == ["loss", "ece"]
     assert all(metric(name).name == name for name in METRICS)
 
 
@@ -193,14 +196,11 @@ def test_an_unknown_metric_is_refused_with_a_suggestion() -> None:
         metric("f1_makro")
 
 
-def test_multi_label_predictions_are_refused() -> None:
-    multi = replace(
-        predictions_of([0], [[1.0, 0.0]]),
-        labels=LabelSet(("a", "b"), kind="multi"),
-        targets=np.array([[True, False]]),
-    )
-    with pytest.raises(DataError, match="one label a text"):
-        summary(multi)
+def test_a_metric_of_another_kind_of_labels_is_refused() -> None:
+    with pytest.raises(RecipeError, match="no metric 'hamming_loss' of a single label set"):
+        metric("hamming_loss", LabelSet(("a", "b")))
+    with pytest.raises(RecipeError, match="no metric 'hierarchical_f1' of a multi label set"):
+        metric("hierarchical_f1", LabelSet(("a", "b"), kind="multi"))
 
 
 def test_predictions_without_rows_are_refused() -> None:

@@ -11,8 +11,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from slugline.evaluation import plots
-from slugline.evaluation.plots import plot_confusion, plot_curves, plot_learning_curves
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Predictions
+from slugline.evaluation.plots import curves
+from slugline.evaluation.plots.confusion import plot_confusion
+from slugline.evaluation.plots.curves import plot_curves, plot_learning_curves
+from slugline.evaluation.plots.label_errors import MAX_LABELS
+from slugline.evaluation.plots.split_plots import plot_split
 
 HISTORY: list[dict[str, Any]] = [
     {"step": 10, "epoch": 0.5, "loss": 1.2, "learning_rate": 1e-5, "grad_norm": 2.0},
@@ -91,8 +96,9 @@ def test_plots_are_identical_byte_for_byte(tmp_path: Path) -> None:
 
 def test_matplotlib_is_imported_only_to_draw_and_without_pyplot(tmp_path: Path) -> None:
     program = (
-        "import sys, pathlib; from slugline.evaluation import plots; assert 'matplotlib' not in sys.modules;"
-        f"plots.plot_confusion([[1, 0], [0, 1]], ['a', 'b'], pathlib.Path({str(tmp_path)!r}) / 'c');"
+        "import sys, pathlib; from slugline.evaluation.plots import confusion, curves, split_plots;"
+        "assert 'matplotlib' not in sys.modules;"
+        f"confusion.plot_confusion([[1, 0], [0, 1]], ['a', 'b'], pathlib.Path({str(tmp_path)!r}) / 'c');"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -101,7 +107,7 @@ def test_matplotlib_is_imported_only_to_draw_and_without_pyplot(tmp_path: Path) 
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures that are saved, for a look at their axes."""
     found: list[Any] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path: found.append(figure) or [])
+    monkeypatch.setattr(curves, "save", lambda figure, path: found.append(figure) or [])
     return found
 
 
@@ -140,3 +146,54 @@ def test_a_large_matrix_lists_the_most_confused_classes(tmp_path: Path) -> None:
     assert "most confused" not in text_of(
         plot_confusion(matrix[:9, :9], [f"class {n}" for n in range(9)], tmp_path / "d")[1]
     )
+
+
+def predictions_of(labels: LabelSet, targets: Any, predicted: Any) -> Predictions:
+    predicted = np.asarray(predicted)
+    logits = np.where(predicted, 1.0, -1.0) if labels.is_multi else np.eye(len(labels))[predicted]
+    return Predictions(
+        ids=np.arange(len(predicted)).astype(np.str_),
+        targets=np.asarray(targets),
+        logits=logits.astype(np.float32),
+        labels=labels,
+        split="test",
+    )
+
+
+def test_labels_with_the_most_errors_come_first(tmp_path: Path) -> None:
+    labels = LabelSet(("wheat", "corn", "gold"), kind="multi")
+    truth = np.array([[1, 0, 1], [1, 1, 1], [0, 0, 1]], dtype=np.bool_)
+    found = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1]], dtype=np.bool_)
+    png, svg = plot_split(predictions_of(labels, truth, found), tmp_path, title="news: test")
+    assert (png.name, svg.name) == ("labels.png", "labels.svg")
+    text = text_of(svg)
+    assert "news: test" in text
+    assert text.index("corn") < text.index("gold") < text.index("wheat")
+    assert all(part in text for part in ("correct", "missed", "added wrongly"))
+
+
+def test_only_the_labels_with_the_most_errors_are_drawn(tmp_path: Path) -> None:
+    labels = LabelSet(tuple(f"label {n}" for n in range(MAX_LABELS + 20)), kind="multi")
+    truth = np.eye(len(labels), dtype=np.bool_)
+    predictions = predictions_of(labels, truth, np.where(np.arange(len(labels)) >= 20, False, truth))
+    text = text_of(plot_split(predictions, tmp_path)[1])
+    assert f"{MAX_LABELS} of {len(labels)} labels" in text
+    assert "label 20" in text
+    assert "label 19" not in text
+
+
+def test_a_hierarchy_has_a_confusion_matrix_for_each_level(tmp_path: Path) -> None:
+    labels = LabelSet(("sport/tennis/cup", "sport/golf/cup", "news/world/-"), "hierarchical", ("a/b", "area", "topic"))
+    written = plot_split(predictions_of(labels, [0, 1, 2, 2], [1, 1, 2, 0]), tmp_path, title="t")
+    names = ["confusion", "confusion_a_b", "confusion_area"]
+    assert [path.name for path in written] == [f"{name}.{suffix}" for name in names for suffix in ("png", "svg")]
+    upper = text_of(written[3])
+    assert "t, a/b" in upper
+    assert "sport" in upper
+    assert "tennis" not in upper
+    assert "sport/tennis" in text_of(written[5])
+
+
+def test_a_set_with_one_label_a_text_has_one_matrix(tmp_path: Path) -> None:
+    written = plot_split(predictions_of(LabelSet(("a", "b")), [0, 1], [0, 0]), tmp_path)
+    assert [path.name for path in written] == ["confusion.png", "confusion.svg"]

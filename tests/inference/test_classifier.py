@@ -20,7 +20,7 @@ from slugline.core.errors import DataError, ModelError, RunError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation
+from slugline.data.batching.truncation import Truncation
 from slugline.inference.classifier import Classifier
 from slugline.models.build import build_pretrained
 from slugline.models.saving import save
@@ -202,10 +202,13 @@ def test_labels_are_ordered_by_number_not_by_position_in_the_file(tiny_base: Pat
     config["id2label"] = {"1": "one", "0": "zero"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert load(tmp_path).labels.names == ("zero", "one")
-    for task in ("multi_label_classification", "regression"):
-        config["problem_type"] = task
+    config["problem_type"] = "multi_label_classification"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert load(tmp_path).labels == LabelSet(("zero", "one"), "multi")
+    for task, outputs in (("regression", 2), (None, 1)):
+        config["problem_type"], config["id2label"] = task, dict(enumerate(["zero", "one"][:outputs]))
         (tmp_path / "config.json").write_text(json.dumps(config))
-        with pytest.raises(ModelError, match=rf"one label of several \({task}, 2 outputs\)"):
+        with pytest.raises(ModelError, match=rf"not predict classes \({task or 'one output'}, {outputs} outputs"):
             load(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ModelError, match="damaged"):

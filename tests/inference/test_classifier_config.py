@@ -78,3 +78,20 @@ def test_columns_of_the_training_are_read_from_tables(recipe_values: dict[str, A
     copied = load(shutil.copytree(run.layout.model, tmp_path / "copied"))
     table = {"text": [row["text"] for row in rows[:9]], "title": [row["label"] for row in rows[:9]]}
     assert (copied.predict(table) == load(run).predict(table)).all()
+
+
+def test_the_configuration_of_a_model_with_other_labels_is_refused(
+    recipe_values: dict[str, Any], tmp_path: Path
+) -> None:
+    run = train(linear(recipe_values), run_dir=tmp_path / "run")
+    copied = shutil.copytree(run.layout.model, tmp_path / "copied")
+    values = json.loads((copied / "slugline.json").read_text())
+    assert values["labels"]["names"] == run.manifest["data"]["labels"]
+    assert values["calibration"] == run.calibration.to_dict()  # type: ignore[union-attr]
+    for labels in (values["labels"] | {"kind": "multi"}, values["labels"] | {"names": ["a", "b", "c"]}):
+        (copied / "slugline.json").write_text(json.dumps(values | {"labels": labels}))
+        with pytest.raises(ModelError, match=r"slugline\.json belongs to another model.*3 classes of a single"):
+            load(copied)
+    # Files of earlier versions do not name the labels.
+    (copied / "slugline.json").write_text(json.dumps({key: values[key] for key in values if key != "labels"}))
+    assert load(copied).calibration == run.calibration

@@ -13,7 +13,8 @@ from conftest import articles, torch_predictor, with_changes
 from slugline import load, train
 from slugline.core.labels import LabelSet
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.inference.transformer import TransformerPredictor
 from slugline.models.build import build_pretrained
 from slugline.models.forward import predict_logits, text_logits

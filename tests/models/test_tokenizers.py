@@ -15,7 +15,9 @@ from architectures import tiny_model, tiny_tokenizer
 from conftest import articles, torch_predictor
 from slugline.core.errors import ModelError
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise, tokenizer_fingerprint
+from slugline.data.batching.tokenizer_properties import tokenizer_fingerprint
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import END, PADDING, TOKENIZERS, load_tokenizer, train_tokenizer
 
 TEXTS = [row["text"] for row in articles(200)]

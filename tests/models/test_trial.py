@@ -14,7 +14,7 @@ from conftest import torch_predictor
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation
+from slugline.data.batching.truncation import Truncation
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained

@@ -23,7 +23,7 @@ from slugline.evaluation.metrics import summary
 from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe.recipe import validate
 from slugline.run.run import Run
-from slugline.training.linear import LINEAR_COSTS, fit_linear_models
+from slugline.training.linear import LINEAR_MODELS, fit_linear_models
 from slugline.training.loop.callbacks import HistoryWriter
 from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of
 
@@ -416,7 +416,7 @@ def test_the_loss_breaks_ties_of_the_linear_kind(recipe_values: dict[str, Any], 
     run, dataset = train(recipe, run_dir=tmp_path / "run"), load_dataset(recipe.data)
     texts, targets = dataset["train"]["text"][:], np.array(dataset["train"]["label"][:])
     found = {}
-    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_COSTS):
+    for model in fit_linear_models(texts, targets, labels=dataset.labels, costs=LINEAR_MODELS["single"].costs):
         logits = np.concatenate(list(model.logits(dataset["validation"]["text"][:])))
         scores = summary(dataset.predictions("validation", logits))
         found[model.settings["C"]] = (scores[recipe.train.select_by], -scores["loss"])
@@ -655,3 +655,20 @@ def test_a_real_set_with_given_splits(tmp_path: Path, monkeypatch: pytest.Monkey
     run = train(recipe, run_dir=tmp_path / "run")
     assert run.metrics["test"]["support"] == 1115
     assert run.metrics["test"]["accuracy"] > 0.97
+
+
+def test_texts_out_of_scope_measure_abstention(tmp_path: Path) -> None:
+    strange = [{"text": f"zebra quark {n} lemon tundra violin {n}", "label": "oos"} for n in range(30)]
+    path = write_csv(tmp_path / "news.csv", [*articles(180), *strange])
+    data = {"path": str(path), "out_of_scope": "oos"}
+    recipe = validate(
+        {"name": "scope", "data": data, "model": {"kind": "linear"}, "evaluation": {"splits": ["validation"]}}
+    )
+    run = train(recipe, run_dir=tmp_path / "run")
+    assert "oos" not in run.manifest["data"]["labels"]
+    chosen = run.metrics["validation"]["out_of_scope"]
+    assert chosen["rows"] == 15
+    assert chosen["auroc"] > 0.9
+    test = score_split(run, "test")["out_of_scope"]
+    assert (test["rows"], test["abstain_below"]) == (15, chosen["abstain_below"])
+    assert test["rejected"] > 0.8

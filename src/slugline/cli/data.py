@@ -1,4 +1,4 @@
-"""`slugline data list`, `inspect`, `prepare`."""
+"""`slugline data list`, `inspect`, `prepare`, `hierarchy`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.layout import print_table
+from slugline.cli.layout import print_table, print_text
 from slugline.cli.output import Json, print_description, print_json
 
 app = typer.Typer(no_args_is_help=True, help="List, inspect and prepare data sets.", rich_markup_mode=None)
@@ -29,22 +29,21 @@ def list_sets(as_json: Json = False) -> None:
     """List the known data sets, and which of them are available without a network."""
     from dataclasses import asdict
 
-    from slugline.data.reading.sources import known_sets
+    from slugline.data.reading.places.named import named_sets
 
-    sets = known_sets()
+    sets = named_sets()
     if as_json:
         print_json([asdict(known) for known in sets])
         return
     print_table(
-        ["name", "source", "available", "classes", "rows", "licence"],
+        ["name", "source", "labels", "classes", "rows"],
         [
             [
                 k.name,
-                k.where,
-                "yes" if k.available else "no",
+                f"{k.where}{'' if k.available else ' (not here)'}",
+                k.kind,
                 k.classes or "",
                 f"{sum(k.rows.values()):,}" if k.rows else "",
-                k.licence,
             ]
             for k in sets
         ],
@@ -80,3 +79,33 @@ def prepare(
     for split, rows in dataset.splits.items():
         typer.echo(f"{split}: {len(rows):,} rows")
     typer.echo(f"Written to {out}. Use it in a recipe: data.path={out}")
+
+
+@app.command("hierarchy")
+def hierarchy(
+    run: Annotated[Path, typer.Argument(help="A complete run with one label per text.")],
+    groups: Annotated[int, typer.Option(help="Number of groups; 0 = the square root of the number of classes.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Recipe to write: the run's own, with paths as labels.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Group the classes that a run confuses, as a tree of two levels."""
+    from slugline.core.storage import replacing
+    from slugline.recipe.document import commented
+    from slugline.run.run import Run
+    from slugline.workflows.propose_hierarchy import propose_hierarchy
+
+    found = Run(run)
+    proposed = propose_hierarchy(found, groups=groups)
+    if out is not None:
+        with replacing(out) as temporary:
+            temporary.write_text(commented(proposed.applied_to(found.recipe)), encoding="utf-8")
+    if as_json:
+        print_json(proposed.to_dict())
+        return
+    print_table(["group", "classes"], [[name, ", ".join(names)] for name, names in proposed.groups.items()])
+    print_text(
+        f"{proposed.errors_within:,} of the {proposed.errors:,} errors on {proposed.split} are within a group. The "
+        "groups come from this split, so that the share is too high for new texts."
+    )
+    if out is not None:
+        typer.echo(f"Written to {out}. Train it with:\n  slugline train {out}")

@@ -90,6 +90,9 @@ def predict(
         list[str] | None,
         typer.Option("--text", help="Text column of the input; by default that of the run. May be repeated."),
     ] = None,
+    level_threshold: Annotated[
+        float, typer.Option(help="In a hierarchy, answer with the deepest level of at least this probability.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
     """Predict the labels of texts, or of all rows of a file, with their probabilities."""
@@ -100,17 +103,32 @@ def predict(
         raise typer.BadParameter("give texts, or --input and --output together.")
     classifier = load(model)
     if input and output:
-        count = predict_file(classifier, input, output, columns=text_column or [])
+        count = predict_file(classifier, input, output, columns=text_column or [], level_threshold=level_threshold)
         typer.echo(f"{count:,} rows written to {output}")
         return
-    predictions = predict_texts(classifier, texts or [])
+    predictions = predict_texts(classifier, texts or [], level_threshold=level_threshold)
     if as_json:
         print_json(predictions)
-    else:
-        print_table(
-            ["label", "probability", "text"],
-            [[each["label"], f"{each['probability']:.3f}", each["text"]] for each in predictions],
-        )
+        return
+    levels = [level["level"] for level in predictions[0].get("levels", ())] if predictions else []
+    print_table(
+        ["label", "probability", *levels, "text"],
+        [
+            [
+                _shown(each["label"]),
+                f"{each['probability']:.3f}",
+                *(f"{level['probability']:.3f}" for level in each.get("levels", ())),
+                each["text"],
+            ]
+            for each in predictions
+        ],
+    )
+
+
+def _shown(label: str | list[str]) -> str:
+    from slugline.core.labels import joined_labels
+
+    return label if isinstance(label, str) else joined_labels(tuple(label))
 
 
 def compare(

@@ -56,9 +56,9 @@ def with_deviation(spread: Mapping[str, float | None], name: str) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    from slugline.evaluation.metrics import METRICS
+    from slugline.evaluation.metrics import metric
 
-    return f"{100 * value:.1f}" if METRICS[name].unit == "points" else f"{value:.3f}"
+    return f"{100 * value:.1f}" if metric(name).unit == "points" else f"{value:.3f}"
 
 
 def print_scores(columns: Mapping[str, Mapping[str, Any]], *, selects: str = "") -> None:
@@ -68,9 +68,9 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], *, selects: str = "")
         columns: metrics with their confidence intervals, by name of the split or run.
         selects: name of the metric that selects the model, which is marked.
     """
-    from slugline.evaluation.metrics import METRICS
+    from slugline.evaluation.metrics import numbers_in
 
-    names = [name for name in METRICS if any(name in metrics for metrics in columns.values())]
+    names = [metric.name for metric in numbers_in(key for metrics in columns.values() for key in metrics)]
     heads = [*(["rows"] if any("support" in each for each in columns.values()) else []), *names]
     heads = [f"{name} *" if name == selects else name for name in heads]
     table = {
@@ -124,6 +124,25 @@ def print_metrics(splits: Mapping[str, Mapping[str, Any]], *, selects: str = "")
     for split, metrics in splits.items():
         if "confidence_intervals" in metrics and "per_class" in metrics and (note := interval_note(metrics)):
             print_text(f"{split}: {note}")
+    for split, metrics in splits.items():
+        if "out_of_scope" in metrics:
+            print_text(f"{split}: {_out_of_scope(metrics['out_of_scope'])}")
+
+
+def _out_of_scope(scores: Mapping[str, Any]) -> str:
+    """One sentence about the rows out of scope."""
+    answered, accuracy, rejected = (with_share(scores, name) for name in ("answered", "accuracy", "rejected"))
+    return (
+        f"{scores['rows']:,} texts out of scope; AUROC of the confidence {with_share(scores, 'auroc')}. A model that "
+        f"abstains below {scores['abstain_below']:.3f} (chosen on validation) rejects {rejected} of them, and answers "
+        f"{answered} of the others, {accuracy} correctly."
+    )
+
+
+def with_share(scores: Mapping[str, Any], name: str) -> str:
+    """Return a share in percent with its interval: ``93.2 [92.1, 94.0]``."""
+    low, high = scores.get("confidence_intervals", {}).get(name, (None, None))
+    return f"{100 * scores[name]:.1f}" + (f" [{100 * low:.1f}, {100 * high:.1f}]" if low is not None else "")
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -215,9 +234,9 @@ def print_study(study: Mapping[str, Any], summary: Path) -> None:
         study: contents of ``study.json``.
         summary: path of that file.
     """
-    from slugline.evaluation.metrics import METRICS
+    from slugline.evaluation.metrics import metric as find_metric
 
-    metric = METRICS[study["chosen_by"]]
+    metric = find_metric(study["chosen_by"])
     _print_settings(study["settings"], metric.name)
     splits = [split for split in ("validation", "out_of_fold") if any(split in each for each in study["settings"])]
     print_text(f"Scores are on {' or '.join(splits) or 'validation'}, shares in percent. All results: {summary}")
@@ -241,11 +260,12 @@ def print_study(study: Mapping[str, Any], summary: Path) -> None:
 
 def _print_settings(settings: Sequence[Mapping[str, Any]], chosen_by: str) -> None:
     """Print what varies between settings, and the metric that chooses; further metrics while the table fits."""
-    from slugline.evaluation.metrics import METRICS
+    from slugline.evaluation.metrics import numbers_in
     from slugline.workflows.study.plan import differences
 
     shown: list[str] = []
-    for name in dict.fromkeys([chosen_by, "accuracy", "f1_macro", *METRICS]):
+    known = [metric.name for metric in numbers_in(key for each in settings for key in _spreads(each))]
+    for name in dict.fromkeys([chosen_by, "accuracy", "f1_macro", *known]):
         headers, rows = _settings_table(settings, differences([each["overrides"] for each in settings]), [*shown, name])
         if not shown or table_width(headers, rows) <= screen_width():
             shown.append(name)

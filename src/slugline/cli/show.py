@@ -37,7 +37,8 @@ def show(
     if as_json:
         print_json(_as_dict(run))
         return
-    typer.echo(f"{path}: {run.state}")
+    state = run.state
+    typer.echo(f"{path}: {state}{f' ({run.process})' if state == 'running' else ''}")
     print_values(dict(_described(run)))
     if run.layout.metrics.is_file():
         _print_results(run, selects=recipe.train.select_by)

@@ -6,7 +6,7 @@ them in a ``multi`` set, and the path of one leaf, such as ``"sport/tennis"``, i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -63,6 +63,25 @@ class LabelSet:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LabelSet:
+        """Read what `to_dict` wrote; a missing key has its default."""
+        return cls(
+            tuple(values["names"]),
+            kind=values.get("kind", "single"),
+            levels=tuple(values.get("levels", ())),
+            descriptions=tuple(values.get("descriptions", ())),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON, as model folders hold them."""
+        return {
+            "names": list(self.names),
+            "kind": self.kind,
+            "levels": list(self.levels),
+            "descriptions": list(self.descriptions),
+        }
 
     @property
     def is_multi(self) -> bool:
@@ -157,6 +176,17 @@ class LabelSet:
             targets[row, own] = True
         return targets
 
+    def column(self, targets: Targets) -> list[Any]:
+        """Return what the column ``label`` holds for an array of true or predicted classes; the inverse of `targets`.
+
+        Args:
+            targets: (N,) class indices; in a ``multi`` set (N, K) bool.
+
+        Returns:
+            N indices; in a ``multi`` set N ascending lists of indices.
+        """
+        return [np.flatnonzero(row).tolist() for row in targets] if self.is_multi else targets.tolist()
+
     def encode(self, rows: Sequence[RowLabels]) -> Targets:
         """Return the targets of rows from their labels; `indices` and `targets` in one step."""
         return self.targets(self.indices(rows))
@@ -173,6 +203,10 @@ class LabelSet:
         if self.is_multi:
             return [tuple(self.names[index] for index in np.flatnonzero(row)) for row in targets]
         return [(self.names[index],) for index in targets.tolist()]
+
+    def plain(self, labels: RowLabels) -> str | list[str]:
+        """Return the labels of a row as files and JSON hold them: the name; in a ``multi`` set a list of names."""
+        return list(labels) if self.is_multi else labels[0]
 
     def _check_paths(self) -> None:
         for name, path in zip(self.names, self.paths, strict=True):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slugline.core.storage import is_temporary
+
 
 class Inside:
     """Path of one file or folder inside the ``root`` of a layout.
@@ -36,6 +38,7 @@ class RunLayout:
 
     recipe = Inside("recipe.toml", "Resolved recipe; the first file of a run.")
     manifest = Inside("manifest.json", "State, versions, hardware, fingerprint, durations.")
+    heartbeat = Inside("heartbeat", "Time of the last sign of life of the process that trains; deleted at its end.")
     history = Inside("history.jsonl", "Training history: one line per logged update and per evaluation.")
     metrics = Inside("metrics.json", "Metrics of every scored split, with confidence intervals.")
     data = Inside("data.json", "Description of the data: counts, lengths, findings.")
@@ -75,11 +78,16 @@ class RunLayout:
         """Return the path of the predictions of one split."""
         return self.root / "predictions" / f"{split}.parquet"
 
+    def leftovers(self) -> list[Path]:
+        """Temporary files and folders that a killed process has left."""
+        folders = (self.root, self.root / "predictions", self.checkpoints)
+        return [path for folder in folders for path in folder.glob(".*") if is_temporary(path)]
+
     def foreign_files(self) -> list[str]:
         """Names in the folder that no run writes, in order; empty if the folder does not exist."""
         own = {path.name for path in vars(type(self)).values() if isinstance(path, Inside)} | {"folds", "predictions"}
-        names = (path.name for path in (self.root.iterdir() if self.root.is_dir() else ()))
-        return sorted(name for name in names if name not in own and ".partial" not in name)
+        paths = self.root.iterdir() if self.root.is_dir() else ()
+        return sorted(path.name for path in paths if path.name not in own and not is_temporary(path))
 
     def is_run(self) -> bool:
         """Return True if the folder is a run, in any state."""

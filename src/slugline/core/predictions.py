@@ -6,8 +6,8 @@ Training and evaluation produce `Predictions`. Metrics, intervals, tests, plots 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from slugline.core.errors import DataError
 from slugline.core.labels import Kind, LabelSet, Targets
 
+#: Smaller probabilities are raised to it, so that their logarithm is finite in float32.
+SMALLEST_PROBABILITY = 1e-30
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -24,8 +27,8 @@ class Calibration:
 
     Args:
         temperature: divisor of the logits (Guo et al. 2017); 1 leaves them unchanged.
-        thresholds: smallest calibrated probability at which each of the K labels of a ``multi`` set is predicted; empty
-            = one half for all.
+        thresholds: smallest calibrated probability at which a label of a ``multi`` set is predicted: one of each of the
+            K labels, or one for all; empty = one half for all.
         fitted_on: name of the split it was fitted on: ``"validation"``.
     """
 
@@ -46,6 +49,19 @@ class Calibration:
         """Return plain values for JSON, as ``calibration.json`` and the predictions' files hold them."""
         return {**asdict(self), "thresholds": list(self.thresholds) or None}
 
+    def of_labels(self, columns: Sequence[int]) -> Calibration:
+        """Return the calibration of the same labels in another order.
+
+        Args:
+            columns: position of each label in the present order.
+
+        Returns:
+            The calibration with its thresholds in the new order.
+        """
+        if len(self.thresholds) < 2:
+            return self
+        return replace(self, thresholds=tuple(self.thresholds[column] for column in columns))
+
     def probabilities(self, logits: NDArray[np.float32], *, kind: Kind = "single") -> NDArray[np.float64]:
         """Probabilities of the logits divided by the temperature; see the function `probabilities`."""
         return probabilities(logits, kind=kind, temperature=self.temperature)
@@ -65,6 +81,21 @@ class Calibration:
             return np.asarray(probabilities >= (np.array(self.thresholds) if self.thresholds else 0.5))
         return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
+    def confidence(self, probabilities: NDArray[np.float64], *, kind: Kind = "single") -> NDArray[np.float64]:
+        """Return the probability of each decision.
+
+        Args:
+            probabilities: (N, K) calibrated probabilities.
+            kind: kind of the label set.
+
+        Returns:
+            (N,), of the most probable class; in a ``multi`` set of the least certain decision about a label.
+        """
+        if kind == "multi":
+            decided = self.decide(probabilities, kind=kind)
+            return np.asarray(np.where(decided, probabilities, 1 - probabilities).min(axis=1))
+        return np.asarray(probabilities.max(axis=1))
+
 
 #: Leaves probabilities uncalibrated.
 UNCALIBRATED = Calibration()
@@ -75,7 +106,8 @@ class Predictions:
     """Logits of one model on one split, with the true labels.
 
     Args:
-        ids: (N,) row ids, unique.
+        ids: (N,) row ids, unique; converted to an array of Python strings, because an array of numpy strings takes the
+            memory of the longest one for each.
         targets: (N,) int64 class indices; in a ``multi`` set (N, K) bool.
         logits: (N, K) float32, defined up to a constant per row; for multi-label exact log-odds.
         labels: the K classes.
@@ -87,7 +119,7 @@ class Predictions:
         DataError: shapes disagree, a target is out of range, an id repeats, or a logit is not finite.
     """
 
-    ids: NDArray[np.str_]
+    ids: NDArray[np.object_]
     targets: Targets
     logits: NDArray[np.float32]
     labels: LabelSet
@@ -96,6 +128,7 @@ class Predictions:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", np.asarray(self.ids, dtype=object))
         count, width = len(self.ids), len(self.labels)
         if self.logits.shape != (count, width):
             raise DataError(f"logits of shape {self.logits.shape} for {count} rows and {width} labels.")
@@ -125,13 +158,11 @@ class Predictions:
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """(N,) probability of the predicted class; in a ``multi`` set of the least certain decision about a label."""
-        if self.labels.is_multi:
-            return np.asarray(np.where(self.predicted, self.probabilities, 1 - self.probabilities).min(axis=1))
-        return np.asarray(self.probabilities.max(axis=1))
+        return (self.calibration or UNCALIBRATED).confidence(self.probabilities, kind=self.labels.kind)
 
 
 def probabilities(
-    logits: NDArray[np.float32], *, kind: Kind = "single", temperature: float = 1.0
+    logits: NDArray[np.floating[Any]], *, kind: Kind = "single", temperature: float = 1.0
 ) -> NDArray[np.float64]:
     """Return probabilities of logits, in double precision and without overflow.
 
@@ -149,3 +180,19 @@ def probabilities(
     scaled -= scaled.max(axis=1, keepdims=True, initial=-np.inf)
     exponentials = np.exp(scaled)
     return np.asarray(exponentials / exponentials.sum(axis=1, keepdims=True))
+
+
+def logits_of(probabilities: NDArray[np.floating[Any]], *, kind: Kind = "single") -> NDArray[np.float32]:
+    """Return logits whose probabilities are the given ones: the inverse of the function `probabilities`.
+
+    Args:
+        probabilities: (N, K).
+        kind: ``multi`` returns the log-odds of each label, the others logarithms.
+
+    Returns:
+        (N, K), finite.
+    """
+    likely = np.log(np.maximum(probabilities, SMALLEST_PROBABILITY))
+    if kind != "multi":
+        return np.asarray(likely, dtype=np.float32)
+    return np.asarray(likely - np.log(np.maximum(1 - probabilities, SMALLEST_PROBABILITY)), dtype=np.float32)

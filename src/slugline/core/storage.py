@@ -10,12 +10,16 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import platformdirs
 
 from slugline.core.errors import RunError
+
+#: Part of the names of temporary files and folders.
+PARTIAL = ".partial"
 
 #: Error numbers of limits on what may be written -> message. EFBIG: ``ulimit -f``, or the file system.
 LIMITS = {
@@ -42,20 +46,40 @@ def cache_dir() -> Path:
     return Path(os.environ.get("SLUGLINE_CACHE") or platformdirs.user_cache_dir("slugline"))
 
 
+def temporary_path(path: Path) -> Path:
+    """Return a new path beside a file or folder, from which or to which it is renamed.
+
+    Args:
+        path: path of a file or folder.
+
+    Returns:
+        A hidden path with the same suffix that no other thread, process or machine uses.
+    """
+    # Shortened, because the name of the file or folder may be as long as the disk allows.
+    return path.with_name(f".{path.stem[:40]}.{uuid4().hex[:12]}{PARTIAL}{path.suffix}")
+
+
+def is_temporary(path: Path) -> bool:
+    """True for a path of `temporary_path`, also of earlier versions, which a killed process may have left."""
+    return path.name.startswith(".") and PARTIAL in path.name
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Replace a file by a temporary one when the block ends without an error; create its folder if necessary.
+
+    Several threads, processes and machines can replace one file at the same time: the last one wins.
 
     Args:
         path: path of the file to write.
 
     Yields:
-        Path of the temporary file. It contains the process id, so that two processes can write the same file.
+        Path of the temporary file, which no one else uses.
 
     Raises:
         RunError: the disk is full or not writable.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    temporary = temporary_path(path)
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -71,6 +95,9 @@ def replacing(path: Path) -> Iterator[Path]:
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Replace a folder by a temporary one when the block ends without an error.
 
+    Several threads, processes and machines can replace one folder at the same time: the last one wins, and the folder
+    has its files only.
+
     Args:
         path: path of the folder to write.
 
@@ -80,13 +107,29 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     Raises:
         RunError: the disk is full or not writable.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = temporary_path(path)
     with disk_errors(path):
-        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.rename(path)
+        try:
+            yield temporary
+            _replace_folder(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    """Rename a folder; one that has the name, also one that another process has just renamed, is deleted."""
+    while True:
+        try:
+            new.rename(path)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or path.is_file():
+                raise
+        former = temporary_path(path)
+        with suppress(FileNotFoundError):  # another process has renamed it
+            path.rename(former)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 @contextmanager

@@ -144,10 +144,10 @@ def _is_source_of(section: SourceSection, data: DataSection) -> bool:
     return any(address == _resolved_address(source) for source in data.all_sources())
 
 
-def _resolved_address(source: SourceSection) -> tuple[str, str, str]:
+def _resolved_address(source: SourceSection) -> tuple[str, ...]:
     """Return the address of a source; one file has one address, however its path is spelled."""
     path = str(Path(source.path).expanduser().resolve()) if source.path else ""
-    return source.name, path, source.hub
+    return source.model_copy(update={"path": path}).address
 
 
 def _read_texts(

@@ -20,6 +20,7 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
+from slugline.data.identity import DataIdentity
 from slugline.data.preparing import filters, statistics
 from slugline.data.preparing.examples import SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
@@ -50,7 +51,8 @@ class TextDataset:
             list of int64 in a ``multi`` set.
         labels: the K classes; train has rows of each.
         source: origin of the rows.
-        fingerprint: SHA-256 over ids, texts and labels of all splits.
+        fingerprint: SHA-256 over ids, texts and labels of all splits, and the class names.
+        former_fingerprint: the fingerprint of earlier versions, without the class names.
         findings: findings of reading and preparing, in order.
         text: text columns, joined by a blank.
         label: label columns.
@@ -66,6 +68,7 @@ class TextDataset:
     labels: LabelSet
     source: SourceInfo
     fingerprint: str
+    former_fingerprint: str = ""
     findings: tuple[Finding, ...] = ()
     text: tuple[str, ...] = ("text",)
     label: tuple[str, ...] = ("label",)
@@ -89,6 +92,11 @@ class TextDataset:
                 else "",
             )
         return self.splits[split]  # type: ignore[index]  # callers have a str; membership was checked
+
+    @property
+    def identity(self) -> DataIdentity:
+        """The fingerprints and class names that stored ones are compared with."""
+        return DataIdentity(self.fingerprint, self.former_fingerprint, self.labels.names)
 
     def to_manifest(self) -> dict[str, Any]:
         """Return the values that identify the data in a manifest."""
@@ -266,6 +274,12 @@ def load_rows(
     joined = read_examples(section, text=text, kind=labels.kind)
     _log(joined.unlabelled, joined.source.name)
     splits = joined.splits
+    withheld = [raw for raw in joined.raw_data if split in raw.withheld]
+    if withheld:
+        raise DataError(
+            f"{withheld[0].file_names(split)}: has no labels to evaluate a model on.",  # type: ignore[arg-type]
+            hint=f"Predict it with: slugline predict MODEL --input {withheld[0].file_names(split)}",  # type: ignore[arg-type]
+        )
     chosen = split if len(splits) > 1 else "train"
     if chosen not in splits:
         raise DataError(
@@ -317,7 +331,7 @@ def predictions_on(
         Predictions without calibration.
     """
     return Predictions(
-        ids=np.array(rows["id"][:], dtype=np.str_),
+        ids=np.array(rows["id"][:], dtype=object),
         targets=labels.targets(rows["label"][:]),
         logits=logits,
         labels=labels,
@@ -354,12 +368,13 @@ def _assemble(
     names = tuple(name for name in joined.classes if name in present)
     labels = LabelSet(names, kind=joined.kind, levels=joined.levels)
     tables = {split: split_table(examples, labels) for split, examples in splits.items()}
-    fingerprints = [own for _, own in tables.values()]
+    rows = (list(tables), [own for _, own in tables.values()], [len(examples) for examples in splits.values()])
     return TextDataset(
         splits={split: table for split, (table, _) in tables.items()},
         labels=labels,
         source=joined.source,
-        fingerprint=fingerprint(splits, fingerprints, [len(examples) for examples in splits.values()]),
+        fingerprint=fingerprint(*rows, classes=labels.names),
+        former_fingerprint=fingerprint(*rows),
         findings=findings,
         text=joined.text,
         label=joined.label,

@@ -35,6 +35,10 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
     else:
         labels = dataset.labels.decode(dataset.labels.targets(pool["label"][:]))
         held_out = assign_folds(pool["id"][:], labels, count=count, seed=seed, clusters=dataset.clusters)
+
+    def fold_fingerprint(of_dataset: str, number: int) -> str:
+        return hashlib.sha256(f"{of_dataset} {seed} {number}/{count}".encode()).hexdigest()
+
     test = {"test": dataset.splits["test"]} if "test" in dataset.splits else {}
     return [
         replace(
@@ -44,7 +48,8 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
                 "validation": pool.select([index for index, fold in enumerate(held_out) if fold == number]),
                 **test,  # type: ignore[dict-item]
             },
-            fingerprint=hashlib.sha256(f"{dataset.fingerprint} {seed} {number}/{count}".encode()).hexdigest(),
+            fingerprint=fold_fingerprint(dataset.fingerprint, number),
+            former_fingerprint=fold_fingerprint(dataset.former_fingerprint, number),
         )
         for number in range(count)
     ]

@@ -12,7 +12,8 @@ from slugline.core.labels import Split
 from slugline.core.layouts import RunLayout, StudyLayout
 from slugline.core.storage import replacing
 from slugline.data.dataset import TextDataset
-from slugline.data.reading.paths import METADATA, class_files, read_metadata
+from slugline.data.reading.places.class_folders import class_files
+from slugline.data.reading.places.folders import METADATA, read_metadata
 from slugline.data.reading.raw_data import SPLIT_NAMES
 
 
@@ -53,11 +54,11 @@ def _check_folder(dataset: TextDataset, folder: Path, targets: Sequence[Path]) -
     if RunLayout(folder).is_run() or StudyLayout(folder).summary.is_file():
         raise DataError(f"{folder} is the folder of a run or a study.", hint=hint)
     others = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES and file not in targets]
-    others += [file.parent for file in class_files(folder)[:1]]
+    others += [file.parent for file in class_files(folder)[:1]] if folder.is_dir() else []
     if others:
         raise DataError(f"{folder}: {others[0].name} already exists and would be read with the new files.", hint=hint)
     existing = [target for target in targets if target.exists()]
-    if existing and read_metadata(folder).get("fingerprint") != dataset.fingerprint:
+    if existing and not dataset.identity.matches(read_metadata(folder)):
         raise DataError(f"{folder}: {existing[0].name} already exists with other data.", hint=hint)
 
 

@@ -4,14 +4,14 @@
 evaluate.py         predict, evaluate: a classifier on a split, with timing
 score.py            score: predictions to metrics with confidence intervals
 metrics.py          METRICS by name; summary: all metrics of one split
-outcomes.py         Outcomes: predictions as arrays; statistics of each class
+outcomes/           predictions as arrays, for every kind of label set; statistics of each class
 calibration.py      temperature scaling, fitted on validation
 intervals.py        bootstrap and Wilson intervals
 paired_tests.py     McNemar and permutation tests; Holm's correction
 alignment.py        align: runs on the same rows; refuse others
 compare.py          compare: runs on the same rows, with a verdict for each pair
 error_analysis.py   confused classes and the most confident errors
-plots.py            training curves, confusion matrix, learning curves
+plots/              training curves, confusion matrices, errors of labels, learning curves
 diagnosis/          problems of a run, and recipe keys that may fix them
 ```
 """

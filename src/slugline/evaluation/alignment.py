@@ -38,6 +38,7 @@ def align(named: Sequence[tuple[str, Predictions]]) -> list[Predictions]:
                 targets=first.targets,
                 logits=other.logits[rows][:, columns],
                 labels=first.labels,
+                calibration=other.calibration and other.calibration.of_labels(columns),
             )
         )
     return aligned
@@ -51,9 +52,9 @@ def rows_digest(predictions: Predictions) -> str:
 
 
 def _true_classes(predictions: Predictions) -> dict[str, str]:
-    """Class name by row id."""
-    labels = predictions.labels.decode(predictions.targets)
-    return dict(zip(predictions.ids.tolist(), map(joined_labels, labels), strict=True))
+    """Class name, or names in alphabetical order, by row id: the order of the label set does not matter."""
+    labels = [joined_labels(tuple(sorted(each))) for each in predictions.labels.decode(predictions.targets)]
+    return dict(zip(predictions.ids.tolist(), labels, strict=True))
 
 
 def _check_comparable(
@@ -61,6 +62,11 @@ def _check_comparable(
 ) -> None:
     """Refuse runs with other classes, rows or labels, and name how many differ."""
     refused = f"{first_name!r} and {name!r} are not comparable"
+    if first.labels.kind != other.labels.kind:
+        raise DataError(
+            f"{refused}: the first has a {first.labels.kind} label set, the second a {other.labels.kind} one.",
+            hint="Train both with the same keys of [data].",
+        )
     if set(first.labels.names) != set(other.labels.names):
         unshared = sorted(set(first.labels.names) ^ set(other.labels.names))
         raise DataError(

@@ -24,9 +24,10 @@ from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
 from slugline.evaluation.alignment import align
 from slugline.evaluation.intervals import Interval, Spread, bootstrap, interval_of_mean, percentile_interval
-from slugline.evaluation.metrics import METRICS, Metric, summary
+from slugline.evaluation.metrics import Metric, metrics_of, summary
 from slugline.evaluation.metrics import metric as find_metric
-from slugline.evaluation.outcomes import Floats, Ints, Outcomes
+from slugline.evaluation.outcomes.outcomes import Outcomes, outcomes_of
+from slugline.evaluation.outcomes.statistics import Floats, Ints
 from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test, sign_p_value
 from slugline.evaluation.score import confidence_intervals, interval_note
 
@@ -43,7 +44,7 @@ class ComparedRun:
 
     Args:
         name: name of the run or setting.
-        metrics: values of all metrics of `METRICS`; means over the seeds.
+        metrics: values of all metrics of `metrics_of`; means over the seeds.
         confidence_intervals: 95% confidence interval of each metric.
         seeds: number of seeds.
     """
@@ -145,10 +146,10 @@ def compare(
 
     Raises:
         DataError: there are fewer than two runs, or their rows or labels differ.
-        RecipeError: the metric is unknown.
+        RecipeError: the label set has no such metric.
     """
     named = _named(predictions)
-    chosen = find_metric(metric)
+    chosen = find_metric(metric, next(iter(named.values()))[0].labels)
     outcomes = _aligned(named)
     values = [np.array([float(chosen.of(each)) for each in group]) for group in outcomes]
     means = [float(each.mean()) for each in values]
@@ -205,7 +206,7 @@ def _samples(
         means = [np.mean([chosen.of(each.take(rows, weights)) for each in group], axis=0) for group in outcomes]
         return np.stack(means, axis=-1)
 
-    samples = bootstrap(outcomes[0][0].targets, means_on, resamples=draws, seed=seed)
+    samples = bootstrap(outcomes[0][0].strata, means_on, resamples=draws, seed=seed)
     noise = [
         spread.noise(len(group), draws=draws, seed=seed + number)
         for number, (spread, group) in enumerate(zip(spreads, outcomes, strict=True), start=1)
@@ -227,7 +228,7 @@ def _named(predictions: Mapping[str, Predictions | Sequence[Predictions]] | Sequ
 def _aligned(named: Groups) -> list[list[Outcomes]]:
     """Outcomes of each setting and seed, with rows and classes in the order of the first."""
     flat = [(name, each) for name, group in named.items() for each in group]
-    outcomes = iter([Outcomes.of(each) for each in align(flat)])
+    outcomes = iter([outcomes_of(each) for each in align(flat)])
     return [[next(outcomes) for _ in group] for group in named.values()]
 
 
@@ -271,10 +272,11 @@ PAIRED_TESTS = {
 
 def _compared_runs(named: Groups, without_seed: Collection[str], resamples: int, seed: int) -> tuple[ComparedRun, ...]:
     # Rows in the run's own order, so that the intervals equal those in its metrics.json.
-    outcomes = [[Outcomes.of(predictions) for predictions in group] for group in named.values()]
+    outcomes = [[outcomes_of(predictions) for predictions in group] for group in named.values()]
+    metrics = metrics_of(next(iter(named.values()))[0].labels)
     values = {
         key: [np.array([float(metric.of(each)) for each in group]) for group in outcomes]
-        for key, metric in METRICS.items()
+        for key, metric in metrics.items()
     }
     is_fixed = [name in without_seed for name in named]
     spreads = {key: _spreads(groups, is_fixed) for key, groups in values.items()}
@@ -292,7 +294,7 @@ def _compared_runs(named: Groups, without_seed: Collection[str], resamples: int,
                         spreads[key][index],
                         limits=metric.limits,
                     )
-                    for key, metric in METRICS.items()
+                    for key, metric in metrics.items()
                 },
                 seeds=len(group),
             )

@@ -21,8 +21,9 @@ from slugline.evaluation.intervals import (
     reflected_interval,
     wilson_interval,
 )
-from slugline.evaluation.metrics import METRICS, Metric, summary
-from slugline.evaluation.outcomes import Floats, Ints, Outcomes
+from slugline.evaluation.metrics import Metric, metrics_of, summary
+from slugline.evaluation.outcomes.outcomes import Outcomes, outcomes_of
+from slugline.evaluation.outcomes.statistics import Floats, Ints
 
 #: Mean number of rows per class below which intervals of some averages are too narrow, see docs/intervals.md.
 ROWS_PER_CLASS = 25
@@ -69,7 +70,7 @@ def score(predictions: Predictions, *, bootstrap: int = 1000, seed: int = 13) ->
         Predictions and metrics; the timing is empty.
 
     Raises:
-        DataError: there are no rows, or the predictions are multi-label.
+        DataError: there are no rows.
     """
     metrics = summary(predictions)
     if bootstrap:
@@ -108,21 +109,21 @@ def confidence_intervals(predictions: Predictions, *, resamples: int = 1000, see
         seed: seed of the bootstrap.
 
     Returns:
-        (low, high) by name, for every metric of `METRICS`.
+        (low, high) by name, for every metric of `metrics_of`.
 
     Raises:
-        DataError: there are no rows, or the predictions are multi-label.
+        DataError: there are no rows.
     """
-    outcomes = Outcomes.of(predictions)
+    outcomes, metrics = outcomes_of(predictions), metrics_of(predictions.labels)
 
     def values(rows: Ints, weights: Floats) -> Floats:
         """Values (b, M), one for each metric."""
         sample = outcomes.take(rows, weights)
-        return np.stack([metric.of(sample) for metric in METRICS.values()], axis=-1)
+        return np.stack([metric.of(sample) for metric in metrics.values()], axis=-1)
 
-    samples = bootstrap(outcomes.targets, values, resamples=resamples, seed=seed)
+    samples = bootstrap(outcomes.strata, values, resamples=resamples, seed=seed)
     return {
-        name: _interval(metric, outcomes, samples[:, index]) for index, (name, metric) in enumerate(METRICS.items())
+        name: _interval(metric, outcomes, samples[:, index]) for index, (name, metric) in enumerate(metrics.items())
     }
 
 
@@ -137,13 +138,15 @@ def _interval(metric: Metric, outcomes: Outcomes, samples: Floats) -> Interval:
 
 
 def _not_too_narrow(interval: Interval, estimate: float, metric: Metric, outcomes: Outcomes) -> Interval:
-    """Widen the interval of a share to the margins of accuracy and, for macro averages, of the classes' values.
+    """Widen the interval of a share to the margins of a proportion and, for macro averages, of the classes' values.
 
     The bootstrap cannot draw errors that a class does not have: if all rows are correct, its interval is [1, 1].
     """
-    shares = [(outcomes.correct.mean(keepdims=True), np.array([outcomes.n_rows]))]
+    own = (np.array([estimate]), np.array([metric.decisions(outcomes)])) if metric.decisions else None
+    shares = [own or outcomes.main_share]
     if metric.by_class is not None:
-        values, trials = metric.by_class(outcomes.confusion), metric.by_class.trials(outcomes.confusion)
+        counts = outcomes.class_counts
+        values, trials = metric.by_class(counts), metric.by_class.trials(counts)
         shares.append((values[trials > 0], trials[trials > 0]))
     below, above = np.max([margins(*each) for each in shares], axis=0)
     low, high = interval

@@ -10,6 +10,7 @@ transformer.py        TransformerPredictor
 load_transformer.py   loading of transformers
 linear.py             LinearPredictor: TF-IDF and a linear SVM
 ensemble.py           EnsemblePredictor: averages several models
+paths.py              answers of each level in a hierarchy, and where to stop
 predict_files.py      predict_texts, predict_file: predictions for a few texts or a file of any size
 ```
 """

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import ModelError
-from slugline.core.labels import LabelSet
+from slugline.core.labels import LabelSet, RowLabels
 from slugline.core.memory import memory_errors
 from slugline.core.predictions import UNCALIBRATED, Calibration
 from slugline.data.preparing.cleaning import clean
@@ -106,17 +106,44 @@ class Classifier:
         chunks = list(self.probabilities(texts))
         return np.concatenate(chunks) if chunks else np.zeros((0, len(self.labels)))
 
-    def predict(self, texts: Any) -> NDArray[np.str_]:
-        """Name of the most probable class of each text.
+    def predict(self, texts: Any) -> NDArray[Any]:
+        """Name of the most probable class of each text, or the names of its labels.
 
         Args:
             texts: N texts, as in `predict_proba`.
 
         Returns:
-            (N,) class names.
+            (N,) class names; in a ``multi`` set (N,) tuples of the labels whose probability reaches their threshold.
 
         Raises:
             DataError: as in `predict_proba`.
         """
-        names: NDArray[np.str_] = self.classes_[self.predict_proba(texts).argmax(axis=1)]
+        decided = self.decide(self.predict_proba(texts))
+        if not self.labels.is_multi:
+            return np.array([name for (name,) in decided], dtype=np.str_)
+        names = np.empty(len(decided), dtype=object)
+        names[:] = decided
         return names
+
+    def decide(self, probabilities: NDArray[np.float64]) -> list[RowLabels]:
+        """Return the labels that probabilities mean.
+
+        Args:
+            probabilities: (N, K) from `predict_proba`.
+
+        Returns:
+            N tuples of names: one name, or any number in a ``multi`` set.
+        """
+        decided = (self.calibration or UNCALIBRATED).decide(probabilities, kind=self.labels.kind)
+        return self.labels.decode(decided)
+
+    def confidence(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the probability of each decision; see `Calibration.confidence`.
+
+        Args:
+            probabilities: (N, K) from `predict_proba`.
+
+        Returns:
+            (N,).
+        """
+        return (self.calibration or UNCALIBRATED).confidence(probabilities, kind=self.labels.kind)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from slugline.core.errors import ModelError
+from slugline.core.labels import LabelSet
 from slugline.core.layouts import ModelLayout
 from slugline.core.model_folders import read_json
 from slugline.core.predictions import Calibration
 from slugline.core.storage import replacing
-from slugline.data.batching.tokens import Truncation, truncation_of
+from slugline.data.batching.truncation import Truncation, truncation_of
 from slugline.run.run import Run
 
 #: Version of ``slugline.json``.
@@ -33,6 +34,7 @@ class ClassifierConfig:
         truncation: division of long texts; its ``max_length`` is that of the recipe, the model may read less.
         batch_size: maximum number of pieces in a forward pass.
         calibration: calibration of the probabilities; None = uncalibrated.
+        labels: label set to which the thresholds of the calibration belong; None = not known.
     """
 
     name: str
@@ -41,10 +43,19 @@ class ClassifierConfig:
     truncation: Truncation
     batch_size: int
     calibration: Calibration | None = None
+    labels: LabelSet | None = None
 
     @classmethod
-    def of(cls, run: Run) -> ClassifierConfig:
-        """Return the configuration of the classifier of a run."""
+    def of(cls, run: Run, labels: LabelSet | None = None) -> ClassifierConfig:
+        """Return the configuration of the classifier of a run.
+
+        Args:
+            run: run whose data was loaded.
+            labels: label set of its model; None = as the model states it.
+
+        Returns:
+            The configuration, with the calibration if it is fitted.
+        """
         recipe, data = run.recipe, run.recipe.data
         return cls(
             name=recipe.name,
@@ -53,6 +64,7 @@ class ClassifierConfig:
             truncation=truncation_of(data),
             batch_size=recipe.train.eval_batch_size,
             calibration=run.calibration,
+            labels=labels,
         )
 
     @classmethod
@@ -92,6 +104,7 @@ class ClassifierConfig:
             truncation=Truncation(**values["truncation"]),
             batch_size=values["batch_size"],
             calibration=None if calibration is None else Calibration.from_dict(calibration),
+            labels=LabelSet.from_dict(values["labels"]) if values.get("labels") else None,
         )
 
     def write(self, folder: Path) -> None:
@@ -104,5 +117,32 @@ class ClassifierConfig:
             RunError: the disk is full or not writable.
         """
         with replacing(ModelLayout(folder).classifier) as temporary:
-            text = json.dumps({"format": FORMAT, **asdict(self)}, indent=2, ensure_ascii=False)
+            text = json.dumps({"format": FORMAT, **self._values()}, indent=2, ensure_ascii=False)
             temporary.write_text(text + "\n", encoding="utf-8")
+
+    def require_labels(self, labels: LabelSet, source: str) -> None:
+        """Refuse a model with other classes than the configuration, whose thresholds would apply to the wrong labels.
+
+        Args:
+            labels: label set of the model.
+            source: path of the model, for the message.
+
+        Raises:
+            ModelError: the label sets differ.
+        """
+        if self.labels is not None and (self.labels.names, self.labels.kind) != (labels.names, labels.kind):
+            raise ModelError(
+                f"{source}: slugline.json belongs to another model: it has {_described(self.labels)}, the model has "
+                f"{_described(labels)}.",
+                hint="Copy all files of one model folder.",
+            )
+
+    def _values(self) -> dict[str, Any]:
+        return asdict(self) | {
+            "calibration": self.calibration and self.calibration.to_dict(),
+            "labels": self.labels and self.labels.to_dict(),
+        }
+
+
+def _described(labels: LabelSet) -> str:
+    return f"{len(labels)} classes of a {labels.kind} label set ({', '.join(labels.names[:3])}...)"

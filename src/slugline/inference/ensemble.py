@@ -9,11 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.core.predictions import probabilities
+from slugline.core.labels import Kind
+from slugline.core.predictions import logits_of, probabilities
 from slugline.inference.predictor import Predictor, text_chunks
-
-#: Smaller probabilities are raised to it, so that their logarithm is finite in float32.
-SMALLEST_PROBABILITY = 1e-30
 
 Method = Literal["logits", "probabilities"]
 
@@ -25,10 +23,12 @@ class EnsemblePredictor:
     Args:
         predictors: the models.
         method: values to average, ``logits`` or ``probabilities``.
+        kind: kind of their label set.
     """
 
     predictors: Sequence[Predictor]
     method: Method = "logits"
+    kind: Kind = "single"
 
     def logits(self, texts: Iterable[str]) -> Iterator[NDArray[np.float32]]:
         """Averaged logits in the order of the texts.
@@ -41,20 +41,22 @@ class EnsemblePredictor:
         """
         for chunk in text_chunks(texts):
             members = [np.concatenate(list(predictor.logits(chunk))) for predictor in self.predictors]
-            yield average_logits(members, self.method)
+            yield average_logits(members, self.method, kind=self.kind)
 
 
-def average_logits(members: Sequence[NDArray[np.float32]], method: Method = "logits") -> NDArray[np.float32]:
+def average_logits(
+    members: Sequence[NDArray[np.float32]], method: Method = "logits", *, kind: Kind = "single"
+) -> NDArray[np.float32]:
     """Average the logits of several models.
 
     Args:
         members: (N, K) logits of each model, of the same rows.
-        method: ``logits``, or ``probabilities``, which returns the logarithms of the mean probabilities.
+        method: ``logits``, or ``probabilities``, which returns the logits of the mean probabilities.
+        kind: kind of the label set; decides what the probabilities of logits are.
 
     Returns:
         (N, K) logits.
     """
     if method == "logits":
         return np.asarray(np.mean(members, axis=0, dtype=np.float64), dtype=np.float32)
-    mean = np.mean([probabilities(logits) for logits in members], axis=0)
-    return np.asarray(np.log(np.maximum(mean, SMALLEST_PROBABILITY)), dtype=np.float32)
+    return logits_of(np.mean([probabilities(logits, kind=kind) for logits in members], axis=0), kind=kind)

@@ -86,7 +86,7 @@ class LinearPredictor:
         layout = ModelLayout(folder)
         values = {
             "kind": "linear",
-            "labels": list(self.labels.names),
+            "label_set": self.labels.to_dict(),
             "settings": self.settings,
             "vocabulary": list(self.vocabulary),
         }
@@ -116,7 +116,8 @@ class LinearPredictor:
         except (SafetensorError, OSError) as error:
             raise damaged(layout.weights, str(error)) from error
         return cls(
-            labels=LabelSet(tuple(values["labels"])),
+            # Earlier versions wrote only the names.
+            labels=LabelSet.from_dict(values.get("label_set") or {"names": values["labels"]}),
             vocabulary=tuple(values["vocabulary"]),
             settings=values["settings"],
             idf=arrays["idf"],

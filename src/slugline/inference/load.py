@@ -81,6 +81,7 @@ def _load_model(source: str, precision: str, device: str) -> Classifier:
     labels, predictor = load_folder(source, LoadOptions(config, precision=precision, device=device))
     if config is None:
         return Classifier(labels, predictor, name=Path(source).name)
+    config.require_labels(labels, source)
     return replace(_classifier(labels, predictor, config), is_copied=True)
 
 
@@ -146,7 +147,7 @@ def _load_run(run: Run, folders: Sequence[Path], precision: str, device: str) ->
     loaded = [load_folder(str(folder), options) for folder in folders]
     labels, predictor = loaded[0]
     if len(loaded) > 1:
-        predictor = EnsemblePredictor([predictor for _, predictor in loaded], recipe.train.ensemble)
+        predictor = EnsemblePredictor([member for _, member in loaded], recipe.train.ensemble, labels.kind)
     return replace(_classifier(labels, predictor, config), run_path=run.path)
 
 

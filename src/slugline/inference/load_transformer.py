@@ -16,7 +16,7 @@ from slugline.core.labels import LabelSet
 from slugline.core.layouts import CheckpointLayout, ModelLayout
 from slugline.core.model_folders import read_json
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation
+from slugline.data.batching.truncation import Truncation
 from slugline.inference.classifier_config import ClassifierConfig
 from slugline.inference.load import LoadOptions
 from slugline.inference.predictor import Predictor
@@ -25,6 +25,7 @@ from slugline.models.adaptation.adapt import adapt
 from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.architectures.heads import output_weights
 from slugline.models.build import match_tokenizer
+from slugline.models.config import label_set_of
 from slugline.models.forward import cast_linear_weights, predict_logits
 from slugline.models.precision import working_precision
 from slugline.models.pretrained import load_config, load_weights, require_shapes, resolve_base
@@ -58,7 +59,7 @@ def load_transformer(source: str, options: LoadOptions) -> tuple[LabelSet, Predi
 
     Raises:
         RecipeError: the device is not available.
-        ModelError: the model cannot be loaded, has no tokenizer, no classification head, or several labels per text.
+        ModelError: the model cannot be loaded, has no tokenizer, no classification head, or predicts no classes.
     """
     if options.config is None:
         _require_classifier(source)
@@ -123,12 +124,6 @@ def _labels(source: str, config: PretrainedConfig) -> LabelSet:
     """The classes in the configuration, ordered by their numbers."""
     classes = dict(sorted((config.id2label or {}).items()))
     names = tuple(str(name) for name in classes.values())
-    if config.problem_type not in (None, "single_label_classification") or len(names) < 2:
-        task = f"{config.problem_type or 'one output'}, {len(names)} outputs"
-        raise ModelError(
-            f"{source} does not predict one label of several ({task}); this version supports no other models.",
-            hint="Give a single-label classifier.",
-        )
     if list(classes) != list(range(len(classes))):
         raise ModelError(
             f"{source}: id2label in config.json numbers its {len(names)} classes {', '.join(map(str, classes))}, not "
@@ -142,7 +137,11 @@ def _labels(source: str, config: PretrainedConfig) -> LabelSet:
             f"{', '.join(map(repr, repeated[:5]))} occurs more than once.",
             hint="Give each class a name of its own.",
         )
-    return LabelSet(names)
+    labels = label_set_of(config)
+    if labels is None:
+        task = f"{config.problem_type or 'one output'}, {len(names)} outputs"
+        raise ModelError(f"{source} does not predict classes ({task}).", hint="Give a classifier.")
+    return labels
 
 
 def _load_model(source: str, config: PretrainedConfig, section: ModelSection | None) -> PreTrainedModel:

@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -21,9 +22,14 @@ from slugline.data.reading.columns import choose_text_columns
 from slugline.data.reading.formats import Row, read_rows, replace_surrogates
 from slugline.data.reading.texts import join_text
 from slugline.inference.classifier import Classifier
+from slugline.inference.paths import check_level_threshold, level_answers, stop_at
 
 #: Columns that are added to every row of a file.
-ADDED = ("predicted", "confidence")
+PREDICTED = "predicted"
+ADDED = (PREDICTED, "confidence")
+
+#: Between the labels of a text in CSV and TSV, which have no lists.
+LABEL_DELIMITER = "|"
 
 #: Rows that are in memory at the same time.
 ROWS_AT_ONCE = 4_096
@@ -31,45 +37,82 @@ ROWS_AT_ONCE = 4_096
 Write = Callable[[list[Row]], None]
 
 
-def predict_texts(classifier: Classifier, texts: Sequence[str]) -> list[dict[str, Any]]:
+def predict_texts(
+    classifier: Classifier, texts: Sequence[str], *, level_threshold: float = 0.0
+) -> list[dict[str, Any]]:
     """Predict the labels of texts.
 
     Args:
         classifier: classifier from `load`.
         texts: N texts.
+        level_threshold: in a hierarchy, the answer is the deepest level with at least this probability; 0 = the leaf.
 
     Returns:
-        For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name.
+        For each text: ``text``, the predicted ``label``, its ``probability``, and ``probabilities`` by class name. In a
+        ``multi`` set the label is a list of names, and the probability that of the least certain decision. In a
+        hierarchy there are also ``levels``: the answer of each level.
+
+    Raises:
+        DataError: a level threshold is given, but the label set has no levels.
     """
-    names = classifier.labels.names
+    labels = classifier.labels
+    check_level_threshold(labels, level_threshold)
     texts = [replace_surrogates(text) for text in texts]  # the shell may pass bytes that are not UTF-8; shown below
-    return [
+    probabilities = classifier.predict_proba(texts)
+    answers = _answers(classifier, probabilities, level_threshold)
+    predictions: list[dict[str, Any]] = [
         {
             "text": text,
-            "label": names[int(row.argmax())],
-            "probability": float(row.max()),
-            "probabilities": dict(zip(names, row.tolist(), strict=True)),
+            "label": label,
+            "probability": confidence,
+            "probabilities": dict(zip(labels.names, row.tolist(), strict=True)),
         }
-        for text, row in zip(texts, classifier.predict_proba(texts), strict=True)
+        for text, row, (label, confidence) in zip(texts, probabilities, answers, strict=True)
     ]
+    if labels.kind == "hierarchical":
+        for prediction, levels in zip(predictions, level_answers(labels, probabilities), strict=True):
+            prediction["levels"] = [asdict(answer) for answer in levels]
+    return predictions
 
 
-def predict_file(classifier: Classifier, source: str | Path, target: str | Path, *, columns: Sequence[str] = ()) -> int:
+def _answers(
+    classifier: Classifier, probabilities: NDArray[np.float64], level_threshold: float
+) -> list[tuple[str | list[str], float]]:
+    """The label of each text, as JSON holds it, and its confidence."""
+    if level_threshold:
+        stops = [stop_at(levels, level_threshold) for levels in level_answers(classifier.labels, probabilities)]
+        return [(answer.path, answer.probability) for answer in stops]
+    decided = map(classifier.labels.plain, classifier.decide(probabilities))
+    return list(zip(decided, classifier.confidence(probabilities).tolist(), strict=True))
+
+
+def predict_file(
+    classifier: Classifier,
+    source: str | Path,
+    target: str | Path,
+    *,
+    columns: Sequence[str] = (),
+    level_threshold: float = 0.0,
+) -> int:
     """Classify every row of a file, in constant memory. After an error there is no target file.
 
     Args:
         classifier: classifier from `load`.
         source: input file: CSV, TSV, JSON lines, Parquet, or one text per line.
-        target: output file: CSV, TSV, JSON lines or Parquet, with all columns of the source, then `ADDED`.
+        target: output file: CSV, TSV, JSON lines or Parquet, with all columns of the source, then `ADDED`. The labels
+            of a ``multi`` set are a list, joined by `LABEL_DELIMITER` in CSV and TSV.
         columns: text columns; by default those that the classifier was trained on, or a guess.
+        level_threshold: as in `predict_texts`.
 
     Returns:
         The number of rows.
 
     Raises:
         DataError: the source cannot be read, a text column is missing, a column of the source is in `ADDED`, a column
-            first occurs too late for a table, the format of the target is unknown, or it is the source itself.
+            first occurs too late for a table, the format of the target is unknown, or it is the source itself; or a
+            level threshold is given, but the label set has no levels.
     """
+    check_level_threshold(classifier.labels, level_threshold)
     source, target = Path(source), Path(target)
     suffix = target.suffix.lower()
     if suffix not in WRITERS:
@@ -95,7 +138,7 @@ def predict_file(classifier: Classifier, source: str | Path, target: str | Path,
                 for index, row in enumerate(chunk, start=1)
             ]
             probabilities = classifier.predict_proba(texts)
-            write(_with_predictions(chunk, probabilities, classifier.labels.names))
+            write(_with_predictions(chunk, _answers(classifier, probabilities, level_threshold)))
             count += len(chunk)
             advance(len(chunk))
     return count
@@ -127,12 +170,16 @@ def _require_columns(rows: list[Row], columns: list[str], where: str) -> None:
         )
 
 
-def _with_predictions(rows: list[Row], probabilities: NDArray[np.float64], names: tuple[str, ...]) -> list[Row]:
-    best = probabilities.argmax(axis=1)
+def _with_predictions(rows: list[Row], answers: Sequence[tuple[str | list[str], float]]) -> list[Row]:
     return [
-        row | {"predicted": names[index], "confidence": float(probabilities[number, index])}
-        for number, (row, index) in enumerate(zip(rows, best.tolist(), strict=True))
+        row | {PREDICTED: label, "confidence": confidence}
+        for row, (label, confidence) in zip(rows, answers, strict=True)
     ]
+
+
+def _as_cell(value: Any) -> Any:
+    """Lists of labels as one cell."""
+    return LABEL_DELIMITER.join(value) if isinstance(value, list) else value
 
 
 @contextmanager
@@ -143,7 +190,7 @@ def _csv_writer(path: Path, columns: list[str], where: str, *, delimiter: str = 
 
         def write(rows: list[Row]) -> None:
             _require_columns(rows, columns, where)
-            writer.writerows(rows)
+            writer.writerows({**row, PREDICTED: _as_cell(row[PREDICTED])} for row in rows)
 
         yield write
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.inference.predictor import text_chunks
 
 if TYPE_CHECKING:

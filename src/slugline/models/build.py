@@ -22,6 +22,7 @@ from slugline.models.config import (
     require_causal,
     scratch_config,
     set_dropout,
+    stated_kind,
 )
 from slugline.models.pretrained import load_config, load_weights, require_shapes, resolve_base
 from slugline.models.saving import size_of
@@ -92,6 +93,7 @@ def _load_classifier(
     from transformers import AutoModelForSequenceClassification
 
     set_dropout(config, section)
+    is_multi = stated_kind(config.problem_type) == "multi"
     names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
     config.update(label_settings(labels))
     loaded = load_weights(
@@ -102,7 +104,7 @@ def _load_classifier(
     require_shapes(replace(loaded, stored=kept), section.base)
     if outputs <= loaded.new - loaded.stored.keys():
         return loaded.model
-    if set(names) == set(labels.names):
+    if is_multi == labels.is_multi and set(names) == set(labels.names):
         order_outputs(loaded.model, outputs, [names.index(name) for name in labels.names])
         logger.info("%s is a classifier of the same classes: its head is kept.", section.base)
     else:

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, cast
 
 from slugline.core.errors import ModelError
-from slugline.core.labels import LabelSet
+from slugline.core.labels import Kind, LabelSet
 from slugline.models.pretrained import load_config, resolve_base, sentence_pooling
 from slugline.recipe.model_section import Dimensions
 
@@ -54,14 +54,56 @@ HEAD_DROPOUT = 0.1
 LEARNED_POSITIONS = 512
 
 
+#: Kind of a label set -> how transformers computes the loss of such a model, and its pipelines the probabilities.
+PROBLEM_TYPES: dict[Kind, str] = {
+    "single": "single_label_classification",
+    "hierarchical": "single_label_classification",
+    "multi": "multi_label_classification",
+}
+
+
 def label_settings(labels: LabelSet) -> dict[str, Any]:
-    """Return the keys of a configuration that describe the classes."""
-    return {
+    """Return the keys of a configuration that describe the classes.
+
+    Args:
+        labels: K classes.
+
+    Returns:
+        The keys of transformers, and ``slugline_label_set``, which has what they cannot express, or None.
+    """
+    settings = {
         "num_labels": len(labels),
         "id2label": dict(enumerate(labels.names)),
         "label2id": {name: index for index, name in enumerate(labels.names)},
-        "problem_type": "single_label_classification",
+        "problem_type": PROBLEM_TYPES[labels.kind],
     }
+    is_complete = labels == LabelSet(labels.names, stated_kind(PROBLEM_TYPES[labels.kind]))
+    return settings | {"slugline_label_set": None if is_complete else labels.to_dict()}
+
+
+def label_set_of(config: PretrainedConfig) -> LabelSet | None:
+    """Return the classes that the configuration of a classifier describes.
+
+    Args:
+        config: configuration of a classifier, of this package or another one.
+
+    Returns:
+        The classes, ordered by their numbers; None if it predicts no classes, but for example a number.
+
+    Raises:
+        DataError: two classes have the same name.
+    """
+    if getattr(config, "slugline_label_set", None):
+        return LabelSet.from_dict(config.slugline_label_set)
+    names = tuple(str(name) for _, name in sorted((config.id2label or {}).items()))
+    kind = stated_kind(config.problem_type)
+    has_classes = config.problem_type in (None, PROBLEM_TYPES[kind]) and len(names) >= (1 if kind == "multi" else 2)
+    return LabelSet(names, kind) if has_classes else None
+
+
+def stated_kind(problem_type: str | None) -> Kind:
+    """Return the kind of label set that a ``problem_type`` of transformers means."""
+    return "multi" if problem_type == PROBLEM_TYPES["multi"] else "single"
 
 
 def pooling_of(section: ModelSection) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import ModelError
 from slugline.core.model_folders import read_json, require_no_adapter
-from slugline.data.batching.tokens import special_tokens
+from slugline.data.batching.tokenizer_properties import special_tokens
 from slugline.models.architectures.blocks import embedding_rows
 from slugline.models.pretrained import from_pretrained, load_config, resolve_base
 

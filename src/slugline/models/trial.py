@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from slugline.core.errors import ModelError
 from slugline.core.memory import is_out_of_memory
-from slugline.data.batching.tokens import special_tokens
+from slugline.data.batching.tokenizer_properties import special_tokens
 from slugline.models.architectures.blocks import blocks_of, embedding_rows, states_in
 from slugline.models.forward import evaluation_mode
 

@@ -21,6 +21,7 @@ from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.score import score
 from slugline.inference.load import load
 from slugline.pipeline.learned_rows import learned_table
+from slugline.pipeline.out_of_scope import with_abstention
 from slugline.pipeline.steps import evaluate_splits, fit_and_evaluate, record_evaluations
 from slugline.recipe.changes import changed_keys
 from slugline.recipe.recipe import Recipe
@@ -71,7 +72,7 @@ def train_fold(recipe: Recipe, dataset: TextDataset, path: Path, accept_changes:
     restore_replaced(path)
     name, fold = f"fold {number} of {recipe.train.folds}", Run(path)
     # With other rows, the interrupted fold may have been trained on rows that this one holds out.
-    has_other_rows = fold.state != "new" and fold.manifest.get("data", {}).get("fingerprint") != dataset.fingerprint
+    has_other_rows = fold.state != "new" and not dataset.identity.matches(fold.manifest.get("data", {}))
     if fold.state == "complete" and not has_other_rows:
         changes = changed_keys(fold.recipe, recipe)
         if changes:
@@ -92,10 +93,11 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
     trackers = [name for name in folds[0].manifest["trackers"] if all(name in f.manifest["trackers"] for f in folds)]
     run.update_manifest({"tracked": bool(trackers), "trackers": trackers})
     out_of_fold = join_predictions([fold.predictions("validation") for fold in folds])
-    calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate)
-    run.save_calibration(calibration)
+    calibration = calibrate(out_of_fold, method=recipe.evaluation.calibrate, thresholds=recipe.evaluation.thresholds)
+    run.save_calibration(calibration, dataset.labels)
     others = [split for split in recipe.evaluation.splits if split != "validation"]
     evaluations = {OUT_OF_FOLD: score(out_of_fold, bootstrap=0)}
+    ensemble = None
     if others:
         # In the precision of the training; another one would give other metrics.
         device, precision = hardware_for(recipe.train).device, folds[0].manifest.get("precision", "auto")
@@ -105,6 +107,9 @@ def _evaluate_ensemble(recipe: Recipe, dataset: TextDataset, run: Run) -> None:
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         for split, evaluation in evaluations.items()
     }
+    if ensemble is not None:
+        bootstrap = recipe.evaluation.bootstrap
+        scored = with_abstention(ensemble, dataset, scored, chosen_on=OUT_OF_FOLD, bootstrap=bootstrap)
     record_evaluations(
         run,
         dataset,

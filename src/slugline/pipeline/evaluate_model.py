@@ -17,6 +17,7 @@ from slugline.evaluation.score import Evaluation, score
 from slugline.inference.classifier import Classifier
 from slugline.inference.load import load, run_of
 from slugline.pipeline.learned_rows import leave_out_learned
+from slugline.pipeline.out_of_scope import add_abstention
 from slugline.pipeline.run_data import own_data
 from slugline.pipeline.steps import report_split, reported_split
 from slugline.recipe.data_section import DataSection
@@ -153,12 +154,12 @@ def _run_of(model: Classifier | Run | str | Path) -> Run | None:
 
 
 def _name_of(section: DataSection) -> str:
-    return " + ".join(source.name or short_path(source.path) or source.hub for source in section.all_sources())
+    names = [source.name or short_path(source.path) or source.hub or source.query for source in section.all_sources()]
+    return " + ".join(names)
 
 
 def _is_source_of(section: DataSection, trained: DataSection) -> bool:
-    addresses = [(source.name, source.path, source.hub) for source in trained.all_sources()]
-    return (section.name, section.path, section.hub) in addresses
+    return section.address in [source.address for source in trained.all_sources()]
 
 
 def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
@@ -181,12 +182,15 @@ def score_split(path: str | Path | Run, split: str) -> dict[str, Any]:
     if run.state != "complete":
         raise RunError(f"{run.path} is {run.state}; only a complete run can be scored.", hint="Finish it first.")
     if split in run.metrics:
-        known: dict[str, Any] = run.metrics[split]
-        return known
+        scores: dict[str, Any] = run.metrics[split]
+        return scores
     dataset, recipe = own_data(run), run.recipe
     classifier = load(run, **_training_hardware(run))
     predictions = predict(classifier, dataset[split], split=split, dataset=dataset.source.name)
     evaluation = score(replace(predictions, calibration=classifier.calibration), bootstrap=recipe.evaluation.bootstrap)
+    if known := run.metrics.get("validation", {}).get("out_of_scope"):
+        threshold, bootstrap = known["abstain_below"], recipe.evaluation.bootstrap
+        evaluation = add_abstention(classifier, dataset, evaluation, threshold=threshold, bootstrap=bootstrap)
     run.save_predictions(evaluation.predictions, fingerprint=dataset.fingerprint)
     run.write_json(run.layout.metrics, run.metrics | {split: evaluation.metrics})
     if reported_split(run.scored_splits) == split:
@@ -208,7 +212,7 @@ def _training_hardware(run: Run) -> dict[str, str]:
 def _with_training_keys(section: DataSection, trained: DataSection) -> DataSection:
     """The section with columns, offset and label map of the training, if the run was trained on the same source."""
     for source in trained.all_sources():
-        if (source.name, source.path, source.hub) == (section.name, section.path, section.hub):
+        if source.address == section.address:
             keys: dict[str, Any] = {"label_offset": source.label_offset, "label_map": source.label_map}
             keys |= {"text": section.text or source.text, "label": section.label or source.label, "id": trained.id}
             keys |= {"label_delimiter": section.label_delimiter or source.label_delimiter}

@@ -7,7 +7,8 @@ from pathlib import Path
 from slugline.core.messages import visible_messages
 from slugline.core.storage import bytes_in, replacing_folder
 from slugline.data.corpus import load_corpus
-from slugline.evaluation.plots import plot_curves
+from slugline.data.identity import DataIdentity
+from slugline.evaluation.plots.curves import plot_curves
 from slugline.pipeline.run_data import check_unchanged
 from slugline.recipe.recipe import Recipe, read, with_absolute_paths
 from slugline.run.lifecycle import open_run
@@ -46,7 +47,7 @@ def pretrain(
     path = Path(run_dir or Path("runs") / recipe.name)
     with open_run(path, recipe, resume=resume, force=force, accept_changes=accept_changes) as run:
         corpus = load_corpus(recipe.pretrain.texts, recipe.data if recipe.has_data else None)
-        check_unchanged(run, corpus.fingerprint, accept_changes=accept_changes)
+        check_unchanged(run, DataIdentity(corpus.fingerprint), accept_changes=accept_changes)
         run.update_manifest({"data": corpus.to_manifest()} | environment(recipe.train))
         run.write_json(run.layout.data, corpus.describe())
         result = fit_backbone(recipe, corpus, run)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from slugline.core.errors import DataError, RunError
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.folds import folds_of
+from slugline.data.identity import DataIdentity
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 
@@ -47,7 +48,7 @@ def check_data(run: Run, dataset: TextDataset, splits: Sequence[str], *, accept_
     for split in splits:
         if not len(dataset[split]):
             raise DataError(f"the {split} split of {dataset.source.name} has no rows.", hint=_empty_hint(dataset))
-    check_unchanged(run, dataset.fingerprint, accept_changes=accept_changes)
+    check_unchanged(run, dataset.identity, accept_changes=accept_changes)
 
 
 def _empty_hint(dataset: TextDataset) -> str:
@@ -58,19 +59,19 @@ def _empty_hint(dataset: TextDataset) -> str:
     return f"Found: {'; '.join(causes)}. Check that data.label is the column of classes, or add rows to its classes."
 
 
-def check_unchanged(run: Run, fingerprint: str, *, accept_changes: bool) -> None:
+def check_unchanged(run: Run, identity: DataIdentity, *, accept_changes: bool) -> None:
     """Refuse to resume a run with other data than it started with.
 
     Args:
         run: run opened for writing.
-        fingerprint: fingerprint of the present data.
+        identity: identity of the present data.
         accept_changes: accept data that has changed.
 
     Raises:
         RunError: the data has changed.
     """
-    before = run.manifest.get("data", {}).get("fingerprint", fingerprint)
-    if before != fingerprint and not accept_changes:
+    before = run.manifest.get("data", {})
+    if before.get("fingerprint") and not identity.matches(before) and not accept_changes:
         raise RunError(
             f"the data has changed since {run.path} was started: its training rows may be test rows now.",
             hint="Start over with --force, or resume with --accept-changes.",
@@ -90,7 +91,7 @@ def own_data(run: Run) -> TextDataset:
         DataError: the data cannot be read, or has changed.
     """
     dataset = dataset_of(run.recipe, fold=run.manifest.get("fold", 0))
-    if dataset.fingerprint != run.manifest["data"]["fingerprint"]:
+    if not dataset.identity.matches(run.manifest["data"]):
         raise DataError(
             f"the data of {run.path} has changed since its training: its test rows can no longer be identified.",
             hint="Give the data with --data to score all of it.",

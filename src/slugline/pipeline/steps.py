@@ -12,10 +12,12 @@ from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.error_analysis import analyse_errors
 from slugline.evaluation.evaluate import evaluate
 from slugline.evaluation.metrics import metric
-from slugline.evaluation.plots import plot_confusion, plot_curves
+from slugline.evaluation.plots.curves import plot_curves
+from slugline.evaluation.plots.split_plots import plot_split
 from slugline.evaluation.score import Evaluation
 from slugline.inference.classifier import Classifier
 from slugline.inference.classifier_config import ClassifierConfig
+from slugline.pipeline.out_of_scope import with_abstention
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.fit import fit
@@ -37,13 +39,18 @@ def fit_and_evaluate(
     run.update_manifest({"size": result.size, "training": result.timing, "chosen": result.selected})
     run.write_json(run.layout.data, run.data | dict(result.data))
     evaluations = evaluate_splits(result.classifier, dataset, dict.fromkeys(["validation", *splits]))
-    calibration = calibrate(evaluations["validation"].predictions, method=recipe.evaluation.calibrate)
-    run.save_calibration(calibration)
-    ClassifierConfig.of(run).write(run.layout.model)
+    calibration = calibrate(
+        evaluations["validation"].predictions,
+        method=recipe.evaluation.calibrate,
+        thresholds=recipe.evaluation.thresholds,
+    )
+    run.save_calibration(calibration, dataset.labels)
+    ClassifierConfig.of(run, dataset.labels).write(run.layout.model)
     scored = {
         split: evaluation.calibrated(calibration, bootstrap=recipe.evaluation.bootstrap)
         for split, evaluation in evaluations.items()
     }
+    scored = with_abstention(result.classifier, dataset, scored, bootstrap=recipe.evaluation.bootstrap)
     record_evaluations(run, dataset, scored, timing=result.timing, size=result.size)
 
 
@@ -113,7 +120,7 @@ def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None
         evaluation: evaluation of the split.
     """
     run.write_json(run.layout.errors, analyse_errors(evaluation.predictions, _texts_of(evaluation, dataset)))
-    chosen, metrics = metric(run.recipe.train.select_by), evaluation.metrics
+    chosen, metrics = metric(run.recipe.train.select_by, dataset.labels), evaluation.metrics
     name = run.manifest["name"]
     with replacing_folder(run.layout.plots) as folder:
         if run.history:
@@ -123,10 +130,9 @@ def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None
                 title=f"{name}: training and validation",
                 chosen_epoch=run.manifest["chosen"].get("epoch"),
             )
-        plot_confusion(
-            metrics["confusion_matrix"],
-            dataset.labels.names,
-            folder / "confusion",
+        plot_split(
+            evaluation.predictions,
+            folder,
             title=f"{name}: {evaluation.predictions.split}, {metrics['support']:,} rows, "
             f"{chosen.title} {chosen.text(metrics[chosen.name])}",
         )

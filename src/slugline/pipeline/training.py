@@ -10,6 +10,7 @@ from slugline.core.errors import RunError
 from slugline.core.messages import visible_messages
 from slugline.evaluation.diagnosis.diagnose import diagnose, diagnose_folds
 from slugline.evaluation.diagnosis.evidence import Diagnosis
+from slugline.evaluation.metrics import metric
 from slugline.pipeline.cross_validation import train_folds
 from slugline.pipeline.learned_rows import learned_table
 from slugline.pipeline.run_data import check_data, dataset_of
@@ -61,6 +62,7 @@ def train(
         held_out = [] if recipe.train.folds else ["validation"]
         needed = ["train", *held_out, *(split for split in splits if split != "validation")]
         check_data(run, dataset, needed, accept_changes=accept_changes)
+        metric(recipe.train.select_by, dataset.labels)  # refuses a metric of another kind of labels
         run.update_manifest({"data": dataset.to_manifest()} | environment(recipe.train))
         run.write_json(run.layout.data, dataset.describe())
         run.write_table(run.layout.learned, learned_table(dataset))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from slugline.recipe.section import Count, Fraction, Positive, Section
 
+Sampling = Literal["shuffle", "balanced", "curriculum:length", "curriculum:loss", "curriculum:rarity"]
+AugmentationName = Literal["dropout", "swap", "neighbours", "masked", "paraphrase"]
 CleaningStep = Literal["encoding", "whitespace", "lowercase", "artefacts"]
+
+
+#: Keys that name a source; a section has one of them.
+SOURCE_KEYS = ("name", "path", "hub", "query")
 
 
 class SourceSection(Section):
@@ -18,10 +24,19 @@ class SourceSection(Section):
     name: str = Field("", description="a known set (see `slugline data list`); or give path, or hub")
     path: str = Field(
         "",
-        description="a file, a glob, a folder of class folders, or a folder with train/validation/test files; "
-        "relative to the folder of the recipe",
+        description="a file, a glob, a folder of class folders, a folder with train/validation/test files, or a URL "
+        "(s3://, gs://, https://); relative to the folder of the recipe",
     )
     hub: str = Field("", description="a data set of the Hugging Face Hub: owner/set")
+    query: str = Field(
+        "", description="SQL that DuckDB runs: select text, label from 'rows.parquet'; all of its rows, without splits"
+    )
+    query_folder: str = Field(
+        "", description="folder that relative paths in query start from; the folder of the recipe when empty"
+    )
+    export: Literal["", "label-studio", "doccano", "prodigy", "argilla"] = Field(
+        "", description="tool whose annotation export the files are; guessed when empty"
+    )
     text: list[str] = Field([], description="text column, or several, joined by a space; guessed when empty")
     label: list[str] = Field(
         [],
@@ -51,14 +66,19 @@ class SourceSection(Section):
 
     @model_validator(mode="after")
     def _exactly_one_source(self) -> Self:
-        given = [key for key in ("name", "path", "hub") if getattr(self, key)]
+        given = [key for key in SOURCE_KEYS if getattr(self, key)]
         if len(given) != 1 and self._needs_source():
             found = " and ".join(given) if given else "none of them"
-            raise ValueError(f"give exactly one of name, path and hub; found {found}")
+            raise ValueError(f"give exactly one of name, path, hub and query; found {found}")
         return self
 
     def _needs_source(self) -> bool:
         return True
+
+    @property
+    def address(self) -> tuple[str, ...]:
+        """The values of `SOURCE_KEYS`: equal for two sections with the same source."""
+        return tuple(getattr(self, key) for key in SOURCE_KEYS)
 
 
 #: Keys of [data] that apply to the rows of a single source.
@@ -69,7 +89,8 @@ class DataSection(SourceSection):
     """Texts and labels: sources, cleaning, splits, truncation."""
 
     sources: list[SourceSection] = Field(
-        [], description="several sets in one, instead of name, path or hub: [[data.sources]] tables with such keys"
+        [],
+        description="several sets in one, instead of name, path, hub or query: [[data.sources]] tables with such keys",
     )
     id: str = Field("", description="column with row ids; made from the contents of the row when empty")
     test_path: str = Field("", description="file with the test rows, if they are in a file of their own")
@@ -98,7 +119,8 @@ class DataSection(SourceSection):
     keep_classes: list[str] = Field([], description="only these classes; empty = all")
     drop_classes: list[str] = Field([], description="without these classes")
     unlabelled: Literal["refuse", "drop"] = Field(
-        "refuse", description="rows without a label, in every split; in a multi-label set rows whose labels are null"
+        "refuse",
+        description="rows without a label, in every split; a multi-label set refuses only rows whose labels are null",
     )
     leaks: Literal["drop", "keep", "refuse"] = Field(
         "drop", description="train rows whose text is also in validation or test"
@@ -116,8 +138,22 @@ class DataSection(SourceSection):
     )
     stride: Count = Field(64, description="overlap of neighbouring windows in tokens")
     max_windows: Positive = Field(8, description="maximum number of windows per text, from its beginning")
-    sampling: Literal["shuffle", "balanced"] = Field(
-        "shuffle", description="balanced: draws every class equally often, with replacement"
+    sampling: Sampling = Field(
+        "shuffle",
+        description="balanced: draws every class equally often, with replacement; curriculum: easy texts first, by "
+        "number of tokens, by loss of a linear model, or by rarity of the tokens",
+    )
+    augment: list[AugmentationName] = Field(
+        [],
+        description="changed copies of the training texts of small classes, in turn by: dropout, swap, neighbours "
+        "(near words of an embedding), masked (words by a masked language model), paraphrase",
+    )
+    augment_to: Count = Field(0, description="training rows that copies fill each class up to; 0 = the median class")
+    augment_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1, description="share of the words of a text that a copy changes, at least one"
+    )
+    augment_models: dict[Literal["neighbours", "masked", "paraphrase"], str] = Field(
+        {}, description="folder or Hub name of the model of an augmentation; by default model.base"
     )
 
     def all_sources(self) -> Sequence[SourceSection]:
@@ -134,6 +170,15 @@ class DataSection(SourceSection):
             raise ValueError(
                 f"{' and '.join(beside)} cannot be used with sources; put {', '.join(SourceSection.model_fields)} "
                 "into each [[data.sources]] table; splits and ids come from the sources"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _augmentation_is_complete(self) -> Self:
+        if "paraphrase" in self.augment and "paraphrase" not in self.augment_models:
+            raise ValueError(
+                "augment has 'paraphrase', which needs a sequence-to-sequence model: "
+                'augment_models = { paraphrase = "folder" }'
             )
         return self
 

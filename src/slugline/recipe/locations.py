@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 #: Keys of [data], [[data.sources]] and [[pretrain.texts]] that are paths.
-PATH_KEYS = ("path", "test_path", "validation_path")
+PATH_KEYS = ("path", "test_path", "validation_path", "query_folder")
 
 #: Section -> its key with a list of sources.
 SOURCE_LISTS = {"data": "sources", "pretrain": "texts"}
@@ -39,11 +40,35 @@ def located(values: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _located_table(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     paths = {key: located_path(table[key], folder) for key in PATH_KEYS if isinstance(table.get(key), str)}
+    if table.get("query") and not table.get("query_folder"):
+        paths["query_folder"] = str(folder.absolute())
     return {**table, **paths}
 
 
+def without_old_query_folder(values: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables without the folder of a query that an override replaced.
+
+    Args:
+        values: tables after the overrides.
+        before: tables of the file, located.
+
+    Returns:
+        The same tables; the paths of the new query start from the folder of the overrides.
+    """
+    new, old = values.get("data"), before.get("data")
+    if not isinstance(new, Mapping) or not isinstance(old, Mapping) or new.get("query") == old.get("query"):
+        return dict(values)
+    is_old = new.get("query_folder") == old.get("query_folder")
+    return {**values, "data": {key: value for key, value in new.items() if not (is_old and key == "query_folder")}}
+
+
+def is_url(path: str) -> bool:
+    """True for an address with a scheme, such as ``s3://bucket/news.csv``; a drive such as ``C:`` is none."""
+    return bool(re.match(r"[a-z][a-z0-9+.-]+://", path, re.IGNORECASE))
+
+
 def located_path(path: str, folder: Path) -> str:
-    """Return a path or a glob as an absolute one; an empty path stays empty.
+    """Return a path or a glob as an absolute one; an empty path and a URL stay the same.
 
     Args:
         path: path as written.
@@ -52,8 +77,8 @@ def located_path(path: str, folder: Path) -> str:
     Returns:
         The absolute path, without ``..``.
     """
-    if not path:
-        return ""
+    if not path or is_url(path):
+        return path
     start = str(folder.absolute())
     return os.path.abspath(Path(glob.escape(start) if glob.has_magic(path) else start, path))  # noqa: PTH100  # no links
 

@@ -29,7 +29,7 @@ from slugline.recipe.changes import with_present_keys
 from slugline.recipe.data_section import DataSection
 from slugline.recipe.defaults import NO_DATA, with_defaults
 from slugline.recipe.kinds import KINDS
-from slugline.recipe.locations import located
+from slugline.recipe.locations import located, without_old_query_folder
 from slugline.recipe.messages import explain_recipe
 from slugline.recipe.model_section import ModelSection
 from slugline.recipe.section import Section, section_in
@@ -112,7 +112,7 @@ class Recipe(Section):
     def has_data(self) -> bool:
         """True if there is a [data] section; only a pre-training with texts of its own may lack one."""
         data = self.data
-        return bool(data.name or data.path or data.hub or data.sources)
+        return bool(any(data.address) or data.sources)
 
 
 def sections() -> dict[str, type[Section]]:
@@ -155,7 +155,7 @@ def read(
         values = _without_unread(of_file, _kind_of(values))
         for given in overrides:
             override(values, given)
-    values = located(values, overrides_folder or Path.cwd())
+    values = located(without_old_query_folder(values, of_file), overrides_folder or Path.cwd())
     return validate(values, where=str(path), text=text, overrides=overrides, is_saved=is_saved)
 
 

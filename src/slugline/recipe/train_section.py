@@ -21,6 +21,13 @@ LOSSES: dict[str, str | Callable[..., Any]] = {
     "focal": "slugline.training.methods.losses:focal_loss",
 }
 
+#: ``train.loss`` -> its form for texts with any number of labels: targets are (B, K) bool, and ``weights`` those of the
+#: texts that have a label.
+BINARY_LOSSES: dict[str, str | Callable[..., Any]] = {
+    "cross_entropy": "slugline.training.methods.losses:binary_cross_entropy",
+    "focal": "slugline.training.methods.losses:binary_focal_loss",
+}
+
 
 class TrainSection(Section):
     """The training: length, batches, rates, loss, checkpoints, hardware."""
@@ -138,4 +145,9 @@ class EvaluationSection(Section):
         description="scored once, with the checkpoint selected on validation; validation is always scored",
     )
     calibrate: Literal["temperature", "none"] = Field("temperature", description="fitted on validation")
+    thresholds: Literal["per_label", "common", "none"] = Field(
+        "per_label",
+        description="probabilities from which labels are predicted where a text has any number of them, with the best "
+        "F1 on validation: one of each label, or one for all; none = 0.5",
+    )
     bootstrap: Count = Field(1000, description="resamples behind the confidence intervals; 0 = no intervals")

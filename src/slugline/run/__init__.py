@@ -3,6 +3,8 @@
 ```text
 run.py                 Run: reads and writes a run folder; its state: running, interrupted, failed or complete
 lifecycle.py           open_run: starts, resumes and replaces runs, and records the end of their processes
+lock.py                locked: of several processes that open one folder, one is admitted
+heartbeat.py           the file that a living process writes again and again
 process.py             checks if the process of a run is alive
 prediction_tables.py   reads and writes predictions as Parquet tables
 ```

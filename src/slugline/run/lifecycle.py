@@ -1,8 +1,8 @@
 """The life cycle of a run: new, running, then complete, failed or interrupted.
 
-`open_run` starts or resumes a run and keeps its state up to date. A run whose process is dead counts as interrupted,
-even if its manifest has the state running. With ``force``, the previous run is first renamed to a backup, which is
-restored if the new run fails before anything was trained.
+`open_run` starts or resumes a run and keeps its state up to date. It holds the lock of the folder until the run ends. A
+run whose process is dead counts as interrupted, even if its manifest has the state running. With ``force``, the
+previous run is first renamed to a backup, which is restored if the new run fails before anything was trained.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,12 @@ from typing import Any
 from slugline import __version__
 from slugline.core.errors import DataError, MissingExtra, ModelError, RecipeError, RunError
 from slugline.core.messages import logger as package_logger
-from slugline.core.storage import disk_errors
+from slugline.core.storage import disk_errors, is_temporary
 from slugline.core.termination import Terminated, received_signal
 from slugline.recipe.changes import changed_keys, fixed_keys
 from slugline.recipe.recipe import Recipe, write
+from slugline.run.heartbeat import INTERVAL, MISSED_BEATS, beating
+from slugline.run.lock import Locked, locked
 from slugline.run.process import this_process
 from slugline.run.run import FORMAT, Run, State
 
@@ -56,19 +58,20 @@ def open_run(
         RunError: the folder is not a run; the run is running; it is complete and ``force`` is not given; it failed or
             was interrupted and neither ``resume`` nor ``force`` is given; or its recipe has changed.
     """
-    restore_replaced(path)
-    _check_can_open(Run(path), recipe, resume=resume, force=force, accept_changes=accept_changes)
-    if resume and not Run(path).layout.is_run():
-        logger.warning("there is no run to resume in %s: a new one starts.", path)
-    run = Run(path)  # a new object, because `Run` caches the recipe
-    with _backed_up(run) if force else nullcontext(), _running(run, recipe):
-        yield run
+    with locked(path):
+        _restore_replaced(path)
+        _check_can_open(Run(path), recipe, resume=resume, force=force, accept_changes=accept_changes)
+        if resume and not Run(path).layout.is_run():
+            logger.warning("there is no run to resume in %s: a new one starts.", path)
+        run = Run(path)  # a new object, because `Run` caches the recipe
+        with _backed_up(run) if force else nullcontext(), _running(run, recipe):
+            yield run
 
 
 def restore_replaced(path: Path) -> None:
     """Restore the backup that a killed ``--force`` run left if it has trained nothing; otherwise delete the backup.
 
-    Call this before reading the folder.
+    Call this before reading the folder. Nothing is changed while another process has the run open.
 
     Args:
         path: the run's own folder.
@@ -76,6 +79,12 @@ def restore_replaced(path: Path) -> None:
     Raises:
         RunError: the disk is not writable.
     """
+    if _backup_path(path).exists():
+        with suppress(Locked), locked(path):
+            _restore_replaced(path)
+
+
+def _restore_replaced(path: Path) -> None:
     backup, run = _backup_path(path), Run(path)
     is_foreign = path.exists() and not run.layout.is_run() and not _holds_only_leftovers(run)
     if not backup.exists() or run.state == "running" or is_foreign:
@@ -97,10 +106,10 @@ def _check_can_open(run: Run, recipe: Recipe, *, resume: bool, force: bool, acce
         )
     state = run.state
     if state == "running":
-        process = run.manifest["process"]
         raise RunError(
-            f"{run.path} is being trained right now (process {process['pid']} on {process['host']}).",
-            hint="Wait for it, stop it, or choose another folder with --run-dir.",
+            f"{run.path} is being trained right now: {run.process}.",
+            hint="Wait for it, stop it, or choose another folder with --run-dir. If its machine or container has "
+            f"ended, it counts as interrupted {INTERVAL * MISSED_BEATS:.0f} s after it was last seen.",
         )
     if force:
         _check_can_replace(run)
@@ -148,7 +157,7 @@ def _check_recipe_changes(run: Run, recipe: Recipe, *, accept_changes: bool) -> 
 def _holds_only_leftovers(run: Run) -> bool:
     """True if the folder holds only files of a run that was killed at its very start."""
     return run.path.is_dir() and all(
-        ".partial" in path.name or path == run.layout.recipe for path in run.path.iterdir()
+        is_temporary(path) or path in (run.layout.recipe, run.layout.heartbeat) for path in run.path.iterdir()
     )
 
 
@@ -165,30 +174,45 @@ def _running(run: Run, recipe: Recipe) -> Iterator[None]:
     is_new = not run.path.exists()
     with disk_errors(run.path):
         run.path.mkdir(parents=True, exist_ok=True)
+    _delete_leftovers(run)
     before = run.manifest if run.layout.is_run() else {}
     run.write_text(run.layout.recipe, write(recipe))
-    run.write_json(run.layout.manifest, _initial_manifest(recipe, before))
-    started = time.monotonic()
-    with _log_to(run.layout.log):
-        try:
+    # The heartbeat exists before the state becomes running, and until it becomes another one.
+    with beating(run.layout.heartbeat):
+        run.write_json(run.layout.manifest, _initial_manifest(recipe, before))
+        with _log_to(run.layout.log), _outcome_recorded(run, is_new=is_new):
             yield
-        except KeyboardInterrupt as error:
-            signal_name = received_signal().name if isinstance(error, Terminated) else "Ctrl-C"
-            _finish(run, "interrupted", started, error=f"stopped by {signal_name}")
-            raise
-        except INPUT_ERRORS as error:
-            _finish(run, "failed", started, error=str(error))
-            if is_new and not run.has_results:
-                # A typing error must not leave a folder that blocks the next attempt.
-                shutil.rmtree(run.path, ignore_errors=True)
-            raise
-        except BaseException as error:
-            _finish(run, "failed", started, error=f"{type(error).__name__}: {error}")
-            raise
-        _finish(run, "complete", started)
-        if recipe.train.keep_checkpoints is None:
-            # Nothing resumes a complete run. Its model has the weights of the best checkpoint.
-            shutil.rmtree(run.layout.checkpoints, ignore_errors=True)
+    if recipe.train.keep_checkpoints is None:
+        # Nothing resumes a complete run. Its model has the weights of the best checkpoint.
+        shutil.rmtree(run.layout.checkpoints, ignore_errors=True)
+
+
+@contextmanager
+def _outcome_recorded(run: Run, *, is_new: bool) -> Iterator[None]:
+    """Record in the manifest how the block ends."""
+    started = time.monotonic()
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        signal_name = received_signal().name if isinstance(error, Terminated) else "Ctrl-C"
+        _finish(run, "interrupted", started, error=f"stopped by {signal_name}")
+        raise
+    except INPUT_ERRORS as error:
+        _finish(run, "failed", started, error=str(error))
+        if is_new and not run.has_results:
+            # A typing error must not leave a folder that blocks the next attempt.
+            shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    except BaseException as error:
+        _finish(run, "failed", started, error=f"{type(error).__name__}: {error}")
+        raise
+    _finish(run, "complete", started)
+
+
+def _delete_leftovers(run: Run) -> None:
+    """Delete what a killed process has left under temporary names; nothing reads it."""
+    for path in run.layout.leftovers():
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _initial_manifest(recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:

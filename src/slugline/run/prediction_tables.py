@@ -19,17 +19,19 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     """Return predictions as a table.
 
     Args:
-        predictions: single-label predictions.
+        predictions: predictions of N rows.
         fingerprint: fingerprint of the data set.
 
     Returns:
-        Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``.
+        Columns ``id``, ``label``, ``predicted``, ``confidence``, ``logits``. In a ``multi`` set, ``label`` and
+        ``predicted`` are lists.
     """
     import pyarrow as pa
 
+    labels = predictions.labels
+    class_type = pa.list_(pa.int64()) if labels.is_multi else pa.int64()
     metadata = {
-        "labels": predictions.labels.names,
-        "kind": predictions.labels.kind,
+        "label_set": labels.to_dict(),
         "split": predictions.split,
         "dataset": predictions.dataset,
         "fingerprint": fingerprint,
@@ -37,8 +39,8 @@ def to_table(predictions: Predictions, *, fingerprint: str) -> pa.Table:
     }
     columns = {
         "id": pa.array(predictions.ids.tolist(), pa.string()),
-        "label": pa.array(predictions.targets.tolist(), pa.int64()),
-        "predicted": pa.array(predictions.predicted.tolist(), pa.int64()),
+        "label": pa.array(labels.column(predictions.targets), class_type),
+        "predicted": pa.array(labels.column(predictions.predicted), class_type),
         "confidence": pa.array(predictions.confidence.tolist(), pa.float64()),
         "logits": pa.array(predictions.logits.tolist(), pa.list_(pa.float32())),
     }
@@ -51,9 +53,10 @@ def read_predictions(path: Path) -> Predictions:
 
     table = pq.read_table(path)
     metadata = json.loads(table.schema.metadata[b"slugline"])
-    labels = LabelSet(tuple(metadata["labels"]), kind=metadata["kind"])
+    # Earlier versions wrote names and kind.
+    labels = LabelSet.from_dict(metadata.get("label_set") or {"names": metadata["labels"], "kind": metadata["kind"]})
     return Predictions(
-        ids=np.array(table["id"].to_pylist(), dtype=np.str_),
+        ids=np.array(table["id"].to_pylist(), dtype=object),
         targets=labels.targets(table["label"].to_pylist()),
         logits=np.array(table["logits"].to_pylist(), dtype=np.float32).reshape(table.num_rows, len(labels)),
         labels=labels,

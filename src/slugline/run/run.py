@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from slugline import __version__
 from slugline.core.errors import RunError, SluglineError, nearest
+from slugline.core.labels import LabelSet
 from slugline.core.layouts import RunLayout
 from slugline.core.predictions import Calibration, Predictions
 from slugline.core.storage import disk_errors, replacing
 from slugline.recipe.recipe import Recipe, read
+from slugline.run.heartbeat import seconds_since_beat
 from slugline.run.prediction_tables import read_predictions, to_table
-from slugline.run.process import is_alive
+from slugline.run.process import describe, is_alive
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +94,14 @@ class Run:
                 f"{self.path} is not a run: its manifest.json belongs to something else.", hint="Choose another folder."
             )
         state: State = manifest["state"]
-        return "interrupted" if state == "running" and not is_alive(manifest["process"]) else state
+        if state != "running" or is_alive(manifest["process"], silent_for=seconds_since_beat(self.layout.heartbeat)):
+            return state
+        return "interrupted"
+
+    @property
+    def process(self) -> str:
+        """The process that trains the run, in words, and when it was last seen: ``process 12 on node17, ...``."""
+        return describe(self.manifest["process"], silent_for=seconds_since_beat(self.layout.heartbeat))
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -185,14 +194,14 @@ class Run:
         """Write the predictions of one split.
 
         Args:
-            predictions: single-label predictions.
+            predictions: predictions of N rows.
             fingerprint: fingerprint of the data set.
         """
         self.write_table(self.layout.predictions(predictions.split), to_table(predictions, fingerprint=fingerprint))
 
-    def save_calibration(self, calibration: Calibration) -> None:
-        """Write the calibration."""
-        self.write_json(self.layout.calibration, calibration.to_dict())
+    def save_calibration(self, calibration: Calibration, labels: LabelSet) -> None:
+        """Write the calibration, with the label set to which its thresholds belong."""
+        self.write_json(self.layout.calibration, calibration.to_dict() | {"labels": labels.to_dict()})
 
     def write_text(self, path: Path, text: str) -> None:
         """Write a file atomically.

@@ -22,11 +22,13 @@ from slugline.core.memory import free_memory
 from slugline.core.messages import silenced
 from slugline.core.storage import replacing_folder
 from slugline.data.batching.loaders import UpdateLoader, UpdateSampler
+from slugline.data.batching.ordering import RowOrder, drawn_by_weight, each_row_once, from_easy_to_hard, rarity
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise, truncation_of
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation, truncation_of
 from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.data.dataset import TextDataset
-from slugline.evaluation.metrics import METRICS, summary
+from slugline.evaluation.metrics import Metric, metric, metrics_of, summary
 from slugline.inference.classifier import Classifier
 from slugline.inference.load import load
 from slugline.models.adaptation.adapt import Adapted, adapt
@@ -34,12 +36,15 @@ from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.architectures.float32_head import compute_head_in_float32
 from slugline.models.saving import save, size_of
 from slugline.models.trial import longest_input, require_block_states
+from slugline.recipe.data_section import Sampling
 from slugline.recipe.kinds import resolve
 from slugline.recipe.model_section import TRAINED_TOKENIZERS
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.train_section import TrainSection
 from slugline.run.run import Run
 from slugline.training.inputs import FeatureInputs, TokenInputs, TrainingInputs
+from slugline.training.label_kinds import TrainingTargets
+from slugline.training.linear import teacher_losses
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.method import Method
 from slugline.training.loop.resuming import load_progress, resume_point
@@ -51,9 +56,6 @@ from slugline.training.loop.session import (
     run_training,
     with_working_precision,
 )
-from slugline.training.loop.train_metrics import RunningConfusion
-from slugline.training.methods.class_weights import class_weights, logit_adjustment
-from slugline.training.methods.losses import Loss, build_loss
 from slugline.training.methods.mixup import Mixing
 from slugline.training.methods.unfreezing import GradualUnfreezing
 from slugline.training.result import FitResult
@@ -76,27 +78,26 @@ class FinetuneSession(TrainingSession):
 
     Args:
         dataset: data set with training and validation rows.
+        targets: the classes of the training rows.
         adapted: the model with the weights that are trained.
+        train_tokens: tokens of the training rows.
         inputs: the rows in the form that the model reads.
         token_statistics: lengths of the texts in tokens, and their shares of unknown tokens, for ``data.json``.
         findings: findings of the tokenisation, for ``data.json``.
     """
 
     dataset: TextDataset
+    targets: TrainingTargets
     adapted: Adapted
+    train_tokens: Tokens
     inputs: TrainingInputs
     token_statistics: Mapping[str, Any]
     findings: list[dict[str, Any]]
 
     @property
-    def targets(self) -> NDArray[np.int64]:
-        """(N,) classes of the training rows."""
-        return self.dataset.targets("train").astype(np.int64)
-
-    @property
-    def class_counts(self) -> NDArray[np.int64]:
-        """(K,) training rows of each class."""
-        return np.bincount(self.targets, minlength=len(self.dataset.labels))
+    def selected_by(self) -> Metric:
+        """The metric that selects the best evaluation; a hierarchy has metrics of its own."""
+        return metric(self.recipe.train.select_by, self.dataset.labels)
 
 
 def check_base(recipe: Recipe) -> None:
@@ -167,6 +168,7 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
     tokens = _tokenise(dataset, tokenizer, truncation)
     findings = check_unknown_tokens(tokens, tokenizer)
     progress = load_progress(start, recipe.train, runtime)
+    targets = TrainingTargets(dataset.labels, dataset.targets("train"))
     return FinetuneSession(
         recipe=recipe,
         run=run,
@@ -176,10 +178,12 @@ def _session(recipe: Recipe, dataset: TextDataset, run: Run, checkpoint: Path | 
         examples=len(dataset["train"]),
         tokens=int(tokens["train"].read_lengths.sum()),
         progress=progress,
-        train_metrics=RunningConfusion(len(dataset.labels)),
+        train_metrics=targets.running_metrics(),
         start=start,
         dataset=dataset,
+        targets=targets,
         adapted=adapted,
+        train_tokens=tokens["train"],
         inputs=_inputs(recipe, runtime, model, tokens, progress, pad_id=int(tokenizer.pad_token_id)),
         token_statistics=_token_statistics(truncation, tokens, unknown_id(tokenizer)),
         findings=findings,
@@ -197,8 +201,7 @@ def _truncation(recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTok
 def _tokenise(dataset: TextDataset, tokenizer: PreTrainedTokenizerBase, truncation: Truncation) -> dict[str, Tokens]:
     """Tokens of train and validation."""
     return {
-        split: tokenise(dataset[split]["text"], tokenizer, truncation, fingerprint=f"{dataset.fingerprint}/{split}")
-        for split in ("train", "validation")
+        split: tokenise(dataset[split]["text"], tokenizer, truncation, cached=True) for split in ("train", "validation")
     }
 
 
@@ -264,22 +267,38 @@ def _save(session: FinetuneSession) -> None:
 
 def _loader(session: FinetuneSession, *, rank: int, world: int) -> UpdateLoader:
     recipe = session.recipe
-    is_balanced = recipe.data.sampling == "balanced"
     sampler = UpdateSampler(
         session.inputs.lengths,
         size=recipe.train.batch_size,
         seed=recipe.seed,
-        weights=1 / session.class_counts[session.targets] if is_balanced else None,
+        order=SAMPLINGS[recipe.data.sampling](session),
         rank=rank,
         world=world,
     )
-    return session.inputs.loader(session.targets, sampler, session.runtime.profile.workers)
+    return session.inputs.loader(session.targets.targets, sampler, session.runtime.profile.workers)
+
+
+def _from_easy(difficulty: Callable[[FinetuneSession], NDArray[np.float64]]) -> Callable[[FinetuneSession], RowOrder]:
+    """A curriculum by a difficulty of the training rows."""
+    return lambda session: from_easy_to_hard(difficulty(session), epochs=session.epochs, seed=session.recipe.seed)
+
+
+#: ``data.sampling`` -> function from the session to the order of the training rows.
+SAMPLINGS: dict[Sampling, Callable[[FinetuneSession], RowOrder]] = {
+    "shuffle": lambda session: each_row_once(session.examples),
+    "balanced": lambda session: drawn_by_weight(session.targets.balanced_weights()),
+    "curriculum:length": _from_easy(lambda session: session.train_tokens.full_lengths.astype(np.float64)),
+    "curriculum:loss": _from_easy(
+        lambda session: teacher_losses(session.dataset["train"]["text"][:], session.targets, seed=session.recipe.seed)
+    ),
+    "curriculum:rarity": _from_easy(lambda session: rarity(session.train_tokens)),
+}
 
 
 def _method(session: FinetuneSession) -> Method:
     section = session.recipe.train
     return Method(
-        loss=_loss(section, session.class_counts, session.dataset.labels.names),
+        loss=session.targets.loss(section),
         forward=session.inputs.forward,
         head_learning_rate=section.head_learning_rate,
         layer_decay=section.layer_decay,
@@ -298,18 +317,6 @@ def _mixing(section: TrainSection, model: PreTrainedModel, tokenizer: PreTrained
     return Mixing(model, kind, section.mixup or section.cutmix)
 
 
-def _loss(section: TrainSection, counts: NDArray[np.int64], names: tuple[str, ...]) -> Loss:
-    weights = class_weights(counts, scheme=section.class_weights, bounds=section.class_weight_bounds, names=names)
-    return build_loss(
-        section.loss,
-        options=dict(section),
-        arguments=section.loss_arguments,
-        weights=weights,
-        adjustment=logit_adjustment(counts, tau=section.logit_adjustment),
-        smoothing=section.label_smoothing,
-    )
-
-
 def _score(session: FinetuneSession, model: PreTrainedModel) -> dict[str, float]:
     """All metrics on validation."""
     logits = session.inputs.validation_logits(
@@ -323,4 +330,4 @@ def _score(session: FinetuneSession, model: PreTrainedModel) -> dict[str, float]
             hint="Most likely the learning rate is too high: try a train.learning_rate 3 times lower.",
         )
     scored = summary(session.dataset.predictions("validation", logits))
-    return {name: scored[name] for name in METRICS}
+    return {name: scored[name] for name in metrics_of(session.dataset.labels)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -16,12 +17,13 @@ from slugline.core.memory import free_memory, memory_errors
 from slugline.data.corpus import Corpus
 from slugline.data.dataset import TextDataset
 from slugline.evaluation.metrics import metric
-from slugline.recipe.data_section import DataSection
+from slugline.recipe.data_section import AugmentationName, DataSection
 from slugline.recipe.kinds import KINDS, resolve
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.train_section import Tracker, TrainSection
 from slugline.run.run import Run
 from slugline.training.loop.arguments import check_arguments
+from slugline.training.methods.augmentation import Augmentation, augmented, build_augmentations
 from slugline.training.result import FitResult, PretrainResult
 from slugline.training.runtime import hardware_for, require_single_process
 from slugline.training.tracking.environment import check_trackers, tracking
@@ -94,6 +96,10 @@ def _check_train_keys(recipe: Recipe) -> None:
     lengths = [key for key in LENGTH_KEYS if getattr(recipe.data, key) != DataSection.model_fields[key].default]
     if lengths and not kind.has_updates:
         logger.warning("data.%s: without effect, because %s reads whole texts.", ", data.".join(lengths), kind.title)
+    if recipe.data.sampling.startswith("curriculum") and not kind.has_updates:
+        logger.warning(
+            "data.sampling: without effect, because the order of the rows does not matter to %s.", kind.title
+        )
 
 
 def _is_set(train: TrainSection, key: str) -> bool:
@@ -111,9 +117,10 @@ def check_model(recipe: Recipe) -> None:
         ModelError: the base or its tokenizer cannot be loaded, or does not fit the settings.
         TrainingError: the base does not fit into memory.
     """
-    if recipe.model.capabilities.has_updates:
-        with memory_errors(TrainingError, "training"):
+    with memory_errors(TrainingError, "training"):
+        if recipe.model.capabilities.has_updates:
             import_module(FINETUNING).check_base(recipe)
+        _augmentations(recipe)
 
 
 def check_pretraining(recipe: Recipe) -> None:
@@ -193,7 +200,15 @@ def fit(recipe: Recipe, dataset: TextDataset, run: Run, *, checkpoint: Path | No
         logger.warning("train.report_to is ignored: the %s kind has no updates to report.", recipe.model.kind)
     free_memory()  # that of a model trained before, such as another fold
     with tracking(run, trackers), memory_errors(TrainingError, "training"):
-        return fit_kind(recipe, dataset, run, checkpoint)
+        if not recipe.data.augment:
+            return fit_kind(recipe, dataset, run, checkpoint)
+        dataset, added = augmented(dataset, recipe.data, _augmentations(recipe), seed=recipe.seed)
+        result = fit_kind(recipe, dataset, run, checkpoint)
+        return replace(result, data={**result.data, "augmented": added})
+
+
+def _augmentations(recipe: Recipe) -> dict[AugmentationName, Augmentation]:
+    return build_augmentations(recipe.data, base=recipe.model.base, device=hardware_for(recipe.train).device)
 
 
 def fit_backbone(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainResult:

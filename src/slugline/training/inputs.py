@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from slugline.core.hardware import Precision
-from slugline.data.batching.loaders import UpdateLoader, UpdateSampler, build_loader, update_loader
+from slugline.core.labels import Targets
+from slugline.data.batching.loaders import UpdateLoader, UpdateSampler, build_loader, label_tensor, update_loader
 from slugline.data.batching.planning import BatchLimits
 from slugline.data.batching.tokens import Tokens
 from slugline.models.adaptation.frozen_features import Features, FrozenBase
@@ -38,11 +39,11 @@ class TrainingInputs(Protocol):
     def forward(self) -> ForwardFunction:
         """Computes logits and targets of a batch."""
 
-    def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
+    def loader(self, targets: Targets, sampler: UpdateSampler, workers: int) -> UpdateLoader:
         """Build the loader of the training rows.
 
         Args:
-            targets: (N,) class indices.
+            targets: (N,) class indices, or (N, K) bool in a ``multi`` set.
             sampler: sampler of the same N rows.
             workers: processes that prepare batches.
 
@@ -87,7 +88,7 @@ class TokenInputs:
         """Logits and labels of texts."""
         return forward_texts
 
-    def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
+    def loader(self, targets: Targets, sampler: UpdateSampler, workers: int) -> UpdateLoader:
         """Loader of the training rows."""
         return update_loader(self.tokens["train"], targets, sampler=sampler, pad_id=self.pad_id, workers=workers)
 
@@ -120,7 +121,7 @@ class FeatureInputs:
         """Logits and labels of features."""
         return self._forward
 
-    def loader(self, targets: NDArray[np.int64], sampler: UpdateSampler, workers: int) -> UpdateLoader:
+    def loader(self, targets: Targets, sampler: UpdateSampler, workers: int) -> UpdateLoader:
         """Loader of the training rows, without workers, because features need no preparation."""
         return build_loader(_Rows(self.features["train"], targets), sampler, self._collate)
 
@@ -132,8 +133,8 @@ class FeatureInputs:
         logits: list[NDArray[np.float32]] = []
         with evaluation_mode(model, precision):
             for start in range(0, len(features), rows):
-                # The label 0 is unused.
-                examples = [(features[index], 0) for index in range(start, min(start + rows, len(features)))]
+                # The targets are unused.
+                examples = [(features[index], np.int64(0)) for index in range(start, min(start + rows, len(features)))]
                 batch = {key: value.to(model.device) for key, value in self._collate(examples).items()}
                 logits.append(self._forward(model, batch)[0].float().cpu().numpy())
         return np.concatenate(logits)
@@ -144,23 +145,23 @@ class FeatureInputs:
         with self.frozen_base.returning(inputs.pop("features")):
             return text_logits(model, inputs, len(labels)), labels
 
-    def _collate(self, rows: Sequence[tuple[NDArray[np.float32], int]]) -> dict[str, Tensor]:
+    def _collate(self, rows: Sequence[tuple[NDArray[np.float32], Any]]) -> dict[str, Tensor]:
         """``FrozenBase.batch``, ``features`` (P, 1, H), ``labels``, and ``window_of`` (P,) if there are windows."""
         vectors = torch.from_numpy(np.concatenate([pieces for pieces, _ in rows]))
         batch = self.frozen_base.batch(len(vectors)) | {"features": vectors.unsqueeze(1)}
         if len(vectors) > len(rows):
             batch["window_of"] = torch.tensor([index for index, (pieces, _) in enumerate(rows) for _ in pieces])
-        return batch | {"labels": torch.tensor([label for _, label in rows], dtype=torch.int64)}
+        return batch | {"labels": label_tensor([targets for _, targets in rows])}
 
 
-class _Rows(Dataset[tuple[NDArray[np.float32], int]]):
-    """Features and label of each row."""
+class _Rows(Dataset[tuple[NDArray[np.float32], Any]]):
+    """Features and targets of each row."""
 
-    def __init__(self, features: Features, targets: NDArray[np.int64]) -> None:
+    def __init__(self, features: Features, targets: Targets) -> None:
         self.features, self.targets = features, targets
 
     def __len__(self) -> int:
         return len(self.features)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], int]:
-        return self.features[index], int(self.targets[index])
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], Any]:
+        return self.features[index], self.targets[index]

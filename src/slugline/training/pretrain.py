@@ -33,7 +33,9 @@ from slugline.data.batching.packing import (
     split_validation,
 )
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Tokens, Truncation, special_tokens, tokenise
+from slugline.data.batching.tokenizer_properties import special_tokens
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.data.corpus import Corpus
 from slugline.models.architectures.blocks import base_of
@@ -206,7 +208,7 @@ def _session(recipe: Recipe, corpus: Corpus, run: Run) -> PretrainSession:
 
 
 def _tokenise(section: PretrainSection, corpus: Corpus, tokenizer: PreTrainedTokenizerBase) -> Tokens:
-    return tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), fingerprint=corpus.fingerprint)
+    return tokenise(corpus.texts, tokenizer, Truncation(section.sequence_length), cached=True)
 
 
 def _pack(section: PretrainSection, tokens: Tokens, tokenizer: PreTrainedTokenizerBase) -> Packed:

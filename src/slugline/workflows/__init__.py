@@ -1,9 +1,10 @@
 """Workflows: functions behind single commands that combine data, training and evaluation.
 
 ```text
-demo.py           run_demo: trains three classifiers, compares them, predicts with the best
-doctor.py         examine: hardware, versions and missing packages
-first_recipe.py   first_recipe: a recipe for a data set; inspect_data: its description; refuse_data
-study/            many runs from one recipe
+demo.py                run_demo: trains three classifiers, compares them, predicts with the best
+doctor.py              examine: hardware, versions and missing packages
+first_recipe.py        first_recipe: a recipe for a data set; inspect_data: its description; refuse_data
+propose_hierarchy.py   groups similar classes of a run into a tree
+study/                 many runs from one recipe
 ```
 """

@@ -145,9 +145,9 @@ def _data() -> dict[str, str]:
 
 
 def _sets() -> dict[str, str]:
-    from slugline.data.reading.sources import known_sets
+    from slugline.data.reading.places.named import named_sets
 
-    sets = known_sets()
+    sets = named_sets()
     local = [known.name for known in sets if known.available]
     remote = [known.name for known in sets if not known.available]
     return {"here": ", ".join(local) or "none", "with a hub": ", ".join(remote) or "none"}

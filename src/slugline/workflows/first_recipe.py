@@ -13,10 +13,11 @@ from typing import Any
 
 from slugline.core.errors import MissingExtra, RecipeError
 from slugline.core.layouts import RunLayout
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.data.dataset import TextDataset, load_dataset
 from slugline.data.reading.formats import READERS
-from slugline.data.reading.sources import known_sets
+from slugline.data.reading.places.named import named_sets
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.data_section import DataSection
@@ -65,10 +66,7 @@ def _token_lengths(dataset: TextDataset, max_length: int) -> dict[str, Any]:
         return {}
     lengths: dict[str, Any] = {"tokenizer": "all-MiniLM-L6-v2", "max_length": max_length}
     for split, rows in dataset.splits.items():
-        key = f"{dataset.fingerprint}/{split}"
-        lengths[split] = tokenise(
-            rows["text"][:], tokenizer, Truncation(max_length), fingerprint=key
-        ).length_statistics()
+        lengths[split] = tokenise(rows["text"], tokenizer, Truncation(max_length), cached=True).length_statistics()
     return lengths
 
 
@@ -129,4 +127,4 @@ def refuse_data(source: str, *, command: str, overrides: Sequence[str] = ()) -> 
 def _is_data(path: Path) -> bool:
     if path.exists():
         return path.is_dir() or path.suffix.lower() in READERS
-    return glob.has_magic(str(path)) or str(path) in (known.name for known in known_sets())
+    return glob.has_magic(str(path)) or str(path) in (known.name for known in named_sets())

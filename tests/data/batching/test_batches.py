@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from conftest import articles
 from slugline.data.batching.loaders import UpdateSampler, collate, split_update, update_loader
+from slugline.data.batching.ordering import drawn_by_weight
 from slugline.data.batching.planning import BatchLimits, batches_by_length, cheapest_batches, greedy_batches
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise
+from slugline.data.batching.token_arrays import TokenArrays
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import load_tokenizer
 
 TEXTS = [row["text"] for row in articles(40)]
@@ -61,7 +64,7 @@ def test_no_other_division_is_cheaper(texts: list[tuple[int, int]], rows: int, t
 
 @given(lengths_strategy, st.integers(1, 20), st.integers(1, 300))
 def test_prediction_contains_every_row_once_longest_first(lengths: list[int], rows: int, budget: int) -> None:
-    tokens = Tokens(np.zeros(sum(lengths), np.int32), np.cumsum([0, *lengths]), (), (), Truncation(64))
+    tokens = Tokens(TokenArrays.end_to_end(np.zeros(sum(lengths), np.int32), np.array(lengths)), (), (), Truncation(64))
     passes = batches_by_length(tokens, limits=BatchLimits(rows, budget))
     assert sorted(np.concatenate(passes).tolist()) == list(range(len(lengths)))
     assert lengths[passes[0][0]] == max(lengths)
@@ -102,7 +105,9 @@ def test_weights_draw_every_class_equally_often() -> None:
     weights = 1 / np.bincount(targets)[targets]
 
     def drawn(epoch: int, *, rank: int = 0, world: int = 1) -> list[list[int]]:
-        sampler = UpdateSampler(np.full(500, 9), size=20, seed=3, weights=weights, rank=rank, world=world)
+        sampler = UpdateSampler(
+            np.full(500, 9), size=20, seed=3, order=drawn_by_weight(weights), rank=rank, world=world
+        )
         sampler.set_epoch(epoch)
         return list(sampler)
 

@@ -21,7 +21,9 @@ from slugline.data.batching.packing import (
     sequences_with_targets,
     split_validation,
 )
-from slugline.data.batching.tokens import Tokens, Truncation, tokenise
+from slugline.data.batching.token_arrays import TokenArrays
+from slugline.data.batching.tokens import Tokens, tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import load_tokenizer
 
 SEPARATOR = 3
@@ -29,8 +31,8 @@ SEPARATOR = 3
 
 def tokens_of(texts: list[list[int]]) -> Tokens:
     ids = np.array([token for text in texts for token in text], dtype=np.int32)
-    offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-    return Tokens(ids, offsets, (1,), (2,), Truncation(8))
+    arrays = TokenArrays.end_to_end(ids, np.array([len(text) for text in texts], dtype=np.int64))
+    return Tokens(arrays, (1,), (2,), Truncation(8))
 
 
 @given(st.lists(st.lists(st.integers(10, 20), max_size=12), max_size=12), st.integers(3, 12))

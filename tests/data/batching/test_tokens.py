@@ -9,7 +9,10 @@ import pytest
 
 from conftest import ROOT, articles
 from slugline.core.errors import ModelError
-from slugline.data.batching.tokens import Truncation, special_tokens, tokenise, tokenizer_fingerprint
+from slugline.data.batching import token_cache
+from slugline.data.batching.tokenizer_properties import special_tokens
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.tokenizers import load_tokenizer
 
 SHARED_TOKENIZERS = ROOT.parent / "shared" / "tokenizers"
@@ -49,20 +52,14 @@ def test_special_tokens_of_common_families(name: str, special: tuple[tuple[str, 
 def test_one_cache_serves_every_length(tiny_base: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLUGLINE_CACHE", str(tmp_path))
     tokenizer = load_tokenizer(str(tiny_base))
-    first = tokenise(TEXTS, tokenizer, Truncation(64), fingerprint="f")
-    # There are no texts: the tokens can only come from the cache.
-    second = tokenise([], tokenizer, Truncation(8), fingerprint="f")
+    first = tokenise(TEXTS, tokenizer, Truncation(64), cached=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(token_cache, "encode", None)
+        second = tokenise(TEXTS, tokenizer, Truncation(8), cached=True)
     expected = tokenizer(TEXTS, truncation=True, max_length=8)["input_ids"]
     assert [second[i] for i in range(40)] == [[row] for row in expected]
     assert second.truncated_share == (first.full_lengths > 8).mean()
-    assert len(tokenise([], tokenizer, Truncation(8), fingerprint="other")) == 0
-
-
-def test_the_fingerprint_distinguishes_tokenizers(tiny_base: Path) -> None:
-    one, other = load_tokenizer(str(tiny_base)), load_tokenizer(str(tiny_base))
-    assert tokenizer_fingerprint(one) == tokenizer_fingerprint(other)
-    other.add_tokens(["slugline"])
-    assert tokenizer_fingerprint(one) != tokenizer_fingerprint(other)
+    assert len(tokenise([], tokenizer, Truncation(8), cached=True)) == 0
 
 
 def test_a_length_without_tokens_for_the_text_is_refused(tiny_base: Path) -> None:

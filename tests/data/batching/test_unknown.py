@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerFast
 from conftest import TOPICS, articles, with_changes, write_csv
 from slugline import train
 from slugline.core.errors import ModelError
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.data.batching.unknown import check_unknown_tokens, unknown_id, unknown_share
 from slugline.models.tokenizers import train_tokenizer
 from slugline.pipeline import pretrain

@@ -227,11 +227,13 @@ def test_a_row_without_a_value_in_a_column_of_zeros_and_ones_has_no_label(tmp_pa
 
 
 def test_null_is_not_labelled_in_a_multi_label_set_and_an_empty_list_is(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.jsonl", [["a", "b"], []])
+    assert labels_of(path).rows["train"] == [("a", "b"), ()]
     path = table(tmp_path / "a.jsonl", [["a", "b"], [], None])
     with pytest.raises(DataError, match="row 3: no label"):
         labels_of(path)
     dataset = load_dataset(DataSection(path=str(path), unlabelled="drop", test_fraction=0, validation_fraction=0))
-    assert dataset.labels.decode(dataset.targets("train")) == [("a", "b"), ()]
+    assert dataset.labels.decode(dataset.targets("train")) == [("a", "b")]
 
 
 PATHS = ["sport/tennis", "sport/golf", "tech/chips", "tech/apps"]

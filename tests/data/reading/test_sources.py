@@ -10,13 +10,13 @@ from typing import Any
 
 import datasets
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from slugline.core.errors import DataError, MissingExtra
+from slugline.core.errors import DataError
 from slugline.core.labels import Split
-from slugline.data.reading import hub, sources
+from slugline.data.reading import sources
 from slugline.data.reading.labels.naming import name_labels
+from slugline.data.reading.places import hub
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.data_section import DataSection
 
@@ -143,61 +143,6 @@ def test_unreadable_folders_are_errors(tmp_path: Path, files: dict[str, str], wo
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "nothing.csv")
-
-
-def test_sets_under_slugline_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    metadata = {"task": "multi-label, x", "classes": ["a"], "splits": {"train": 2, "extra": 9}, "licence": "CC0"}
-    fill(tmp_path, {"mine/train.csv": CSV, "mine/metadata.json": json.dumps(metadata), "empty/readme.txt": ""})
-    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
-    raw = sources.read(DataSection(name="mine"))
-    assert raw.is_known
-    assert raw.source.name == "mine"
-    known = {known_set.name: known_set for known_set in sources.known_sets()}
-    assert "empty" not in known
-    assert (known["mine"].where, known["mine"].rows, known["mine"].available) == ("SLUGLINE_DATA", {"train": 2}, True)
-    assert "not trained by this version" in known["mine"].note
-
-
-def test_parquet_files_of_other_names_are_skipped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("train", "test", "extra_description_only"):
-        (tmp_path / "s").mkdir(exist_ok=True)
-        pq.write_table(pa.table({"text": ["a"], "label": [0]}), tmp_path / "s" / f"{name}.parquet")
-    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path))
-    assert sizes(sources.read_known("s")) == {"train": 1, "test": 1}
-
-
-def test_slugline_data_must_be_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SLUGLINE_DATA", str(tmp_path / "none"))
-    with pytest.raises(DataError, match="SLUGLINE_DATA"):
-        sources.read_known("x")
-
-
-def test_the_error_of_an_unknown_name_suggests_the_nearest() -> None:
-    with pytest.raises(DataError, match=r"no set is called 'bank77'\. Did you mean 'banking77'") as caught:
-        sources.read_known("bank77")
-    assert "data.path" in caught.value.hint
-
-
-def test_known_sets_need_no_network() -> None:
-    known = {known_set.name: known_set for known_set in sources.known_sets()}
-    assert list(known) == sorted(known)
-    assert known["bbc_news"].where == "embedded"
-    assert known["ag_news"].where == "hub"
-
-
-def test_the_embedded_set_may_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "find_spec", lambda _: None)
-    with pytest.raises(MissingExtra, match=r"slugline\[embedded\]"):
-        sources.read_known("bbc_news")
-    known = {known_set.name: known_set for known_set in sources.known_sets()}
-    assert not known["bbc_news"].available
-
-
-def test_no_hub_and_no_local_copy() -> None:
-    with pytest.raises(DataError, match="ag_news: no local copy, and loading fancyzhx/ag_news from the Hub") as caught:
-        sources.read_known("ag_news")
-    for word in ("SLUGLINE_DATA", "data.path", "HF_HOME", "HF_ENDPOINT"):
-        assert word in caught.value.hint
 
 
 def hub_set(**columns: Any) -> datasets.DatasetDict:

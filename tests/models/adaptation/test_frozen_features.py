@@ -12,7 +12,8 @@ import torch
 
 from slugline.core.labels import LabelSet
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained
 from slugline.models.forward import predict_logits, text_logits

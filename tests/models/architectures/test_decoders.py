@@ -20,7 +20,8 @@ from slugline import load
 from slugline.core.errors import ModelError
 from slugline.core.labels import LabelSet
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.adaptation.frozen_features import FrozenBase
 from slugline.models.build import build_pretrained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from conftest import DECODERS, FAMILIES, articles, with_changes
 from slugline import load, train
 from slugline.core.labels import LabelSet
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.models.adaptation.adapt import adapt
 from slugline.models.architectures.blocks import base_of
 from slugline.models.architectures.float32_head import compute_head_in_float32
@@ -24,6 +26,7 @@ from slugline.models.build import build_pretrained
 from slugline.models.forward import autocast, cast_linear_weights, predict_logits, text_logits
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.model_section import ModelSection
+from slugline.training.label_kinds import LABEL_KINDS
 from slugline.training.loop.train_metrics import RunningConfusion
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -100,7 +103,7 @@ def test_logits_are_float32_in_training(
             seen.append(logits.detach())
             super().add(logits, labels)
 
-    monkeypatch.setattr("slugline.training.finetune.RunningConfusion", Recorder)
+    monkeypatch.setitem(LABEL_KINDS, "single", replace(LABEL_KINDS["single"], metrics=Recorder))
     keys = {"epochs": 1, "precision": "bf16"}
     recipe = with_changes(
         recipe_values,

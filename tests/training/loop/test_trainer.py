@@ -16,7 +16,8 @@ from slugline.core.errors import TrainingError
 from slugline.core.labels import LabelSet
 from slugline.data.batching.loaders import UpdateSampler, update_loader
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.batching.tokens import Truncation, tokenise
+from slugline.data.batching.tokens import tokenise
+from slugline.data.batching.truncation import Truncation
 from slugline.evaluation.metrics import METRICS
 from slugline.models.build import build_pretrained
 from slugline.models.tokenizers import load_tokenizer

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slugline.evaluation.plots import plot_learning_curves
+from slugline.evaluation.plots.curves import plot_learning_curves
 from slugline.workflows.study import run_study
 from slugline.workflows.study.learning_curves import learning_curves
 

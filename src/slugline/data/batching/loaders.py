@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from slugline.core.labels import Targets
+from slugline.data.batching.ordering import RowOrder, each_row_once
 from slugline.data.batching.planning import BatchLimits, cheapest_batches, pad
 from slugline.data.batching.tokens import Tokens
 
@@ -57,15 +59,15 @@ def split_update(batch: Mapping[str, Tensor], *, limits: BatchLimits, overhead: 
 
 
 class UpdateSampler(Sampler[list[int]]):
-    """The rows of each update: shuffled, then sorted by length within groups of updates.
+    """The rows of each update: in the order of the epoch, then sorted by length within groups of updates.
 
-    The order depends only on the seed and the epoch.
+    Both depend only on the seed and the epoch.
 
     Args:
         lengths: (N,) number of tokens of each text, summed over its pieces.
         size: number of rows of an update over all ranks.
         seed: seed of the order.
-        weights: (N,) sampling weights; each epoch draws N rows with replacement. None = each row once.
+        order: order of the rows in each epoch; None = each row once, shuffled.
         rank: rank of this process.
         world: number of processes; each takes its share of every update.
     """
@@ -76,12 +78,12 @@ class UpdateSampler(Sampler[list[int]]):
         *,
         size: int,
         seed: int,
-        weights: NDArray[np.float64] | None = None,
+        order: RowOrder | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
         self.lengths, self.size, self.seed, self.rank, self.world = lengths, size, seed, rank, world
-        self.probabilities = None if weights is None else weights / weights.sum()
+        self.order = order or each_row_once(len(lengths))
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -94,9 +96,7 @@ class UpdateSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        count = len(self.lengths)
-        order = rng.permutation(count) if self.probabilities is None else rng.choice(count, count, p=self.probabilities)
-        for group in self._groups(order):
+        for group in self._groups(self.order(rng, self.epoch)):
             by_length = group[np.argsort(self.lengths[group], kind="stable")]
             updates = self._chunks(by_length, self.size)
             for index in rng.permutation(len(updates)):
@@ -148,21 +148,33 @@ def build_loader(rows: Dataset[Any], sampler: UpdateSampler, collator: Any, *, w
     )
 
 
-#: The pieces of a text, as token ids, and its label.
-Item = tuple[list[list[int]], int]
+def label_tensor(targets: Sequence[Any]) -> Tensor:
+    """Return the targets of B rows as a tensor.
+
+    Args:
+        targets: rows of the targets of a label set.
+
+    Returns:
+        (B,) int64, or (B, K) bool in a ``multi`` set.
+    """
+    return torch.from_numpy(np.stack(targets))
+
+
+#: The pieces of a text, as token ids, and its row of the targets.
+Item = tuple[list[list[int]], Any]
 
 
 class _Rows(Dataset[Item]):
-    """Pieces and label of each row."""
+    """Pieces and targets of each row."""
 
-    def __init__(self, tokens: Tokens, targets: NDArray[np.int64]) -> None:
+    def __init__(self, tokens: Tokens, targets: Targets) -> None:
         self.tokens, self.targets = tokens, targets
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def __getitem__(self, index: int) -> Item:
-        return self.tokens[index], int(self.targets[index])
+        return self.tokens[index], self.targets[index]
 
 
 @dataclass(frozen=True)
@@ -173,23 +185,23 @@ class _Collator:
 
     def __call__(self, rows: Sequence[Item]) -> dict[str, Tensor]:
         batch = collate([pieces for pieces, _ in rows], pad_id=self.pad_id)
-        batch["labels"] = torch.tensor([label for _, label in rows], dtype=torch.int64)
+        batch["labels"] = label_tensor([targets for _, targets in rows])
         return batch
 
 
 def update_loader(
-    tokens: Tokens, targets: NDArray[np.int64], *, sampler: UpdateSampler, pad_id: int, workers: int = 0
+    tokens: Tokens, targets: Targets, *, sampler: UpdateSampler, pad_id: int, workers: int = 0
 ) -> UpdateLoader:
     """Build a loader of tokenised texts with labels.
 
     Args:
         tokens: N tokenised texts.
-        targets: (N,) class indices.
+        targets: (N,) class indices, or (N, K) bool in a ``multi`` set.
         sampler: sampler over the same N rows.
         pad_id: id of the padding token.
         workers: number of processes that prepare batches.
 
     Returns:
-        A loader whose batches hold what `collate` returns, and ``labels`` (B,).
+        A loader whose batches hold what `collate` returns, and ``labels`` from `label_tensor`.
     """
     return build_loader(_Rows(tokens, targets), sampler, _Collator(pad_id), workers=workers)

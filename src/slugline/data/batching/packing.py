@@ -75,10 +75,11 @@ def pack(tokens: Tokens, *, separator: int | None, length: int) -> Packed:
     Returns:
         Sequences that together hold every token of every text, in order.
     """
-    ends = tokens.offsets[1:][np.diff(tokens.offsets) > 0][:-1]
-    ids = tokens.ids if separator is None else np.insert(tokens.ids, ends, separator)
-    capacity = length - len(tokens.prefix) - len(tokens.suffix)
-    return Packed(ids.astype(np.int32), tokens.prefix, tokens.suffix, capacity)
+    ids = np.concatenate([np.empty(0, np.int32), *tokens.arrays.chunks()])
+    if separator is not None:
+        lengths = tokens.arrays.lengths
+        ids = np.insert(ids, np.cumsum(lengths[lengths > 0])[:-1], separator)
+    return Packed(ids, tokens.prefix, tokens.suffix, length - len(tokens.prefix) - len(tokens.suffix))
 
 
 def sequences_with_targets(packed: Packed, non_special: NDArray[np.bool_]) -> NDArray[np.int64]:

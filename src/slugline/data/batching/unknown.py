@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from slugline.core.errors import ModelError
 from slugline.data.batching.tokens import Tokens
 from slugline.data.findings import Finding
@@ -53,13 +51,13 @@ def unknown_share(tokens: Tokens, unknown: int | None) -> float:
         A share between 0 and 1.
     """
     # A tokenizer without an unknown token may drop what it does not know.
-    empty = int((np.diff(tokens.offsets) == 0).sum())
-    total = len(tokens.ids) + empty
+    empty = int((tokens.arrays.lengths == 0).sum())
+    total = int(tokens.arrays.lengths.sum()) + empty
     return (_count(tokens, unknown) + empty) / total if total else 0.0
 
 
 def _count(tokens: Tokens, unknown: int | None) -> int:
-    return 0 if unknown is None else int((tokens.ids == unknown).sum())
+    return 0 if unknown is None else sum(int((ids == unknown).sum()) for ids in tokens.arrays.chunks())
 
 
 def check_unknown_tokens(tokens: Mapping[str, Tokens], tokenizer: PreTrainedTokenizerBase) -> list[dict[str, Any]]:

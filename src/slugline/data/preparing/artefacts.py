@@ -20,20 +20,24 @@ TOKENS = re.compile(
     re.IGNORECASE,
 )
 
-# The ampersand may have become a blank: group 1. Not matched: an entity after a letter or digit ("Camp;", "DoD#39;"),
-# after an ampersand (the step `encoding` decodes complete entities), or one whose decoding makes a new entity.
-ENTITIES = re.compile(
-    r"( ?)(?<![\w&])(?:amp;)*"
-    r"(quot|amp(?!;#?\w+;)|lt|gt|nbsp|apos|hellip|[mn]dash|[lr][sd]quo"
-    r"|#0{0,2}(?:34|36(?=;\d)|38(?!;#?\w+;)|39|133|14[5-9]|15[01]|160|163|8211|8212|8216|8217|8220|8221|8230));"
+NAMES = (
+    r"quot|lt|gt|nbsp|apos|hellip|[mn]dash|[lr][sd]quo"
+    r"|#0{0,2}(?:34|36(?=;\d)|38(?!;#?\w+;)|39|133|14[5-9]|15[01]|160|163|8211|8212|8216|8217|8220|8221|8230)"
 )
+# The ampersand may have become a blank: group 1. Not matched: an entity after a letter or digit ("Camp;", "DoD#39;"),
+# or after an ampersand (the step `encoding` decodes complete entities). A chain of "amp;" is matched as a whole, also
+# where it stays: a search that tries each of its links again takes quadratic time.
+ENTITIES = re.compile(rf"( ?)(?<![\w&])(?:(?:amp;)++(?:({NAMES});)?|({NAMES});)")
+#: What makes a new entity with an ampersand before it.
+REST_OF_AN_ENTITY = re.compile(r"#?\w+;")
 APOSTROPHES = "'’"
 CLOSING_QUOTES = '"”'
 AFTER_A_QUOTATION = re.compile(r"[\s.,;:!?)-]|$")
 CONTRACTED = re.compile(r"(?:s|t|d|m|re|ve|ll)\b", re.IGNORECASE)
 NAME_PREFIX = re.compile(r"(?<!\w)[dlo]", re.IGNORECASE)
 
-WORDS_WITH_BACKSLASH = re.compile(r"\S*\\\S*")
+# Not `\S*\\\S*`, which takes quadratic time in a long word without a backslash.
+WORDS = re.compile(r"\S+")
 # Drives, servers, nested folders, files with a suffix, identifiers.
 PATHS = re.compile(r"(?<!\w)[a-zA-Z]:\\|\\\\[\w.$-]+\\\w|\w\\(?!n)[\w.-]+\\(?!n)\w|\\[\w-]+\.[a-z]{2,4}\W*$|_")
 ESCAPED_DOLLAR = re.compile(r"(?<![a-z0-9])\\(?=\$)")
@@ -63,12 +67,16 @@ def remove_artefacts(text: str) -> str:
         text = TOKENS.sub(" ", text)
     if ";" in text:
         text = ENTITIES.sub(_character, text)
-    return WORDS_WITH_BACKSLASH.sub(_without_line_breaks, text) if "\\" in text else text
+    return WORDS.sub(_without_line_breaks, text) if "\\" in text else text
 
 
 def _character(entity: re.Match[str]) -> str:
     """Return the character of an entity; the blank before the entity is dropped if it replaced the ampersand."""
-    blank, name = entity.groups()
+    blank, name = entity[1], entity[2] or entity[3]
+    if not name:
+        if REST_OF_AN_ENTITY.match(entity.string, entity.end()):
+            return entity.group()
+        name = "amp"
     character = html.unescape(f"&{name};").replace("\xa0", " ")
     return (
         character
@@ -90,6 +98,6 @@ def _is_attached(character: str, text: str, start: int, end: int) -> bool:
 
 def _without_line_breaks(word: re.Match[str]) -> str:
     text = word.group()
-    if PATHS.search(text):
+    if "\\" not in text or PATHS.search(text):
         return text
     return LINE_BREAKS.sub(" ", ESCAPED_LINES.sub(" ", ESCAPED_DOLLAR.sub("", text)))

@@ -204,7 +204,7 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], 
     for finding in named.findings:
         logger.warning("%s: %s", raw.source.name, finding.message)
     raw = replace(raw, findings=(*raw.findings, *named.findings))
-    address = " ".join((source.name, source.path, source.hub))
+    address = " ".join(source.address)
     return _Source(
         address, raw, tuple(columns), tuple(label), id_column, named.rows, named.classes, named.kind, named.levels
     )

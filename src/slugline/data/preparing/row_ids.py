@@ -179,8 +179,20 @@ def _check_id_column(split: Split, rows: Rows, column: str) -> None:
         )
 
 
-def fingerprint(ids: Iterable[str], texts: Iterable[str], labels: Iterable[object]) -> str:
-    """Return the SHA-256 of rows in their order, as hex."""
+def fingerprint(
+    ids: Iterable[str], texts: Iterable[str], labels: Iterable[object], *, classes: Sequence[str] = ()
+) -> str:
+    """Return a checksum of rows in their order.
+
+    Args:
+        ids: (N,) ids of the rows.
+        texts: (N,) texts.
+        labels: (N,) labels.
+        classes: names of the classes that the labels are indices into.
+
+    Returns:
+        SHA-256 as hex.
+    """
     digest = hashlib.sha256()
     rows = zip(ids, texts, labels, strict=True)
     while batch := list(islice(rows, BATCH_ROWS)):
@@ -190,4 +202,6 @@ def fingerprint(ids: Iterable[str], texts: Iterable[str], labels: Iterable[objec
             for (name, text, _), label in zip(batch, encoded, strict=True)
         ]
         digest.update("\n".join([*lines, ""]).encode("utf-8", "surrogatepass"))
+    if classes:
+        digest.update(_JSON.encode(classes).encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()

@@ -14,11 +14,15 @@ from slugline.data.tables.rows import Rows
 #: Names of splits in files, folders and the split column, and the splits they mean.
 SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
+    "training": "train",
     "validation": "validation",
     "valid": "validation",
     "val": "validation",
     "dev": "validation",
     "test": "test",
+    "testing": "test",
+    "eval": "test",
+    "evaluation": "test",
 }
 
 
@@ -60,6 +64,7 @@ class RawData:
         columns: ``text``, ``label`` and ``id`` columns, if the source names them.
         findings: findings of reading.
         class_columns: class names of other label columns, such as the levels of a hierarchy, by column.
+        withheld: splits that the source brings without labels; their rows are left out.
     """
 
     rows: Mapping[Split, Rows]
@@ -71,6 +76,7 @@ class RawData:
     columns: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     class_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    withheld: tuple[Split, ...] = ()
 
     @property
     def label_column(self) -> str:

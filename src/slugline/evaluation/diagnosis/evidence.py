@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slugline.evaluation.intervals import wilson_interval
-from slugline.evaluation.metrics import METRICS
+from slugline.evaluation.metrics import numbers_in
 from slugline.recipe.recipe import Recipe
 from slugline.recipe.toml import to_toml
 
@@ -159,7 +159,7 @@ def stages(history: Sequence[Mapping[str, Any]], *, select_by: str) -> tuple[Sta
     Returns:
         One stage for each evaluation that has a loss, an accuracy and the metric.
     """
-    sign = 1.0 if select_by not in METRICS or METRICS[select_by].greater_is_better else -1.0
+    sign = -1.0 if any(not metric.greater_is_better for metric in numbers_in([select_by])) else 1.0
     found: list[Stage] = []
     lines = training_lines(history)
     for line in history:

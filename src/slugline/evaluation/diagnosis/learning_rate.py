@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from slugline.evaluation.diagnosis.evidence import MISSING, Diagnosis, Evidence, interval, two_digits
+from slugline.evaluation.diagnosis.guessing import loss_of_guessing, no_better_than_guessing
 from slugline.evaluation.diagnosis.warmup import LONG_WARMUP, shorter_warmup, warmup_updates
 from slugline.recipe.recipe import Recipe
 
@@ -32,51 +33,26 @@ DIVERGED = 1.5
 #: A learning rate of this multiple of the default is probably too high.
 HIGH_RATE = 3.0
 
-#: A model collapsed if this share of its predictions is one class.
-COLLAPSED = 0.99
-
 #: A model learned the training rows if its accuracy on them exceeds validation accuracy by this much.
 LEARNED_GAP = 0.2
 
 #: Longest warm-up to advise, and the default one, as shares of the training.
 LONGEST_ADVISED, DEFAULT_WARMUP = 0.3, 0.1
 
-#: Difference by which macro F1 may exceed that of guessing by chance.
-F1_TOLERANCE = 0.05
-
 
 def not_learned(evidence: Evidence) -> Diagnosis | None:
     """Diagnose a model that is no better than always predicting one class; the history may show the cause."""
-    scores, n_rows = evidence.validation, evidence.n_validation
-    matrix = scores.get("confusion_matrix", [])
-    if not matrix or not n_rows:
+    found = no_better_than_guessing(evidence)
+    if found is None:
         return None
-    names, supports = list(scores["per_class"]), [sum(row) for row in matrix]
-    share = max(supports) / n_rows
-    low, _ = interval(scores["accuracy"], n_rows)
-    predicted = [sum(row[column] for row in matrix) for column in range(len(names))]
-    occurring = sum(bool(rows or answers) for rows, answers in zip(supports, predicted, strict=True))
-    # Random predictions, and always the same prediction, have a macro F1 of at most 1 / K for K occurring classes.
-    if occurring < 2 or low > share or scores["f1_macro"] > 1 / occurring + F1_TOLERANCE:
-        return None
-    most = max(predicted)
-    message = (
-        f"Accuracy of {scores['accuracy']:.1%} {evidence.where} is not significantly better than always predicting "
-        f"{names[supports.index(max(supports))]} ({share:.1%})."
-    )
-    if most >= COLLAPSED * n_rows:
-        message += (
-            f" {most / n_rows:.0%} of the predictions are {names[predicted.index(most)]}: the model has collapsed."
-        )
     kind, reason, settings = _cause(evidence)
     return Diagnosis.of(
         kind,
-        " ".join(part for part in (message, reason) if part),
+        " ".join(part for part in (found.message, reason) if part),
         settings,
         "slugline data inspect, to check labels and text columns",
-        accuracy=scores["accuracy"],
-        majority_share=share,
-        largest_answer_share=most / n_rows,
+        is_warning=True,
+        **found.numbers,
     )
 
 
@@ -86,7 +62,8 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
     if not evidence.stages or not losses:
         return "not_learned", "", {}
     train_accuracy = evidence.stages[-1].train_accuracy
-    if train_accuracy >= evidence.validation["accuracy"] + LEARNED_GAP:
+    # Not the accuracy of the result: thresholds of labels may have been tuned for another metric since.
+    if train_accuracy >= evidence.stages[-1].accuracy + LEARNED_GAP:
         settings = {"train.weight_averaging": "none"} if recipe.train.weight_averaging != "none" else {}
         return (
             "not_learned",
@@ -126,11 +103,11 @@ def _cause(evidence: Evidence) -> tuple[str, str, dict[str, Any]]:
 
 
 def _loss_of_guessing(evidence: Evidence) -> float:
-    """Training loss of equal probabilities for all classes; NaN if the loss is not plain cross entropy."""
-    train, classes = evidence.recipe.train, len(evidence.validation["per_class"])
+    """Training loss without any knowledge of the texts; NaN if the loss is not plain cross entropy."""
+    train = evidence.recipe.train
     changes = (train.label_smoothing, train.logit_adjustment, train.mixup, train.cutmix)
     is_plain = train.loss == "cross_entropy" and train.class_weights == "none" and not any(changes)
-    return math.log(classes) if is_plain else MISSING
+    return loss_of_guessing(evidence) if is_plain else MISSING
 
 
 def _final_loss(losses: list[float]) -> float:

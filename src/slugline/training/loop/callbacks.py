@@ -21,7 +21,7 @@ from slugline.evaluation.metrics import Metric
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import Progress
 from slugline.training.loop.loss_scaling import diverged
-from slugline.training.loop.train_metrics import RunningConfusion
+from slugline.training.loop.train_metrics import RunningMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class HistoryWriter(TrainerCallback):
     """
 
     def __init__(
-        self, run: Run, progress: Progress, train_metrics: RunningConfusion, advance: Callable[[int], None]
+        self, run: Run, progress: Progress, train_metrics: RunningMetrics, advance: Callable[[int], None]
     ) -> None:
         self.run, self.progress, self.train_metrics, self.advance = run, progress, train_metrics, advance
         self.started = self.step_started = time.monotonic()

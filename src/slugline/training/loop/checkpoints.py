@@ -20,6 +20,7 @@ from zlib import crc32
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from slugline.core.layouts import CheckpointLayout, RunLayout
+from slugline.core.storage import is_temporary, replacing, temporary_path
 from slugline.data.batching.planning import BatchLimits
 from slugline.recipe.train_section import TrainSection
 from slugline.run.run import Run
@@ -129,12 +130,8 @@ def seal(checkpoint: Path) -> None:
     for path in _files(checkpoint):
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    temporary = layout.seal.with_suffix(".partial")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(_checksums(checkpoint), file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(layout.seal)
+    with replacing(layout.seal) as temporary:
+        temporary.write_text(json.dumps(_checksums(checkpoint), indent=2), encoding="utf-8")
 
 
 def is_sealed(checkpoint: Path) -> bool:
@@ -225,8 +222,7 @@ def restore_later(run: Run) -> None:
 def _delete_later(layout: RunLayout) -> None:
     """Delete the checkpoints that were moved aside; an interrupted deletion leaves nothing that would be restored."""
     if layout.later.is_dir():
-        deleted = layout.later.with_suffix(".partial")
-        shutil.rmtree(deleted, ignore_errors=True)
+        deleted = temporary_path(layout.later)
         layout.later.rename(deleted)
         shutil.rmtree(deleted, ignore_errors=True)
 
@@ -250,8 +246,8 @@ def _number(path: Path) -> re.Match[str] | None:
 
 def _files(checkpoint: Path) -> list[Path]:
     seal_path = CheckpointLayout(checkpoint).seal
-    partial = seal_path.with_suffix(".partial")
-    return sorted(path for path in checkpoint.rglob("*") if path.is_file() and path not in (seal_path, partial))
+    files = (path for path in checkpoint.rglob("*") if path.is_file())
+    return sorted(path for path in files if path != seal_path and not is_temporary(path))
 
 
 def _checksums(checkpoint: Path) -> dict[str, str]:

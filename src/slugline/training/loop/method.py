@@ -12,7 +12,7 @@ from slugline.training.loop.schedules import Schedule, linear
 from slugline.training.methods.losses import Loss
 from slugline.training.methods.mixup import Mixing
 
-#: A model and a batch to logits (N, K) and targets (N,), for the N items of the batch.
+#: A model and a batch to logits (N, K) and targets, (N,) or (N, K), for the N items of the batch.
 ForwardFunction = Callable[[nn.Module, dict[str, Tensor]], tuple[Tensor, Tensor]]
 
 
@@ -21,10 +21,10 @@ def forward_texts(model: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, T
 
     Args:
         model: sequence classifier, as prepared by accelerate.
-        batch: inputs of one forward pass, with ``labels`` (B,).
+        batch: inputs of one forward pass, with ``labels`` (B,), or (B, K) for any number of labels per text.
 
     Returns:
-        (B, K) and (B,).
+        (B, K) and the labels.
     """
     inputs = dict(batch)
     labels = inputs.pop("labels")
@@ -36,7 +36,7 @@ class Method:
     """Loss, learning rates and regularisation of one training.
 
     Args:
-        loss: function from logits (N, K) and targets (N,) to losses (N,).
+        loss: function from logits (N, K) and targets to losses (N,).
         forward: function that computes logits and targets of a batch.
         head_learning_rate: learning rate of the layers outside the base; 0 = the rate of the base.
         layer_decay: learning rate of a block of the base, as a factor of the rate of the block above.

@@ -23,7 +23,7 @@ from slugline.core.storage import disk_errors
 from slugline.core.termination import deferred_sigterm
 from slugline.data.batching.loaders import UpdateLoader
 from slugline.evaluation.diagnosis.warmup import warmup_warning
-from slugline.evaluation.metrics import metric
+from slugline.evaluation.metrics import Metric, metric
 from slugline.models.precision import working_precision
 from slugline.models.pretrained import quietly
 from slugline.models.saving import load_evaluated_weights
@@ -34,7 +34,7 @@ from slugline.training.loop.callbacks import EvaluationSchedule, HistoryWriter, 
 from slugline.training.loop.checkpoints import CheckpointKeeper, Progress, is_sealed, kept_while_training, step_of
 from slugline.training.loop.loss_scaling import require_applied_updates
 from slugline.training.loop.method import Method
-from slugline.training.loop.train_metrics import RunningConfusion
+from slugline.training.loop.train_metrics import RunningMetrics
 from slugline.training.loop.trainer import ClassifierTrainer
 from slugline.training.loop.weight_averaging import WeightAverage, ema_share, swa_share
 from slugline.training.runtime import Runtime, prepare_runtime
@@ -72,8 +72,13 @@ class TrainingSession:
     examples: int
     tokens: int
     progress: Progress
-    train_metrics: RunningConfusion
+    train_metrics: RunningMetrics
     start: Path | None
+
+    @property
+    def selected_by(self) -> Metric:
+        """The metric that selects the best evaluation."""
+        return metric(self.recipe.train.select_by)
 
     @property
     def pad_id(self) -> int:
@@ -291,7 +296,7 @@ def _callbacks(
     section, progress = session.recipe.train, session.progress
     schedule = EvaluationSchedule(
         progress,
-        metric(section.select_by),
+        session.selected_by,
         eval_every=updates_between(section.eval_every, updates_per_epoch),
         save_every=updates_between(section.save_every, updates_per_epoch),
         patience=section.patience,

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from slugline.evaluation.outcomes import accuracy, confusion_matrix, f1, macro
+from slugline.evaluation.outcomes.class_counts import ClassCounts, accuracy, confusion_matrix, f1, macro, micro
 
 
-class RunningConfusion:
-    """Counts predictions on training rows since the last call of `scores`.
+class RunningMetrics(ABC):
+    """Counts the outcomes of forward passes since the last call of `scores`."""
+
+    def __init__(self) -> None:
+        #: One entry for each forward pass; those of a pass that is repeated are removed.
+        self.cells: list[Tensor] = []
+
+    @abstractmethod
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count the predictions of one forward pass.
+
+        Args:
+            logits: (B, K).
+            labels: (B,), or (B, K) for any number of labels per text.
+        """
+
+    @abstractmethod
+    def scores(self) -> dict[str, float]:
+        """Return metrics for a line of history, and reset the counts."""
+
+
+class RunningConfusion(RunningMetrics):
+    """Counts predictions on training rows with one label each.
 
     Args:
         n_classes: number of classes, K.
     """
 
     def __init__(self, n_classes: int) -> None:
+        super().__init__()
         self.n_classes = n_classes
-        self.cells: list[Tensor] = []
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count the predictions of one forward pass.
@@ -39,14 +62,46 @@ class RunningConfusion:
     def scores(self) -> dict[str, float]:
         """Return accuracy and macro F1 for a line of history, and reset the counts."""
         confusion = self.take()
-        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1(confusion), confusion))}
+        return {"accuracy": float(accuracy(confusion)), "f1_macro": float(macro(f1, ClassCounts.of(confusion)))}
 
 
-class RunningAccuracy(RunningConfusion):
+class RunningLabels(RunningMetrics):
+    """Counts predictions on training rows with any number of labels; a label is predicted if its log-odds are >= 0.
+
+    Args:
+        n_labels: number of labels, K.
+    """
+
+    def __init__(self, n_labels: int) -> None:
+        super().__init__()
+        self.n_labels = n_labels
+
+    def add(self, logits: Tensor, labels: Tensor) -> None:
+        """Count the predictions of one forward pass.
+
+        Args:
+            logits: (B, K), log-odds.
+            labels: (B, K), True for the labels of a text.
+        """
+        true, predicted = labels.bool(), logits.detach() >= 0
+        correct = (true == predicted).all(dim=1).sum()
+        by_label = [(true & predicted).sum(dim=0), predicted.sum(dim=0), true.sum(dim=0)]
+        self.cells.append(torch.cat([*by_label, torch.stack([correct, correct.new_tensor(len(true))])]))
+
+    def scores(self) -> dict[str, float]:
+        """Return the share of rows with exactly the right labels, macro and micro F1, and reset the counts."""
+        sums = torch.stack(self.cells).sum(dim=0).cpu().numpy() if self.cells else np.zeros(3 * self.n_labels + 2)
+        self.cells.clear()
+        counts = ClassCounts(*sums[:-2].reshape(3, self.n_labels))
+        return {
+            "accuracy": float(sums[-2] / max(sums[-1], 1)),
+            "f1_macro": float(macro(f1, counts)),
+            "f1_micro": float(micro(f1, counts)),
+        }
+
+
+class RunningAccuracy(RunningMetrics):
     """Counts only correct predictions: in pre-training, the confusion matrix of the vocabulary would be too large."""
-
-    def __init__(self) -> None:
-        super().__init__(n_classes=0)
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
         """Count the predictions of one forward pass.

@@ -26,7 +26,7 @@ from slugline.training.loop.loss_scaling import SkippedUpdates, diverged, report
 from slugline.training.loop.method import Method
 from slugline.training.loop.parameter_groups import parameter_groups, with_current_settings
 from slugline.training.loop.schedules import ScheduledRates
-from slugline.training.loop.train_metrics import RunningConfusion
+from slugline.training.loop.train_metrics import RunningMetrics
 from slugline.training.methods.mixup import mixed_loss
 from slugline.training.methods.token_dropout import drop_tokens
 
@@ -62,7 +62,7 @@ class ClassifierTrainer(Trainer):
         loader: UpdateLoader,
         method: Method,
         progress: Progress,
-        train_metrics: RunningConfusion,
+        train_metrics: RunningMetrics,
         score: Callable[[PreTrainedModel], dict[str, float]],
         callbacks: list[TrainerCallback],
         tokenizer: Any = None,
@@ -91,7 +91,7 @@ class ClassifierTrainer(Trainer):
             model: model as prepared by accelerate.
             inputs: ``input_ids``, ``attention_mask`` (P, T), ``labels``; ``window_of`` (P,) if texts are split.
             return_outputs: True to return the logits too.
-            num_items_in_batch: number of items of the update on all ranks: labels other than -100.
+            num_items_in_batch: number of entries of the labels of the update on all ranks, without those of -100.
 
         Returns:
             A scalar, or that and the logits.
@@ -103,8 +103,10 @@ class ClassifierTrainer(Trainer):
         logits, labels = self.method.forward(model, inputs)
         self.train_metrics.add(logits, labels)
         losses = mixed_loss(self.method.loss, logits, labels, mix) if mix else self.method.loss(logits, labels)
+        # Trainer counts the entries of labels: (N, K) of a label set with any number of labels per text, else (N,).
+        items = num_items_in_batch / labels.shape[1:].numel()
         # Gradients are averaged over ranks; the factor makes it a sum.
-        loss = losses.sum() / num_items_in_batch * self.accelerator.num_processes
+        loss = losses.sum() / items * self.accelerator.num_processes
         return (loss, logits) if return_outputs else loss
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
@@ -113,7 +115,7 @@ class ClassifierTrainer(Trainer):
         Args:
             model: model as prepared by accelerate.
             inputs: one update.
-            num_items_in_batch: number of its items on all ranks.
+            num_items_in_batch: number of the entries of its labels on all ranks.
 
         Returns:
             Mean loss of the update.

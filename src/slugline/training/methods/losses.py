@@ -1,4 +1,4 @@
-"""Losses of single examples: logits (B, K) and targets (B,) to losses (B,); the caller reduces them.
+"""Losses of single examples: logits (B, K) and targets to losses (B,); the caller reduces them.
 
 For target y, class weight w, focusing strength gamma and smoothing eps, the loss of an example is
 
@@ -6,6 +6,11 @@ For target y, class weight w, focusing strength gamma and smoothing eps, the los
 
 so that options combine. torch's cross entropy differs if weights and smoothing are combined: it multiplies the smoothed
 part by the weight of every class, not by that of the true class.
+
+With any number of labels per example, targets are (B, K), and each label is a decision between two classes, it and its
+absence. The loss of a decision has the same form, with K = 2, p[y] the probability of the true side, and w[y] the
+weight of the label on the side of its presence and 1 on the other. The loss of an example is the mean over its labels.
+With gamma and eps 0 it is torch's ``binary_cross_entropy_with_logits`` with ``pos_weight``.
 """
 
 from __future__ import annotations
@@ -20,12 +25,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from slugline.core.errors import RecipeError, nearest
 from slugline.recipe.kinds import resolve
 from slugline.recipe.train_section import LOSSES, TrainSection
 
-#: Logits (B, K) and targets (B,) to losses (B,).
+#: Logits (B, K) and targets, (B,) or (B, K) bool, to losses (B,).
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 #: Arguments that every loss has.
@@ -78,6 +84,51 @@ def focal_loss(
     return losses
 
 
+def binary_cross_entropy(
+    logits: Tensor, targets: Tensor, *, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Binary cross entropy of each example, the mean over its labels.
+
+    Args:
+        logits: (B, K), log-odds.
+        targets: (B, K), True for the labels of an example.
+        weights: (K,) weights of the examples that have a label; None = equal weights.
+        smoothing: share of each target that is spread over both sides, in [0, 1).
+
+    Returns:
+        (B,), in single precision or higher.
+    """
+    return binary_focal_loss(logits, targets, gamma=0.0, weights=weights, smoothing=smoothing)
+
+
+def binary_focal_loss(
+    logits: Tensor, targets: Tensor, *, gamma: float, weights: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
+    """Binary cross entropy that gives less weight to decisions with a high probability of the true side.
+
+    Args:
+        logits: (B, K), log-odds.
+        targets: (B, K), True for the labels of an example.
+        gamma: focusing strength, >= 0; 0 is binary cross entropy.
+        weights: (K,) weights of the examples that have a label; None = equal weights.
+        smoothing: share of each target that is spread over both sides, in [0, 1).
+
+    Returns:
+        (B,), in single precision or higher.
+    """
+    has_label = targets.bool()
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    towards_truth = torch.where(has_label, logits, -logits)  # log-odds of the true side
+    losses = -functional.logsigmoid(towards_truth)
+    if smoothing:
+        losses = (1 - smoothing / 2) * losses - smoothing / 2 * functional.logsigmoid(-towards_truth)
+    if gamma:
+        losses = losses * torch.sigmoid(-towards_truth).clamp_min(EPSILON) ** gamma
+    if weights is not None:
+        losses = torch.where(has_label, losses * weights, losses)
+    return losses.mean(dim=-1)
+
+
 def check_loss(name: str, arguments: Mapping[str, Any]) -> None:
     """Try a loss with its arguments on two examples.
 
@@ -100,6 +151,7 @@ def check_loss(name: str, arguments: Mapping[str, Any]) -> None:
 def build_loss(
     name: str,
     *,
+    losses: Mapping[str, str | Callable[..., Any]] = LOSSES,
     options: Mapping[str, Any] = MappingProxyType({}),
     arguments: Mapping[str, Any] = MappingProxyType({}),
     weights: NDArray[np.float64] | None = None,
@@ -110,6 +162,7 @@ def build_loss(
 
     Args:
         name: one of `LOSSES`.
+        losses: functions of the losses by name: `LOSSES`, or `BINARY_LOSSES` for any number of labels per example.
         options: values by name, of which the loss takes those that it has arguments for: ``gamma``.
         arguments: further arguments of the loss, from ``train.loss_arguments``.
         weights: (K,) class weights from `class_weights`; None = equal weights.
@@ -117,16 +170,21 @@ def build_loss(
         smoothing: share of the target that is spread over all classes.
 
     Returns:
-        Logits (B, K) and targets (B,) to losses (B,), on the device of the logits.
+        Logits (B, K) and targets to losses (B,), on the device of the logits.
 
     Raises:
-        RecipeError: there is no loss of this name, or it has no such argument.
+        RecipeError: there is no loss of this name, it has no form for these targets, or it has no such argument.
     """
     if name not in LOSSES:
         raise RecipeError(
             f"train.loss is {name!r}; it can be {' or '.join(map(repr, LOSSES))}.{nearest(name, list(LOSSES))}"
         )
-    function = resolve(LOSSES[name])
+    if name not in losses:
+        raise RecipeError(
+            f"train.loss {name!r} has no form for texts with any number of labels.",
+            hint=f"Choose {' or '.join(map(repr, losses))}, or add a function of this name to BINARY_LOSSES.",
+        )
+    function = resolve(losses[name])
     names = [key for key in signature(function).parameters if key not in SHARED_ARGUMENTS]
     for key in arguments:
         if key in TrainSection.model_fields:

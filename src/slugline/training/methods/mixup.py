@@ -87,9 +87,9 @@ def mixed_loss(loss: Loss, logits: Tensor, targets: Tensor, mix: Mix) -> Tensor:
     """Return the losses of mixed texts: the mean over both targets, weighted by their shares.
 
     Args:
-        loss: function from logits (B, K) and targets (B,) to losses (B,).
+        loss: function from logits (B, K) and targets to losses (B,).
         logits: (B, K).
-        targets: (B,).
+        targets: (B,), or (B, K) for any number of labels per text.
         mix: mixture of the forward pass.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import Any
 from slugline.core.errors import RunError
 from slugline.evaluation.alignment import rows_digest
 from slugline.evaluation.compare import Comparison
-from slugline.evaluation.metrics import METRICS
+from slugline.evaluation.metrics import numbers_in
 from slugline.run.run import Run, State
 from slugline.workflows.study.plan import Member, Setting, Study
 
@@ -92,7 +92,7 @@ class MemberResult:
             member,
             state,
             split,
-            {name: metrics[split][name] for name in METRICS if name in metrics[split]},
+            {metric.name: metrics[split][metric.name] for metric in numbers_in(metrics[split])},
             seconds,
             rows=_rows(run, split),
         )
@@ -144,7 +144,8 @@ class SettingResult:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        spreads = {name: spread for name in METRICS if (spread := self.spread(name))}
+        names = next((list(member.metrics) for member in self.members if member.metrics), [])
+        spreads = {name: spread for name in names if (spread := self.spread(name))}
         return {
             "step": self.setting.step,
             "setting": self.setting.title,
@@ -273,7 +274,7 @@ class StudyResult:
         chosen = self.chosen.to_dict() | {"runs": [str(result.member.path) for result in self.chosen.members]}
         if not self.test:
             return chosen
-        spreads = {name: self.test_spread(name) for name in METRICS}
+        spreads = {metric.name: self.test_spread(metric.name) for metric in numbers_in(next(iter(self.test.values())))}
         by_seed = {str(seed): dict(_single_numbers(metrics)) for seed, metrics in self.test.items()}
         return chosen | {"test": _as_dicts(spreads), "test_by_seed": by_seed}
 
@@ -302,6 +303,6 @@ def _as_dicts(spreads: Mapping[str, Spread]) -> dict[str, Any]:
 
 def _single_numbers(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Numbers and confidence intervals of a split; the other metrics are only in the runs."""
-    for name in (*METRICS, "support", "confidence_intervals"):
+    for name in (*(metric.name for metric in numbers_in(metrics)), "support", "confidence_intervals"):
         if name in metrics:
             yield name, metrics[name]

@@ -18,8 +18,9 @@ from slugline.core.errors import RunError, SluglineError
 from slugline.core.layouts import RunLayout
 from slugline.core.messages import visible_messages
 from slugline.core.storage import disk_errors, replacing, replacing_folder
+from slugline.data.identity import DataIdentity
 from slugline.evaluation.compare import Comparison, compare
-from slugline.evaluation.plots import plot_learning_curves
+from slugline.evaluation.plots.curves import plot_learning_curves
 from slugline.pipeline import score_split, train, warn_of_sizes
 from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.changes import changed_keys
@@ -90,12 +91,12 @@ def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:
     changes = {}
     # If every member is complete, nothing is trained, and the data need not be read.
     reads_data = force or any(_state(member) != "complete" for member in members)
-    fingerprints: dict[str, str | None] = {}
+    identities: dict[str, DataIdentity | None] = {}
     for member in members:
         keys = changed_keys(Run(member.path).recipe, member.recipe) if _state(member) != "new" else []
         if keys:
             changes[member.path] = f"{member.title} was trained with another recipe: {'; '.join(keys)}."
-        elif reads_data and _has_other_data(member, fingerprints):
+        elif reads_data and _has_other_data(member, identities):
             changes[member.path] = f"{member.title} was trained on other data: {member.path}."
     if changes and not force:
         raise RunError(
@@ -112,25 +113,26 @@ def _state(member: Member) -> State:
     state = Run(member.path).state
     if state == "running":
         raise RunError(
-            f"{member.title} is being trained right now: {member.path}.",
+            f"{member.title} is being trained right now: {member.path} ({Run(member.path).process}).",
             hint="Wait for that study, or stop it; the same command resumes it.",
         )
     return state
 
 
-def _has_other_data(member: Member, fingerprints: dict[str, str | None]) -> bool:
-    """True if a member was trained on other data than its recipe reads now; ``fingerprints`` has data read before."""
+def _has_other_data(member: Member, identities: dict[str, DataIdentity | None]) -> bool:
+    """True if a member was trained on other data than its recipe reads now; ``identities`` has data read before."""
     run, recipe = Run(member.path), member.recipe
-    before: str = run.manifest.get("data", {}).get("fingerprint", "") if run.layout.is_run() else ""
-    if not before:
+    before = run.manifest.get("data", {}) if run.layout.is_run() else {}
+    if not before.get("fingerprint"):
         return False
     key = f"{recipe.data.model_dump_json()} {recipe.train.folds}"
-    if key not in fingerprints:
+    if key not in identities:
         try:
-            fingerprints[key] = dataset_of(recipe).fingerprint
+            identities[key] = dataset_of(recipe).identity
         except SluglineError:  # training or scoring reports it, for each member
-            fingerprints[key] = None
-    return fingerprints[key] not in (None, before)
+            identities[key] = None
+    identity = identities[key]
+    return identity is not None and not identity.matches(before)
 
 
 def _train(member: Member, *, force: bool) -> str:

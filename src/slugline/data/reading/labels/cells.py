@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from slugline.core.errors import DataError
 from slugline.core.labels import RowLabels
 
-#: Lists that were written as texts: ``['neg', 'urgent']`` (pandas), ``{"choices": ["neg"]}`` (Label Studio).
-WRITTEN_LIST = re.compile(r"""\[\s*(?:(?:['"].*['"])?\s*|-?[0-9][-0-9.,\s]*)\]""", re.DOTALL)
+#: The object around a list of choices: ``{"choices": ["neg"]}`` (Label Studio).
 CHOICES = re.compile(r"""\{\s*['"]choices['"]\s*:\s*(\[.*\])\s*\}""", re.DOTALL)
 
 
@@ -69,7 +68,7 @@ def _written_list(text: str) -> str | Sequence[object]:
         return text
     choices = CHOICES.fullmatch(text)
     written = choices.group(1) if choices else text
-    if not WRITTEN_LIST.fullmatch(written):
+    if not _looks_like_a_list(written):
         return text
     for parse in (json.loads, ast.literal_eval):
         try:
@@ -79,6 +78,14 @@ def _written_list(text: str) -> str | Sequence[object]:
         if isinstance(values, list):
             return values
     return text
+
+
+def _looks_like_a_list(text: str) -> bool:
+    """True for brackets around nothing, quoted names or numbers; the name of a class may be ``[x]``."""
+    inner = text[1:-1].strip()
+    if not (text.startswith("[") and text.endswith("]")):
+        return False
+    return not inner or (inner[0] in "'\"" and inner[-1] in "'\"") or not inner.strip("-+.,0123456789 \n\t")
 
 
 def several_labels(problem: str) -> DataError:

@@ -15,6 +15,9 @@ from slugline.data.reading.raw_data import RawData
 #: Endings of the column that names the classes: ``label_text`` beside ``label``.
 NAME_ENDINGS = ("_text", "_name", "_names")
 
+#: Any number.
+NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
+
 #: Integer of rows whose label is not published.
 HIDDEN = -1
 

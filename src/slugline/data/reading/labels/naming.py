@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,19 +14,17 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import PATH_SEPARATOR, Kind, RowLabels, Split
 from slugline.data.findings import Finding
 from slugline.data.reading.labels.cells import several_labels
-from slugline.data.reading.labels.class_names import integer_of, plain_number, with_names_beside
+from slugline.data.reading.labels.class_names import NUMBER, integer_of, plain_number, with_names_beside
 from slugline.data.reading.labels.columns import are_indicators, cells_of, indicated_labels
 from slugline.data.reading.labels.delimiters import CellLabels, guess_delimiter, split_cells
 from slugline.data.reading.labels.hierarchy import are_paths, pad_paths, path_of
 from slugline.data.reading.labels.label_map import count_labels, join_orders, map_labels, rename
-from slugline.data.reading.labels.report import report_alike, report_combinations
+from slugline.data.reading.labels.report import report_alike, report_combinations, report_no_classes
 from slugline.data.reading.labels.unlabelled import check_hidden, check_unlabelled, without_hidden
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import SourceSection
 
 logger = logging.getLogger(__name__)
-
-NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,8 @@ def name_labels(
         columns: label columns with names, integers or lists of these. Several columns are one 0/1 column a label, or
             the levels of a path. Integers are indices if the source names its classes.
         section: offset, delimiter and map of the labels, and the kind of the set, which is guessed if it is empty.
-        unlabelled: ``drop`` accepts rows without a label, for the caller to drop.
+        unlabelled: ``drop`` accepts rows without a label, for the caller to drop; in a ``multi`` set also those that
+            are known to have none.
         kind: kind of the label set of a trained model, which is not guessed then.
 
     Returns:
@@ -83,6 +81,8 @@ def name_labels(
         if len(columns) == 1
         else _from_columns(raw, columns, section, stated)
     )
+    if unlabelled == "drop":
+        named = replace(named, rows={split: [row or None for row in rows] for split, rows in named.rows.items()})
     check_unlabelled(raw, columns, named.rows, unlabelled)
     rows, classes = map_labels(named.rows, named.classes, section.label_map, where=raw.file_names("train"))
     named = replace(named, rows=rows, classes=classes)
@@ -96,6 +96,7 @@ def name_labels(
     found = report_alike(counts) if not section.label_map else []
     if named.kind == "single" and not section.label_map:
         found = [*report_combinations(counts, columns[0]), *found]
+        found += report_no_classes(counts, columns[0]) if not raw.classes_of(columns[0]) else []
     return replace(named, findings=tuple(found))
 
 

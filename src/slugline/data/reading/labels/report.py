@@ -1,4 +1,4 @@
-"""Classes that look like combinations of others, or the same as others."""
+"""Classes that look like combinations of others, the same as others, or no classes at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from collections.abc import Iterable
 
 from slugline.core.labels import RowLabels
 from slugline.data.findings import MAX_EXAMPLES, Finding
+from slugline.data.reading.labels.class_names import NUMBER
 from slugline.data.reading.labels.delimiters import CERTAIN_DELIMITERS, LABEL_DELIMITERS, combinations
+
+#: A scale such as 0.5, 1.0, ... 5.0 has few levels; columns with more integers than this may hold counts or ids.
+MAX_LEVELS_OF_A_SCALE = 10
+MAX_INTEGER_CLASSES = 50
 
 
 def report_combinations(counts: Counter[str], column: str) -> list[Finding]:
@@ -63,3 +68,33 @@ def report_alike(counts: Counter[str]) -> list[Finding]:
         "data.label_map merges them"
     )
     return [Finding.of("similar classes", alike, message, is_warning=True)]
+
+
+def report_no_classes(counts: Counter[str], column: str) -> list[Finding]:
+    """Report a label column that looks like numbers or ids: measured values, or one value for nearly every row.
+
+    Args:
+        counts: rows of each class, without names from the source.
+        column: label column.
+
+    Returns:
+        A warning, or nothing.
+    """
+    n_rows = counts.total()
+    if len(counts) <= MAX_LEVELS_OF_A_SCALE:
+        return []
+    numbers = [float(name) for name in counts if NUMBER.fullmatch(name)]
+    are_numbers = len(numbers) == len(counts)
+    has_fractions = any(not number.is_integer() for number in numbers)
+    is_sparse = 10 * len(counts) > n_rows
+    if are_numbers and (has_fractions or (is_sparse and len(counts) > MAX_INTEGER_CLASSES)):
+        what = f"numbers between {min(numbers):g} and {max(numbers):g}"
+    elif 2 * len(counts) > n_rows:
+        what = "ids or texts"
+    else:
+        return []
+    message = (
+        f"column {column!r} looks like {what}, not classes: {len(counts):,} different values in {n_rows:,} rows; "
+        "choose another column with data.label, or turn the values into a few classes with data.label_map"
+    )
+    return [Finding("no classes", len(counts), message, tuple(counts)[:MAX_EXAMPLES], is_warning=True)]

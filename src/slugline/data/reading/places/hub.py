@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
@@ -16,22 +16,6 @@ from slugline.data.tables.table import BATCH_ROWS
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
-
-#: Name of a known set to its address: ``owner/set``, with ``:configuration`` if the set has several.
-HUB_SETS: dict[str, str] = {
-    "ag_news": "fancyzhx/ag_news",
-    "banking77": "PolyAI/banking77",
-    "imdb": "stanfordnlp/imdb",
-    "newsgroups20": "SetFit/20_newsgroups",
-    "polish_youth_slang": "jziebura/polish_youth_slang_classification",
-    "sms_spam": "ucirvine/sms_spam",
-    "sst2": "SetFit/sst2",
-    "tweeteval_emotion": "cardiffnlp/tweet_eval:emotion",
-    "tweeteval_hate": "cardiffnlp/tweet_eval:hate",
-    "tweeteval_irony": "cardiffnlp/tweet_eval:irony",
-    "tweeteval_offensive": "cardiffnlp/tweet_eval:offensive",
-    "yelp_polarity": "fancyzhx/yelp_polarity",
-}
 
 #: Branch with the Hub's Parquet copies of sets that are defined by a script, which `datasets` no longer runs.
 PARQUET_REVISION = "refs/convert/parquet"
@@ -50,23 +34,68 @@ def read_hub(address: str, *, name: str = "") -> RawData:
     Raises:
         DataError: the set cannot be loaded, or has no train split.
     """
-    loaded = _load(address, name)
-    parts: dict[Split, Dataset] = {SPLIT_NAMES[key]: loaded[key] for key in loaded if key in SPLIT_NAMES}
+    parts = _parts(_load(address, name), address)
+    source = SourceInfo(
+        name or address,
+        licence=parts["train"].info.license or "",
+        revision=_commit(parts["train"]),
+        url=f"{_endpoint()}/datasets/{address.partition(':')[0]}",
+    )
+    return _raw_data(parts, source, address, is_known=True)
+
+
+def is_saved(folder: Path) -> bool:
+    """True for a folder that ``save_to_disk`` of `datasets` wrote."""
+    return (folder / "dataset_dict.json").is_file() or all(
+        (folder / name).is_file() for name in ("state.json", "dataset_info.json")
+    )
+
+
+def read_saved(folder: Path, source: SourceInfo) -> RawData:
+    """Read a folder that ``save_to_disk`` of `datasets` wrote.
+
+    Args:
+        folder: folder of a set with or without splits.
+        source: name of the source.
+
+    Returns:
+        Rows of the set, in train if it has no splits; splits other than train, validation and test are skipped.
+
+    Raises:
+        DataError: a file is missing or broken, or there is no train split.
+    """
+    import datasets
+    import pyarrow as pa
+
+    try:
+        loaded = datasets.load_from_disk(folder)
+    except (OSError, ValueError, LookupError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise DataError(
+            f"{folder}: a folder of save_to_disk that cannot be read ({reason}).", hint="Save the set again."
+        ) from error
+    splits = loaded if isinstance(loaded, datasets.DatasetDict) else datasets.DatasetDict({"train": loaded})
+    return _raw_data(_parts(splits, str(folder)), source, str(folder), is_known=False)
+
+
+def _parts(loaded: DatasetDict, where: str) -> dict[Split, Dataset]:
+    """The splits by their usual names; of two names for one split the usual one is taken."""
+    named = {SPLIT_NAMES[key]: loaded[key] for key in reversed(loaded) if key in SPLIT_NAMES}
+    parts: dict[Split, Dataset] = named | {split: loaded[split] for split in named if split in loaded}
     if "train" not in parts:
-        raise DataError(f"{address}: has no train split, only {', '.join(loaded)}.", hint="Choose another set.")
-    train = parts["train"]
+        raise DataError(f"{where}: has no train split, only {', '.join(loaded)}.", hint="Choose another set.")
+    return {split: parts[split] for split in sorted(parts, key=list(SPLIT_NAMES).index)}
+
+
+def _raw_data(parts: dict[Split, Dataset], source: SourceInfo, where: str, *, is_known: bool) -> RawData:
+    named = _class_columns(parts["train"])
     return RawData(
         {split: Rows.write(_rows_of(part)) for split, part in parts.items()},
-        SourceInfo(
-            name or address,
-            licence=train.info.license or "",
-            revision=_commit(train),
-            url=f"{_endpoint()}/datasets/{address.partition(':')[0]}",
-        ),
-        {split: (SourceFile(f"{address} ({split})", len(part)),) for split, part in parts.items()},
-        classes=_class_columns(train).get("label", ()),
-        is_known=True,
-        class_columns=_class_columns(train),
+        source,
+        {split: (SourceFile(f"{where} ({split})", len(part)),) for split, part in parts.items()},
+        classes=named.get("label", ()),
+        is_known=is_known,
+        class_columns=named,
     )
 
 
@@ -115,6 +144,11 @@ def _commit(part: Dataset) -> str:
 
 
 def _class_columns(train: Dataset) -> dict[str, tuple[str, ...]]:
-    """Class names of the ``ClassLabel`` columns."""
-    named = {column: getattr(feature, "names", None) for column, feature in train.features.items()}
+    """Class names of the columns that hold a ``ClassLabel`` or lists of them."""
+    named = {column: _names(feature) for column, feature in train.features.items()}
     return {column: tuple(names) for column, names in named.items() if names}
+
+
+def _names(feature: Any) -> Sequence[str]:
+    """Class names of a ``ClassLabel``, or of a list of them."""
+    return getattr(feature, "names", None) or getattr(getattr(feature, "feature", None), "names", None) or ()
