@@ -133,7 +133,9 @@ def _held_out_rows(
     """True for each row of a source, by split, that is in validation or test of the data set."""
     if data is None or dataset is None or not _is_source_of(section, data):
         return {}
-    column = data.id if data.id in raw.rows["train"][0] else str(raw.columns.get("id", ""))
+    column = (
+        data.id if any(data.id in row for row in raw.rows["train"][:SAMPLE_ROWS]) else str(raw.columns.get("id", ""))
+    )
     held_out = {name for split in HELD_OUT if split in dataset.splits for name in dataset[split]["id"][:]}
     ids = row_ids(raw.rows, column=column)
     return {split: [name in held_out for name in ids[split]] for split in ids}

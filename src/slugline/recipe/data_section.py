@@ -52,6 +52,19 @@ class SourceSection(Section):
         "",
         description="between the labels of a cell (wheat|grain), or the parts of a path; guessed when empty",
     )
+    encoding: str = Field(
+        "", description="of text files: utf-8, cp1252, ...; guessed when empty, and the guess is reported"
+    )
+    header: bool | None = Field(
+        None,
+        description="whether the first line of a table names its columns; without a header they are 0, 1, ...; "
+        "guessed when unset",
+    )
+    delimiter: str = Field(
+        "",
+        description="between the fields of a table: a character, or tab; none = each line is a text; guessed when "
+        "empty",
+    )
     label_offset: int = Field(0, description="added to integer labels: -1 turns 1..K into 0..K-1")
     label_map: dict[str, str] = Field(
         {},
@@ -165,7 +178,12 @@ class DataSection(SourceSection):
 
     @model_validator(mode="after")
     def _sources_stand_alone(self) -> Self:
-        beside = [key for key in (*SourceSection.model_fields, *SINGLE_SOURCE_KEYS) if getattr(self, key)]
+        fields = type(self).model_fields
+        beside = [
+            key
+            for key in (*SourceSection.model_fields, *SINGLE_SOURCE_KEYS)
+            if getattr(self, key) != fields[key].get_default(call_default_factory=True)
+        ]
         if self.sources and beside:
             raise ValueError(
                 f"{' and '.join(beside)} cannot be used with sources; put {', '.join(SourceSection.model_fields)} "

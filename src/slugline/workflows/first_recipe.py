@@ -16,7 +16,7 @@ from slugline.core.layouts import RunLayout
 from slugline.data.batching.tokens import tokenise
 from slugline.data.batching.truncation import Truncation
 from slugline.data.dataset import TextDataset, load_dataset
-from slugline.data.reading.formats import READERS
+from slugline.data.reading.formats import can_read
 from slugline.data.reading.places.named import named_sets
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer
@@ -126,5 +126,5 @@ def refuse_data(source: str, *, command: str, overrides: Sequence[str] = ()) -> 
 
 def _is_data(path: Path) -> bool:
     if path.exists():
-        return path.is_dir() or path.suffix.lower() in READERS
+        return path.is_dir() or can_read(path)
     return glob.has_magic(str(path)) or str(path) in (known.name for known in named_sets())

@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from slugline.core.errors import DataError
-from slugline.data.reading.encoding import CHUNK_BYTES, decode, find_encoding
+from slugline.data.reading.encoding import decode, find_encoding
+from slugline.data.reading.encoding.find import CHUNK_BYTES
 from slugline.data.reading.formats import Row, read_rows
 
 ROWS: list[Row] = [{"text": "Zinsen, „hoch“", "label": "NA"}, {"text": "two\nlines", "label": "null"}]
@@ -152,7 +154,7 @@ def test_unicode_is_read_without_a_warning(tmp_path: Path, caplog: pytest.LogCap
 
 def test_the_first_non_ascii_byte_may_be_far_from_the_start(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", b"plain line of text\n" * (CHUNK_BYTES // 10) + "fünf\n".encode("cp1252"))
-    assert find_encoding(path) == "cp1252"
+    assert find_encoding(partial(path.open, "rb"), "a.txt").codec == "cp1252"
     *_, last = read_rows(path)
     assert last == {"text": "fünf"}
 
@@ -160,7 +162,8 @@ def test_the_first_non_ascii_byte_may_be_far_from_the_start(tmp_path: Path) -> N
 def test_no_byte_is_lost(tmp_path: Path) -> None:
     content = bytes(range(1, 256)) * 3
     path = write(tmp_path / "a.bin", content)
-    encoding = find_encoding(path)
+    encoding = find_encoding(partial(path.open, "rb"), "a.bin").codec
     assert content.decode(encoding).encode(encoding) == content
-    text, small_encoding = decode(content)
-    assert text.encode(small_encoding) == content
+    text, _ = decode(content)
+    assert len(text) == len(content)
+    assert len(set(text)) == 255  # each byte is a character of its own

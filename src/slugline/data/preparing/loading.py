@@ -21,7 +21,7 @@ from slugline.data.preparing.examples import SPLIT_ORDER, Examples, ExamplesWrit
 from slugline.data.preparing.row_ids import RowIds, joint_row_ids
 from slugline.data.preparing.splits.time_splits import parse_time
 from slugline.data.reading import sources
-from slugline.data.reading.columns import check_column, choose_columns
+from slugline.data.reading.columns import SAMPLE_ROWS, check_column, choose_columns
 from slugline.data.reading.labels.cells import is_missing
 from slugline.data.reading.labels.hierarchy import pad_paths
 from slugline.data.reading.labels.label_map import join_orders, rename
@@ -189,7 +189,7 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], 
     raw = sources.read(source)
     id_column = data.id or str(raw.columns.get("id", ""))
     others = [column for column in (id_column, data.split, data.group, data.time) if column]
-    default = list(text) if set(text) <= set(raw.rows["train"][0]) else []
+    default = list(text) if set(text) <= {column for row in raw.rows["train"][:SAMPLE_ROWS] for column in row} else []
     columns, label = choose_columns(
         raw,
         text=source.text or default,

@@ -11,18 +11,17 @@ from datetime import datetime
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.reading.formats import Row
+from slugline.data.reading.formats.column_names import (
+    FALLBACK_TEXT_NAMES,
+    LABEL_NAMES,
+    TEXT_NAMES,
+    is_unnamed,
+    numbered,
+)
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.messages import new_recipe_command
 
 logger = logging.getLogger(__name__)
-
-#: Column names, likeliest first. Title and description together come before the fallbacks.
-TEXT_NAMES = ("text", "content", "body", "article", "sentence", "review", "message", "utterance", "query", "question")
-FALLBACK_TEXT_NAMES = ("document", "tweet", "comment", "post", "abstract", "description", "headline", "title")
-LABEL_NAMES = (
-    *("label", "labels", "category", "class", "target", "topic", "intent", "sentiment", "emotion", "tag"),
-    *("genre", "section", "label_text", "category_name", "class_name", "coarse_label"),
-)
 
 #: Rows that a guess is based on, and the largest number of classes in a guessed label column.
 SAMPLE_ROWS = 2_000
@@ -68,7 +67,7 @@ def choose_columns(
     rows = list(raw.rows["train"][:SAMPLE_ROWS])
     text = list(text or raw.columns.get("text", ()))
     label = list(label or _columns_named_by(raw, "label"))
-    candidates = [column for column in _columns(rows) if column not in others]
+    candidates = [column for column in _columns(rows) if column not in others and not is_unnamed(column)]
     guessed_text, guessed_label = not text, not label
     text = text or _guess_text_by_name([column for column in candidates if column not in label])
     label = label or _guess_label_by_name([column for column in candidates if column not in text])
@@ -228,14 +227,21 @@ def choose_text_columns(
             )
     if requested or (trained and set(trained) <= set(columns)):
         return tuple(requested or trained)
-    guessed = _guess_text_by_name(columns)
+    guessed = columns if columns == numbered(1) else _guess_text_by_name(columns)
     if not guessed and trained:  # a guess by length might choose a column of ids
         raise DataError(
             f"{where}: the model was trained on {' + '.join(map(repr, trained))}, which the file does not have.",
-            hint=f"Choose with {option}; columns: {', '.join(columns)}.",
+            hint=f"Choose with {option}; columns: {', '.join(columns)}.{_no_header_hint(columns, option)}",
         )
-    guessed = guessed or _guess_text_by_length(rows, columns)
+    guessed = guessed or _guess_text_by_length(rows, [column for column in columns if not is_unnamed(column)])
     if not guessed:
         raise DataError(f"{where}: no column holds text.", hint=f"Columns: {', '.join(columns)}.")
     logger.info("text column: %s (guessed; choose with %s)", " + ".join(map(repr, guessed)), option)
     return tuple(guessed)
+
+
+def _no_header_hint(columns: Sequence[str], option: str) -> str:
+    """A hint to keep the first row of a file without a header, whose columns would be named by that row."""
+    if option != "--text" or columns == numbered(len(columns)):
+        return ""
+    return " If they are the first row of a file without a header, add --no-header."

@@ -13,7 +13,8 @@ import numpy as np
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.columns import LABEL_NAMES, MAX_CLASSES, SAMPLE_ROWS
+from slugline.data.reading.columns import MAX_CLASSES, SAMPLE_ROWS
+from slugline.data.reading.formats.column_names import LABEL_NAMES
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile
 from slugline.data.tables.rows import Row
 
@@ -28,7 +29,7 @@ def by_split_column(raw: RawData, column: str) -> RawData:
             hint="Leave data.split out, or give one file.",
         )
     rows = raw.rows["train"]
-    columns = list(rows[0])
+    columns = _columns(rows)
     if column not in columns:
         raise DataError(
             f"{raw.file_names('train')}: no column {column!r} for data.split.{nearest(column, columns)}",

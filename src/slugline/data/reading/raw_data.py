@@ -26,6 +26,10 @@ SPLIT_NAMES: dict[str, Split] = {
 }
 
 
+#: Rows in which a column is looked for: JSON lines may lack it in the first ones.
+SAMPLE_ROWS = 100
+
+
 @dataclass(frozen=True)
 class SourceInfo:
     """Name, licence and revision of a source.
@@ -81,7 +85,7 @@ class RawData:
     @property
     def label_column(self) -> str:
         """The column that `classes` names, as the source states it or by its usual name; empty if unknown."""
-        usual = "label" if any("label" in rows[0] for rows in self.rows.values() if len(rows)) else ""
+        usual = "label" if any("label" in row for rows in self.rows.values() for row in rows[:SAMPLE_ROWS]) else ""
         named = self.columns.get("label", "")
         return (named if isinstance(named, str) else "") or usual
 

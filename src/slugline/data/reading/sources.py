@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slugline.core.labels import Split
 from slugline.data.reading.exports.convert import converted
+from slugline.data.reading.formats import Reading
 from slugline.data.reading.given_splits import (
     by_split_column,
     report_split_column,
@@ -33,6 +34,7 @@ def read(section: SourceSection) -> RawData:
         DataError: the set is unknown, unavailable, or cannot be read.
         MissingExtra: the embedded set, or a package that the source needs, is not installed.
     """
+    reading = Reading(section.encoding, section.header, section.delimiter)
     if section.name:
         raw = read_named(section.name)
     elif section.hub:
@@ -40,13 +42,13 @@ def read(section: SourceSection) -> RawData:
     elif section.query:
         raw = read_query(section.query, section.query_folder)
     else:
-        raw = converted(read_path(short_path(section.path)), section.export)
+        raw = converted(read_path(short_path(section.path), reading), section.export)
     if not isinstance(section, DataSection):
         return without_unlabelled_files(raw, section.label)
     raw = by_split_column(raw, section.split) if section.split else report_split_column(raw)
     split_paths: dict[Split, str] = {"validation": section.validation_path, "test": section.test_path}
     for split, path in split_paths.items():
         if path:
-            added = read_split_file(path, split, raw.source)
+            added = read_split_file(path, split, raw.source, reading)
             raw = with_split_file(raw, split, converted(added, section.export))
     return without_unlabelled_files(raw, section.label)

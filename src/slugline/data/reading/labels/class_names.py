@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slugline.core.errors import DataError
-from slugline.data.reading.raw_data import RawData
+from slugline.data.reading.raw_data import SAMPLE_ROWS, RawData
 
 #: Endings of the column that names the classes: ``label_text`` beside ``label``.
 NAME_ENDINGS = ("_text", "_name", "_names")
@@ -98,8 +98,8 @@ def with_names_beside(raw: RawData, column: str) -> RawData:
     n_rows = sum(map(len, raw.rows.values()))
     if raw.classes_of(column) or not n_rows:
         return raw
-    first = next(rows[0] for rows in raw.rows.values() if len(rows))
-    for beside in (column + ending for ending in NAME_ENDINGS if column + ending in first):
+    sample = [row for rows in raw.rows.values() for row in rows[:SAMPLE_ROWS]]
+    for beside in (column + ending for ending in NAME_ENDINGS if any(column + ending in row for row in sample)):
         pairs = {
             (str(number).strip(), str(name).strip())
             for rows in raw.rows.values()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slugline.core.errors import DataError
 from slugline.data.findings import Finding
-from slugline.data.reading.encoding import UNICODE, decode
+from slugline.data.reading.encoding import UNICODE, decode, detect_shared
 from slugline.data.tables.rows import Row, Rows
 
 logger = logging.getLogger(__name__)
@@ -21,12 +21,13 @@ MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NOTICES = ("readme", "license", "licence", "copying", "changelog", "makefile")
 
 
-def read_class_folder(folder: Path, *, name: str = "") -> tuple[Rows, list[Finding]]:
+def read_class_folder(folder: Path, *, name: str = "", encoding: str = "") -> tuple[Rows, list[Finding]]:
     """Read ``folder/<class>/*.txt``; the suffix may be in upper case, or missing from all files.
 
     Args:
         folder: folder that holds one folder per class.
         name: name of the data in messages; empty = the folder's path.
+        encoding: encoding of the files that are not Unicode; empty = guessed from all of them together.
 
     Returns:
         Rows with ``text`` and ``label``, sorted by class and file name, and at most one finding about encodings.
@@ -35,19 +36,24 @@ def read_class_folder(folder: Path, *, name: str = "") -> tuple[Rows, list[Findi
         DataError: a file is not text.
     """
     detected: dict[str, str] = {}
+    files = class_files(folder)
+    shared = encoding or detect_shared(_bytes_of(file) for file in files)
 
     def read() -> Iterator[Row]:
-        for file in class_files(folder):
-            text, encoding = decode(_bytes_of(file))
+        for file in files:
+            text, found = decode(_bytes_of(file), shared)
             yield {"text": text, "label": file.parent.name}
-            if encoding not in UNICODE:
-                detected[file.relative_to(folder).as_posix()] = encoding
+            if found not in UNICODE and found != encoding:
+                detected[file.relative_to(folder).as_posix()] = found
 
     rows = Rows.write(read())
     if not detected:
         return rows, []
-    encodings = ", ".join(f"{encoding} ({count:,})" for encoding, count in Counter(detected.values()).most_common())
-    message = f"{name or folder}: files that are not UTF-8: {{count}} of {len(rows):,}, read as {encodings}"
+    encodings = ", ".join(f"{found} ({count:,})" for found, count in Counter(detected.values()).most_common())
+    message = (
+        f"{name or folder}: files that are not UTF-8: {{count}} of {len(rows):,}, read as {encodings}; data.encoding "
+        "sets another"
+    )
     finding = Finding.of("encoding", list(detected), message, is_warning=True)
     logger.warning("%s (%s)", finding.message, ", ".join(finding.examples))
     return rows, [finding]

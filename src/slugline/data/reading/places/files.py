@@ -7,22 +7,22 @@ from pathlib import Path
 
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.encoding import UNICODE
-from slugline.data.reading.formats import Row, read_rows, text_encoding
+from slugline.data.reading.formats import GUESSED, Reading, Row, read_rows
 from slugline.data.reading.labels.class_names import joined_class_names, parquet_class_names
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
 from slugline.data.tables.rows import Rows
 
 
-def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> RawData:
+def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo, reading: Reading = GUESSED) -> RawData:
     """Read one or more files per split.
 
     Args:
         files: files of each split, in the order of their rows.
         source: name, licence and revision of the source.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
-        The rows, with a finding for each file that is not Unicode.
+        The rows, with a finding for each guess about a file that the user should check.
 
     Raises:
         DataError: a file cannot be read.
@@ -33,22 +33,18 @@ def read_files(files: Mapping[Split, Sequence[Path]], source: SourceInfo) -> Raw
     class_columns: dict[str, tuple[str, ...]] = {}
     for split, paths in files.items():
         read: list[SourceFile] = []
-        rows[split] = Rows.write(_rows_of(paths, read, findings))
+        rows[split] = Rows.write(_rows_of(paths, reading, read, findings))
         source_files[split] = tuple(read)
         for path in paths:
             class_columns = joined_class_names(class_columns, parquet_class_names(path), path)
     return RawData(rows, source, source_files, findings=tuple(findings), class_columns=class_columns)
 
 
-def _rows_of(paths: Sequence[Path], read: list[SourceFile], findings: list[Finding]) -> Iterator[Row]:
-    """Read files one after another; list those that were read, and the findings about their encodings."""
+def _rows_of(paths: Sequence[Path], reading: Reading, read: list[SourceFile], findings: list[Finding]) -> Iterator[Row]:
+    """Read files one after another; list those that were read, and what the readers found."""
     for path in paths:
-        encoding = text_encoding(path)
         n_rows = 0
-        for row in read_rows(path, encoding=encoding):
+        for row in read_rows(path, reading, findings=findings):
             n_rows += 1
             yield row
         read.append(SourceFile(str(path), n_rows))
-        if encoding and encoding not in UNICODE:
-            message = f"{path}: read as {encoding} (it is not UTF-8)"
-            findings.append(Finding("encoding", 1, message, (str(path),), is_warning=True))

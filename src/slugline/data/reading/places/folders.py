@@ -13,7 +13,7 @@ from typing import Any
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.formats import READERS
+from slugline.data.reading.formats import GUESSED, Reading, known_suffixes
 from slugline.data.reading.places.class_folders import class_files, read_class_folder
 from slugline.data.reading.places.files import read_files
 from slugline.data.reading.places.hub import is_saved, read_saved
@@ -30,11 +30,12 @@ DATA_FOLDER = "data"
 LAYOUTS = "Give a file, a glob, a folder with <class>/*.txt, or a folder with train.*, validation.* and test.*."
 
 
-def read_folder(folder: Path) -> RawData:
+def read_folder(folder: Path, reading: Reading = GUESSED) -> RawData:
     """Read a folder; metadata.json is optional.
 
     Args:
         folder: an existing folder.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows in the splits of the folder, with a finding about files that were not read.
@@ -52,9 +53,9 @@ def read_folder(folder: Path) -> RawData:
     if is_saved(folder):
         raw = read_saved(folder, source)
     elif files:
-        raw = _read_split_files(folder, files, source)
+        raw = _read_split_files(folder, files, source, reading)
     else:
-        raw = _read_class_folders(folder, source)
+        raw = _read_class_folders(folder, source, reading.encoding)
     named = {**raw.class_columns, **_level_names(metadata)}
     if metadata:
         raw = replace(
@@ -66,9 +67,11 @@ def read_folder(folder: Path) -> RawData:
     return replace(raw, class_columns=named)
 
 
-def _read_split_files(folder: Path, files: Mapping[Split, list[Path]], source: SourceInfo) -> RawData:
+def _read_split_files(folder: Path, files: Mapping[Split, list[Path]], source: SourceInfo, reading: Reading) -> RawData:
     if "train" not in files:
-        raise DataError(f"{folder}: has {', '.join(files)} but no train file.", hint=f"Add train{'|'.join(READERS)}.")
+        raise DataError(
+            f"{folder}: has {', '.join(files)} but no train file.", hint=f"Add a train file: {known_suffixes()}."
+        )
     doubled = _class_folders(folder)
     if doubled:
         names = ", ".join(f"{path.name}/" for path in doubled[:3])
@@ -77,7 +80,7 @@ def _read_split_files(folder: Path, files: Mapping[Split, list[Path]], source: S
             "of them are the data.",
             hint="Move one of them to another folder, or name the file in data.path.",
         )
-    raw = read_files(files, source)
+    raw = read_files(files, source, reading)
     read = {file for paths in files.values() for file in paths}
     return replace(raw, findings=(*raw.findings, *_report_unread(folder, read, *(file.parent for file in read))))
 
@@ -95,16 +98,16 @@ def _split_folders(folder: Path) -> dict[Split, Path]:
     return {split: paths[name] for name, split in split_names(list(paths)).items()}
 
 
-def _read_class_folders(folder: Path, source: SourceInfo) -> RawData:
+def _read_class_folders(folder: Path, source: SourceInfo, encoding: str) -> RawData:
     """Read class folders in the folder itself, or in its folders of splits."""
     folders: dict[Split, Path] = {split: path for split, path in _split_folders(folder).items() if class_files(path)}
     folders = folders or {"train": folder}
-    read = {split: read_class_folder(path) for split, path in folders.items()}
+    read = {split: read_class_folder(path, encoding=encoding) for split, path in folders.items()}
     if "train" not in read or not read["train"][0]:
         tables = [entry.name for entry in sorted(folder.iterdir()) if is_table(entry)]
         found = f"; it holds {', '.join(tables[:5])}" if tables else ""
         raise DataError(
-            f"{folder}: holds neither train.* ({', '.join(READERS)}) nor class folders with .txt files{found}.",
+            f"{folder}: holds neither train.* ({known_suffixes()}) nor class folders with .txt files{found}.",
             hint=f"Name one file: data.path={folder / tables[0]}" if tables else LAYOUTS,
         )
     used = {file for path in folders.values() for file in class_files(path)}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
-from slugline.data.reading.formats import path_hint
+from slugline.data.reading.formats import GUESSED, Reading, bare_name, path_hint
 from slugline.data.reading.places.files import read_files
 from slugline.data.reading.places.folders import read_folder
 from slugline.data.reading.places.remote import fetch, read_url
@@ -17,11 +17,12 @@ from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.recipe.locations import is_url, short_path
 
 
-def read_path(path: str) -> RawData:
+def read_path(path: str, reading: Reading = GUESSED) -> RawData:
     """Read the files of ``data.path``.
 
     Args:
         path: a URL, a file, a glob, a folder of class folders, or a folder with train/validation/test files or folders.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows, in the splits of the folder. All rows of a file or a glob are in train.
@@ -31,9 +32,9 @@ def read_path(path: str) -> RawData:
         MissingExtra: the package for this kind of URL is not installed.
     """
     if is_url(path):
-        return read_url(path)
+        return read_url(path, reading)
     try:
-        return _read(path)
+        return _read(path, reading)
     except OSError as error:
         where = error.filename or path
         raise DataError(
@@ -41,13 +42,14 @@ def read_path(path: str) -> RawData:
         ) from error
 
 
-def read_split_file(path: str, split: Split, source: SourceInfo) -> RawData:
+def read_split_file(path: str, split: Split, source: SourceInfo, reading: Reading = GUESSED) -> RawData:
     """Read the file with the rows of one split.
 
     Args:
         path: a file or a URL.
         split: name of the split.
         source: source of the other rows.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         The rows, in this split.
@@ -57,17 +59,17 @@ def read_split_file(path: str, split: Split, source: SourceInfo) -> RawData:
         MissingExtra: the package for this kind of URL is not installed.
     """
     file = fetch(path)[0] if is_url(path) else Path(short_path(path))
-    return read_files({split: [file]}, source)
+    return read_files({split: [file]}, source, reading)
 
 
-def _read(path: str) -> RawData:
+def _read(path: str, reading: Reading) -> RawData:
     folder = Path(path)
     if folder.is_dir():
-        return read_folder(folder)
+        return read_folder(folder, reading)
     if glob.has_magic(path) and not folder.exists():
-        return read_files({"train": _matches(path)}, SourceInfo(Path(path).name))
+        return read_files({"train": _matches(path)}, SourceInfo(Path(path).name), reading)
     _check_link(folder)
-    return read_files({"train": [folder]}, SourceInfo(folder.stem))
+    return read_files({"train": [folder]}, SourceInfo(bare_name(folder)), reading)
 
 
 def _check_link(file: Path) -> None:

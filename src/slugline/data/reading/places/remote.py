@@ -9,13 +9,13 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlsplit
 
 from slugline.core.errors import DataError, MissingExtra
 from slugline.core.storage import cache_dir, replacing
-from slugline.data.reading.formats import READERS
+from slugline.data.reading.formats import GUESSED, Reading, bare_name, can_read, known_suffixes
 from slugline.data.reading.places.files import read_files
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
 from slugline.recipe.locations import is_url
@@ -40,11 +40,12 @@ TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "created")
 REVISION = "revision.json"
 
 
-def read_url(url: str) -> RawData:
+def read_url(url: str, reading: Reading = GUESSED) -> RawData:
     """Read a file, or the files of a glob, at a URL.
 
     Args:
         url: address with a scheme.
+        reading: encoding, header and delimiter, as far as the user states them.
 
     Returns:
         All rows, in train. The revision of the source is the version that the server states, else a SHA-256.
@@ -54,10 +55,10 @@ def read_url(url: str) -> RawData:
         MissingExtra: the package for this kind of address is not installed.
     """
     copies = {each: fetch(each) for each in _matches(url)}
-    name = PurePosixPath(_name(url)).stem
+    name = bare_name(Path(_name(url)))
     revision = " ".join(revision for _, revision in copies.values())
     source = SourceInfo(name, revision=revision, url=without_secrets(url))
-    raw = read_files({"train": [path for path, _ in copies.values()]}, source)
+    raw = read_files({"train": [path for path, _ in copies.values()]}, source, reading)
     files = tuple(
         SourceFile(without_secrets(each), file.n_rows) for each, file in zip(copies, raw.files["train"], strict=True)
     )
@@ -78,9 +79,9 @@ def fetch(url: str) -> tuple[Path, str]:
         MissingExtra: the package for this kind of address is not installed.
     """
     name = _name(url)
-    if not name.lower().endswith(tuple(READERS)):
+    if not can_read(Path(name)):
         raise DataError(
-            f"{without_secrets(url)}: names no file that can be read.", hint=f"Known suffixes: {', '.join(READERS)}."
+            f"{without_secrets(url)}: names no file that can be read.", hint=f"Known suffixes: {known_suffixes()}."
         )
     folder = cache_dir() / "remote" / hashlib.sha256(url.encode()).hexdigest()[:16]
     copy, description = folder / name, folder / REVISION

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
-from slugline.data.reading.formats import READERS
+from slugline.data.reading.formats import bare_name, can_read
 from slugline.data.reading.raw_data import SPLIT_NAMES
 
 #: Names of a split that is validation where another one is test, and test otherwise.
@@ -20,7 +20,7 @@ SHARD = re.compile(r"(?P<name>.+?)-(?P<number>\d{5})-of-(?P<total>\d{5})(-[0-9a-
 
 def is_table(file: Path) -> bool:
     """True if a file exists, has a suffix that can be read, and is not hidden."""
-    return not file.name.startswith(".") and bool(_suffix(file)) and file.is_file()
+    return not file.name.startswith(".") and can_read(file) and file.is_file()
 
 
 def split_files(files: Iterable[Path]) -> dict[Split, list[Path]]:
@@ -101,13 +101,12 @@ def _complete(parts: list[Path]) -> list[Path]:
 
 
 def _suffix(file: Path) -> str:
-    """The suffix that can be read, in lower case; empty if there is none."""
-    name = file.name.lower()
-    return max((suffix for suffix in READERS if name.endswith(suffix)), key=len, default="")
+    """The suffix that can be read; empty if there is none."""
+    return file.name.removeprefix(bare_name(file))
 
 
 def _stem(file: Path) -> str:
-    return file.name[: len(file.name) - len(_suffix(file))]
+    return bare_name(file)
 
 
 def _stem_of_name(name: str) -> str:
