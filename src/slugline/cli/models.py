@@ -24,6 +24,25 @@ class Unlabelled(StrEnum):
     DROP = "drop"
 
 
+Encoding = Annotated[
+    str, typer.Option(help="Encoding of the file: utf-8, cp1252, ...; by default guessed, and the guess is reported.")
+]
+Header = Annotated[
+    bool | None,
+    typer.Option(
+        "--header/--no-header",
+        help="Whether the first line of a table names its columns. Without a header they are 0, 1, ...; by default "
+        "guessed.",
+    ),
+]
+Delimiter = Annotated[
+    str,
+    typer.Option(
+        help="Between the fields of a table: a character, or tab; none: each line is a text. By default guessed."
+    ),
+]
+
+
 def evaluate(
     model: Model,
     data: Annotated[str, typer.Option(help="A known data set or a path; by default the data of the run.")] = "",
@@ -45,9 +64,13 @@ def evaluate(
             help="With --data: a label that has another name in the model, such as positive=LABEL_1. May be repeated.",
         ),
     ] = None,
+    encoding: Encoding = "",
+    header: Header = None,
+    delimiter: Delimiter = "",
     as_json: Json = False,
 ) -> None:
     """Score a model on the data of its run, or on other data."""
+    from slugline.data.reading.formats import Reading
     from slugline.pipeline import evaluate_on
 
     evaluation = evaluate_on(
@@ -58,6 +81,7 @@ def evaluate(
         label=label,
         label_map=_pairs(label_map or []),
         unlabelled=unlabelled.value,
+        reading=Reading(encoding, header, delimiter),
         learned="keep" if keep_learned else "drop",
     )
     if as_json:
@@ -81,7 +105,10 @@ def predict(
     model: Model,
     texts: Annotated[list[str] | None, typer.Argument(help="Texts to classify.")] = None,
     input: Annotated[
-        Path | None, typer.Option(help="File to classify: CSV, TSV, JSONL, Parquet, or one text per line.")
+        Path | None,
+        typer.Option(
+            help="File to classify: CSV, TSV, Excel, JSON, Parquet, Arrow, also compressed, or one text per line."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="File to write: CSV, TSV, JSONL or Parquet, with all columns of the input.")
@@ -90,6 +117,9 @@ def predict(
         list[str] | None,
         typer.Option("--text", help="Text column of the input; by default that of the run. May be repeated."),
     ] = None,
+    encoding: Encoding = "",
+    header: Header = None,
+    delimiter: Delimiter = "",
     level_threshold: Annotated[
         float, typer.Option(help="In a hierarchy, answer with the deepest level of at least this probability.")
     ] = 0.0,
@@ -97,13 +127,22 @@ def predict(
 ) -> None:
     """Predict the labels of texts, or of all rows of a file, with their probabilities."""
     from slugline import load
+    from slugline.data.reading.formats import Reading
     from slugline.inference.predict_files import predict_file, predict_texts
 
     if bool(texts) == bool(input) or bool(input) != bool(output):
         raise typer.BadParameter("give texts, or --input and --output together.")
+    reading = Reading(encoding, header, delimiter)
     classifier = load(model)
     if input and output:
-        count = predict_file(classifier, input, output, columns=text_column or [], level_threshold=level_threshold)
+        count = predict_file(
+            classifier,
+            input,
+            output,
+            columns=text_column or [],
+            reading=reading,
+            level_threshold=level_threshold,
+        )
         typer.echo(f"{count:,} rows written to {output}")
         return
     predictions = predict_texts(classifier, texts or [], level_threshold=level_threshold)

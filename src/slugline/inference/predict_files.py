@@ -6,7 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from slugline.core.errors import DataError
 from slugline.core.progress import track
 from slugline.core.storage import replacing
 from slugline.data.reading.columns import choose_text_columns
-from slugline.data.reading.formats import Row, read_rows, replace_surrogates
+from slugline.data.reading.formats import GUESSED, Reading, Row, read_rows, replace_surrogates
 from slugline.data.reading.texts import join_text
 from slugline.inference.classifier import Classifier
 from slugline.inference.paths import check_level_threshold, level_answers, stop_at
@@ -92,25 +92,27 @@ def predict_file(
     target: str | Path,
     *,
     columns: Sequence[str] = (),
+    reading: Reading = GUESSED,
     level_threshold: float = 0.0,
 ) -> int:
     """Classify every row of a file, in constant memory. After an error there is no target file.
 
     Args:
         classifier: classifier from `load`.
-        source: input file: CSV, TSV, JSON lines, Parquet, or one text per line.
+        source: input file, of any format that `read_rows` reads; a text file has one text per line.
         target: output file: CSV, TSV, JSON lines or Parquet, with all columns of the source, then `ADDED`. The labels
             of a ``multi`` set are a list, joined by `LABEL_DELIMITER` in CSV and TSV.
         columns: text columns; by default those that the classifier was trained on, or a guess.
+        reading: encoding, header and delimiter of the source, as far as the user states them.
         level_threshold: as in `predict_texts`.
 
     Returns:
         The number of rows.
 
     Raises:
-        DataError: the source cannot be read, a text column is missing, a column of the source is in `ADDED`, a column
-            first occurs too late for a table, the format of the target is unknown, or it is the source itself; or a
-            level threshold is given, but the label set has no levels.
+        DataError: the source cannot be read, its first line may be a header or a row, a text column is missing, a
+            column of the source is in `ADDED`, a column first occurs too late for a table, the format of the target is
+            unknown, or it is the source itself; or a level threshold is given, but the label set has no levels.
     """
     check_level_threshold(classifier.labels, level_threshold)
     source, target = Path(source), Path(target)
@@ -121,7 +123,8 @@ def predict_file(
         )
     if target.exists() and target.resolve() == source.resolve():
         raise DataError(f"{target} is the input too, and would be overwritten.", hint="Choose another output file.")
-    rows = read_rows(source)
+    needed = tuple(columns or classifier.text_columns)
+    rows = read_rows(source, replace(reading, columns=needed, needs_known_header=not needed))
     first = list(islice(rows, ROWS_AT_ONCE))
     source_columns = list(dict.fromkeys(column for row in first for column in row))
     text_columns = choose_text_columns(first, columns, classifier.text_columns, where=str(source))

@@ -12,6 +12,7 @@ from slugline.core.errors import DataError, RecipeError, RunError, nearest
 from slugline.core.labels import LabelSet
 from slugline.core.messages import visible_messages
 from slugline.data.dataset import load_rows
+from slugline.data.reading.formats import GUESSED, Reading
 from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.score import Evaluation, score
 from slugline.inference.classifier import Classifier
@@ -42,6 +43,7 @@ def evaluate_on(
     label: str = "",
     label_map: Mapping[str, str] | None = None,
     unlabelled: Literal["refuse", "drop"] = "refuse",
+    reading: Reading = GUESSED,
     learned: Literal["drop", "keep"] = "drop",
     dataset: str = "",
     bootstrap: int = 1000,
@@ -61,6 +63,7 @@ def evaluate_on(
         label: label column of the data; guessed when empty.
         label_map: classes of the model by label of the data, for labels that have another name in the model.
         unlabelled: ``drop`` leaves out rows without a label.
+        reading: encoding, header and delimiter of the data, as far as they are stated.
         learned: ``drop`` leaves out rows of the given data that the run has learned from; ``keep`` scores them too.
         dataset: name of the data; by default that of its source.
         bootstrap: number of bootstrap resamples for the confidence intervals; 0 = no intervals.
@@ -78,7 +81,8 @@ def evaluate_on(
         raise DataError(f"learned is {learned!r}; it can be 'drop' or 'keep'.{nearest(learned, ['drop', 'keep'])}")
     run = _run_of(model)
     classifier = model if isinstance(model, Classifier) else load(model, **(_training_hardware(run) if run else {}))
-    keys = {"text": [text] if isinstance(text, str) else text, "label": label, "unlabelled": unlabelled}
+    keys: dict[str, Any] = {"text": [text] if isinstance(text, str) else text, "label": label, "unlabelled": unlabelled}
+    keys |= {"encoding": reading.encoding, "header": reading.header, "delimiter": reading.delimiter}
     read, left_out = _read_rows(data, run, classifier, split=split, label_map=label_map or {}, **keys), None
     rows = read.rows
     if run and learned == "drop" and not read.is_run_data:
@@ -216,6 +220,8 @@ def _with_training_keys(section: DataSection, trained: DataSection) -> DataSecti
             keys: dict[str, Any] = {"label_offset": source.label_offset, "label_map": source.label_map}
             keys |= {"text": section.text or source.text, "label": section.label or source.label, "id": trained.id}
             keys |= {"label_delimiter": section.label_delimiter or source.label_delimiter}
+            keys |= {"header": source.header if section.header is None else section.header}
+            keys |= {each: getattr(section, each) or getattr(source, each) for each in ("encoding", "delimiter")}
             return section.model_copy(update=keys)
     return section
 

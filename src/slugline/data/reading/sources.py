@@ -34,7 +34,7 @@ def read(section: SourceSection) -> RawData:
         DataError: the set is unknown, unavailable, or cannot be read.
         MissingExtra: the embedded set, or a package that the source needs, is not installed.
     """
-    reading = Reading(section.encoding, section.header, section.delimiter)
+    reading = Reading(section.encoding, section.header, section.delimiter, tuple(section.text + section.label))
     if section.name:
         raw = read_named(section.name)
     elif section.hub:

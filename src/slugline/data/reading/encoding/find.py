@@ -187,9 +187,11 @@ def _unmarked_utf16(name: str, head: bytes) -> str:
     """UTF-16 without a mark, whose zero bytes are all at even or all at odd positions; refuse other files."""
     even, odd = head[0::2].count(0), head[1::2].count(0)
     if max(even, odd) * 4 < len(head) // 2 or min(even, odd):
+        line = head[: head.index(0)].count(b"\n") + 1
         raise DataError(
-            f"{name}: not a text file (it holds zero bytes).",
-            hint="Give a file whose suffix fits its format, such as .csv, .jsonl, .txt, .parquet or .xlsx.",
+            f"{name}: not a text file (it holds zero bytes, the first one in line {line}).",
+            hint="Give a file whose suffix fits its format, such as .csv, .jsonl, .txt, .parquet or .xlsx; if it is "
+            "a text file, remove these bytes.",
         )
     return "utf-16-le" if odd else "utf-16-be"
 

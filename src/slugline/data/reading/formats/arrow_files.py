@@ -17,7 +17,7 @@ def read_parquet(file: File) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file.disk_path()) as parquet:
+        with file.on_disk() as path, pq.ParquetFile(path) as parquet:
             _check_names(file, parquet.schema_arrow.names)
             for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
                 yield from batch.to_pylist()
@@ -30,7 +30,7 @@ def read_arrow(file: File) -> Iterator[Row]:
     import pyarrow as pa
 
     try:
-        with pa.memory_map(str(file.disk_path())) as source:
+        with file.on_disk() as path, pa.memory_map(str(path)) as source:
             for batch in _batches(source):
                 _check_names(file, batch.schema.names)
                 for start in range(0, batch.num_rows, BATCH_ROWS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
@@ -18,6 +19,9 @@ MAX_NAME_CHARACTERS = 150
 
 #: Cells of a ragged row that a message shows, and their characters.
 SHOWN_CELLS, SHOWN_CHARACTERS = 6, 30
+
+
+_NUMBER = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?")
 
 
 class Record(NamedTuple):
@@ -38,7 +42,7 @@ def rows_of(file: File, records: Iterable[Record]) -> Iterator[Row]:
         One row: text by column.
 
     Raises:
-        DataError: a column is named twice, or a row has more or fewer cells than the header.
+        DataError: a column is named twice, a row has more or fewer cells than the header, or there are no rows.
     """
     remaining = iter(records)
     first = next((record for record in remaining if any(cell.strip() for cell in record.cells)), None)
@@ -49,12 +53,18 @@ def rows_of(file: File, records: Iterable[Record]) -> Iterator[Row]:
     names = _checked_names(file, first.cells) if has_header else numbered(len(first.cells))
     body = chain([] if has_header else [first], sample, remaining)
     unnamed = [index for index, name in enumerate(names) if is_unnamed(name)]
-    n_filled = 0
+    n_filled = number = 0
     for number, record in enumerate(_without_blank_lines(body, len(names)), start=1):
         if len(record.cells) != len(names):
             raise _ragged(file, record, number, len(names), "header" if has_header else "first row")
         n_filled += len(unnamed) > 1 and any(record.cells[index].strip() for index in unnamed)
         yield dict(zip(names, record.cells, strict=True))
+    if not number:
+        raise DataError(
+            f"{file.name}: the file holds no rows below its first line, {_shown(first.cells)}.",
+            hint="Write the file again, or give another. If the first line is a row, set data.header = false "
+            "(--no-header).",
+        )
     if n_filled:
         file.warn(
             "unnamed columns",
@@ -75,6 +85,12 @@ def _without_blank_lines(records: Iterable[Record], n_columns: int) -> Iterator[
 def _has_header(file: File, first: Record, sample: Sequence[Record]) -> bool:
     if file.reading.header is not None:
         return file.reading.header
+    cells, needed = [cell.strip() for cell in first.cells], file.reading.columns
+    if needed and set(needed) <= set(cells):
+        return True
+    if needed and set(needed) <= set(numbered(len(cells))):
+        file.say(f"read without a header, because {' and '.join(map(repr, needed))} are no names in the first line")
+        return False
     reason = first_is_row(first.cells, [record.cells for record in sample])
     if reason:
         file.warn(
@@ -83,11 +99,18 @@ def _has_header(file: File, first: Record, sample: Sequence[Record]) -> bool:
             f"named {', '.join(numbered(len(first.cells))[:3])}{', ...' if len(first.cells) > 3 else ''}; "
             "data.header = false (--no-header) confirms this, data.header = true (--header) reads a header",
         )
+    elif file.reading.needs_known_header and USUAL_NAMES.isdisjoint(cell.lower() for cell in cells):
+        raise DataError(
+            f"{file.name}: cannot tell whether the first line, {_shown(first.cells)}, names the columns or is a row.",
+            hint="Add --header or --no-header.",
+        )
     return not reason
 
 
 def first_is_row(first: Sequence[str], others: Sequence[Sequence[str]]) -> str:
-    """Decide whether the first line of a table is a row: a label there stands below too, or a cell is a long text.
+    """Decide whether the first line of a table is a row.
+
+    It is if a label there stands below too, a number stands above numbers, or a cell is a long text.
 
     Args:
         first: cells of the first line.
@@ -106,8 +129,15 @@ def first_is_row(first: Sequence[str], others: Sequence[Sequence[str]]) -> str:
         return ""
     if any(is_below):
         return f"rows below have {cells[is_below.index(True)]!r} in the same column"
+    numbers = [index for index, cell in enumerate(cells) if _is_number(cell)]
+    if any(below and all(_is_number(row[index].strip()) for row in below) for index in numbers):
+        return "a number stands above numbers"
     long = max(map(len, cells), default=0)
     return f"it has a cell of {long:,} characters" if long > MAX_NAME_CHARACTERS else ""
+
+
+def _is_number(cell: str) -> bool:
+    return bool(_NUMBER.fullmatch(cell))
 
 
 def _checked_names(file: File, cells: Sequence[str]) -> list[str]:
@@ -123,14 +153,17 @@ def _checked_names(file: File, cells: Sequence[str]) -> list[str]:
 
 
 def _ragged(file: File, record: Record, number: int, n_columns: int, beside: str) -> DataError:
-    shown = [
-        repr(cell if len(cell) <= SHOWN_CHARACTERS else cell[:SHOWN_CHARACTERS] + "...")
-        for cell in record.cells[:SHOWN_CELLS]
-    ]
-    more = " | ..." if len(record.cells) > SHOWN_CELLS else ""
     return DataError(
         f"{file.name}, line {record.line} (row {number:,}): the row has {len(record.cells)} fields, the {beside} "
-        f"{n_columns}: {' | '.join(shown)}{more}.",
+        f"{n_columns}: {_shown(record.cells)}.",
         hint="Put texts that hold the delimiter or line breaks into double quotes; data.delimiter (--delimiter) sets "
         "another delimiter.",
     )
+
+
+def _shown(cells: Sequence[str]) -> str:
+    """The first cells, shortened: ``'spam' | 'Winner! You have won...'``."""
+    shown = [
+        repr(cell if len(cell) <= SHOWN_CHARACTERS else cell[:SHOWN_CHARACTERS] + "...") for cell in cells[:SHOWN_CELLS]
+    ]
+    return " | ".join([*shown, "..."] if len(cells) > SHOWN_CELLS else shown)

@@ -79,8 +79,9 @@ def contents(file: File, known: Collection[str]) -> File:
     Raises:
         DataError: an archive does not hold exactly one table, or the file is damaged.
     """
-    path = file.disk_path()
-    return COMPRESSIONS[file.suffix](replace(file, path=None), path, known)
+    if file.path is None:
+        raise DataError(f"{file.name}: a compressed file inside another one cannot be read.", hint="Extract it first.")
+    return COMPRESSIONS[file.suffix](replace(file, path=None), file.path, known)
 
 
 def _of_stream(file: File, path: Path, known: Collection[str], *, decompress: Callable[[Path], Any]) -> File:
@@ -116,7 +117,8 @@ def _of_archive(file: File, path: Path, known: Collection[str]) -> File:
     tables = [name for name in names if Path(name).suffix.lower() in known]
     tables = tables or [name for name in names if not Path(name).suffix]
     if len(tables) != 1:
-        found = f"{len(tables)} tables: {', '.join(tables[:5])}" if tables else f"no table, but {len(names)} files"
+        listed = ", ".join((tables or names)[:5])
+        found = f"{len(tables)} tables: {listed}" if tables else f"no table ({listed or 'no file at all'})"
         raise DataError(f"{file.name}: the archive holds {found}.", hint="Extract it, and give the file or the folder.")
 
     def open_bytes() -> BinaryIO:

@@ -81,14 +81,18 @@ def _records(file: File, dialect: Dialect) -> Iterator[Record]:
             skipinitialspace=dialect.skips_blanks,
             strict=True,
         )
+        n_read = 0
         try:
             for cells in reader:
                 if reader.line_num == 1 and cells:
                     cells[0] = cells[0].lstrip("\ufeff")
-                yield Record(reader.line_num + n_skipped, cells)
+                n_read = reader.line_num
+                yield Record(n_read + n_skipped, cells)
         except csv.Error as error:
+            is_open = str(error) == "unexpected end of data"
+            problem = "a double quote is opened in this row and never closed" if is_open else error
             raise DataError(
-                f"{file.name}, line {reader.line_num + n_skipped}: {error}.",
+                f"{file.name}, line {(n_read + 1 if is_open else reader.line_num) + n_skipped}: {problem}.",
                 hint="Close every double quote; write a double quote inside a quoted text twice.",
             ) from error
 

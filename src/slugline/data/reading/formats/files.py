@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, TextIO
 
 from slugline.core.errors import DataError, nearest
@@ -38,6 +40,8 @@ class Reading:
         header: True if the first line of a table names its columns; None = guessed.
         delimiter: character between the fields of a table, or a word of `DELIMITER_WORDS`; `NO_DELIMITER` = each line
             is a text; empty = guessed.
+        columns: columns that the caller needs; a first line with these names is a header.
+        needs_known_header: True refuses a first line with unknown names, which may be a row that would be lost.
 
     Raises:
         DataError: the encoding is unknown, or the delimiter is neither a character nor such a word.
@@ -46,6 +50,8 @@ class Reading:
     encoding: str = ""
     header: bool | None = None
     delimiter: str = ""
+    columns: tuple[str, ...] = ()
+    needs_known_header: bool = False
 
     def __post_init__(self) -> None:
         """Check the values before a file is read."""
@@ -122,20 +128,21 @@ class File:
         with TextIOWrapper(self.open_bytes(), encoding=codec, errors=encoding.errors, newline=newline) as text:
             yield text
 
-    def disk_path(self) -> Path:
-        """Return the file on disk.
+    @contextmanager
+    def on_disk(self) -> Iterator[Path]:
+        """Give the file a path, for formats that are not read from their beginning to their end.
 
-        Returns:
-            Its path.
-
-        Raises:
-            DataError: the file is inside a compressed one.
+        Yields:
+            The path; the contents of a compressed file are in a temporary file until the end.
         """
-        if self.path is None:
-            raise DataError(
-                f"{self.name}: {self.suffix} files cannot be read inside a compressed file.", hint="Extract it first."
-            )
-        return self.path
+        if self.path is not None:
+            yield self.path
+            return
+        with TemporaryDirectory(prefix="slugline-") as folder:
+            extracted = Path(folder, f"table{self.suffix}")
+            with self.open_bytes() as source, extracted.open("wb") as target:
+                shutil.copyfileobj(source, target)
+            yield extracted
 
     def say(self, message: str) -> None:
         """Log how the file is read, if that is a guess."""

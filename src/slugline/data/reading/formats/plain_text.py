@@ -77,7 +77,7 @@ def _read_fasttext(file: File) -> Iterator[Row]:
 def _labels_and_text(line: str) -> tuple[list[str], str]:
     labels, rest = [], line.strip()
     while rest.startswith(LABEL_PREFIX):
-        label, _, rest = rest.partition(" ") if " " in rest else (rest, "", "")
+        label, *others = rest.split(maxsplit=1)
         labels.append(label.removeprefix(LABEL_PREFIX).rstrip(","))
-        rest = rest.lstrip()
+        rest = "".join(others)
     return labels, rest

@@ -133,9 +133,12 @@ def _sniffed(path: Path) -> str:
 
 
 def _require_file(path: Path) -> None:
+    if path.is_dir():
+        tables = sorted(entry.name for entry in path.iterdir() if can_read(entry))
+        example = path / tables[0] if tables else "none of them can be read"
+        raise DataError(f"{path}: is a folder, not a file.", hint=f"Give one of its files: {example}.")
     if not path.is_file():
         names = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
-        problem = "is a folder, not a file" if path.is_dir() else "no such file"
-        raise DataError(f"{path}: {problem}.{nearest(path.name, names)}", hint=path_hint(path))
+        raise DataError(f"{path}: no such file.{nearest(path.name, names)}", hint=path_hint(path))
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty.", hint="Write the file again, or give another.")

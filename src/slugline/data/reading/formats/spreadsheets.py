@@ -13,12 +13,15 @@ from slugline.data.reading.formats.cells import Record, rows_of
 from slugline.data.reading.formats.compressed import MAX_RATIO, limit_of
 from slugline.data.reading.formats.files import File, Row
 
+#: First bytes of .xls files and of encrypted workbooks.
+COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
+
 
 def read_spreadsheet(file: File) -> Iterator[Row]:
     """Read the first sheet that has rows."""
-    path = file.disk_path()
-    _check_size(file, path)
-    yield from rows_of(file, _records(file, path))
+    with file.on_disk() as path:
+        _check_size(file, path)
+        yield from rows_of(file, _records(file, path))
 
 
 def _records(file: File, path: Path) -> Iterator[Record]:
@@ -30,13 +33,24 @@ def _records(file: File, path: Path) -> Iterator[Record]:
         with CalamineWorkbook.from_path(path) as workbook:
             filled = {name: sheet for name in workbook.sheet_names if (sheet := _rows(workbook, name))}
     except (CalamineError, OSError) as error:
-        raise DataError(f"{file.name}: not a valid spreadsheet ({error}).", hint="Save it again, or as CSV.") from error
+        # Programs encrypt a workbook by putting it into a compound file, the form of .xls.
+        is_locked = file.suffix != ".xls" and _begins_with(path, COMPOUND_FILE)
+        reason = "it is protected by a password, or an .xls file" if is_locked else str(error)
+        fix = "Save it without a password, or as CSV." if is_locked else "Save it again, or as CSV."
+        raise DataError(f"{file.name}: not a valid {file.suffix} file ({reason}).", hint=fix) from error
     if len(filled) > 1:
         first, *others = filled
         file.warn("sheets", f"only the first sheet, {first!r}, is read, not {', '.join(map(repr, others))}")
-    for number, cells in enumerate(next(iter(filled.values()), []), start=1):
-        if any(cells):
+    rows = next(iter(filled.values()), [])
+    n_used = max((number for number, cells in enumerate(rows, start=1) if any(cells)), default=0)
+    for number, cells in enumerate(rows[:n_used], start=1):
+        if any(cells) or len(cells) == 1:  # as in CSV files, a blank row is a row only if there is one column
             yield Record(number, cells)
+
+
+def _begins_with(path: Path, head: bytes) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(head)) == head
 
 
 def _rows(workbook: Any, sheet: str) -> list[list[str]]:
