@@ -65,15 +65,16 @@ def write_rows(path: Path, size: int) -> None:
 def prepare(path: Path, size: int) -> None:
     """Prepare a file, and print the time of each step and the peak of the memory."""
     from slugline.core import progress
-    from slugline.data import dataset as datasets_module
+    from slugline.data import load as load_module
     from slugline.data.preparing import filters, loading
     from slugline.data.preparing.splits import apply_splits
+    from slugline.data.reading import sources
     from slugline.recipe.data_section import DataSection
 
     progress.hide()
     before, seconds = peak_memory(), defaultdict[str, float](float)
     for step, module, name in (
-        ("reading", loading.sources, "read"),
+        ("reading", sources, "read"),
         ("labels", loading, "name_labels"),
         ("ids", loading, "joint_row_ids"),
         ("cleaning", loading, "_write_texts"),
@@ -81,15 +82,15 @@ def prepare(path: Path, size: int) -> None:
         ("leaks and repetitions", filters, "drop_repetitions"),
         ("leaks and repetitions", filters, "report_conflicts"),
         ("splits", apply_splits, "cut_splits"),
-        ("tables and fingerprint", datasets_module, "_assemble"),
+        ("tables and fingerprint", load_module, "_assemble"),
     ):
         setattr(module, name, timed(getattr(module, name), seconds, step))
     started = time.perf_counter()
-    dataset = datasets_module.load_dataset(DataSection(path=str(path)))
+    dataset = load_module.load_dataset(DataSection(path=str(path)))
     seconds["all steps"] = time.perf_counter() - started
     prepared = peak_memory()
     timed(dataset.describe, seconds, "description")()
-    tokens = timed(tokenised, seconds, "tokenising")(dataset, path)
+    tokens = timed(tokenised, seconds, "tokenising")(dataset)
     search = seconds.pop("near duplicates")
     seconds["all steps"] -= search
     print(f"{size:,} rows in {', '.join(f'{split} {len(rows):,}' for split, rows in dataset.splits.items())}")
@@ -113,15 +114,16 @@ def timed(function: Callable[..., Any], seconds: dict[str, float], step: str) ->
     return measured
 
 
-def tokenised(dataset: Any, path: Path) -> int:
+def tokenised(dataset: Any) -> int:
     """Tokenise all splits as the training does; return the number of tokens."""
-    from slugline.data.batching.tokens import Truncation, tokenise
+    from slugline.data.batching.tokens import tokenise
+    from slugline.data.batching.truncation import Truncation
     from slugline.models.tokenizers import train_tokenizer
 
     tokenizer = train_tokenizer(dataset["train"]["text"][:5_000], "bpe", vocabulary_size=5_000)
     return sum(
-        len(tokenise(rows["text"], tokenizer, Truncation(128), fingerprint=f"{path.stem}/{split}").ids)
-        for split, rows in dataset.splits.items()
+        int(tokenise(rows["text"], tokenizer, Truncation(128), cached=True).arrays.lengths.sum())
+        for rows in dataset.splits.values()
     )
 
 

@@ -18,8 +18,9 @@ from typing import Any
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.core.progress import track
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
 from slugline.data.findings import Finding
+from slugline.data.load import load_dataset
 from slugline.data.preparing import cleaning, duplicates, statistics
 from slugline.data.preparing.row_ids import row_ids
 from slugline.data.reading import sources

@@ -11,7 +11,8 @@ import pytest
 
 from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.core.errors import DataError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset
 from slugline.data.prepared import write_dataset
 from slugline.data.preparing.loading import read_examples
 from slugline.data.reading import sources

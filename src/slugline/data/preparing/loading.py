@@ -199,7 +199,8 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], 
     )
     if data.unlabelled == "drop" and (hidden := hidden_splits(raw, label)):
         logger.warning("%s: left out, its labels are hidden: %s", raw.source.name, ", ".join(hidden))
-        raw = replace(raw, rows={split: rows for split, rows in raw.rows.items() if split not in hidden})
+        rows = {split: rows for split, rows in raw.rows.items() if split not in hidden}
+        raw = replace(raw, rows=rows, withheld=(*raw.withheld, *hidden))
     named = name_labels(raw, label, source, unlabelled=data.unlabelled, kind=kind)
     for finding in named.findings:
         logger.warning("%s: %s", raw.source.name, finding.message)
