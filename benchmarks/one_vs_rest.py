@@ -16,7 +16,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import LinearSVC
 
 from slugline.core.predictions import Predictions
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset
 from slugline.evaluation.metrics import metric
 from slugline.evaluation.score import score
 from slugline.recipe.recipe import read

@@ -25,7 +25,8 @@ from transformers import (
     TrainingArguments,
 )
 
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset
 from slugline.models.pretrained import EMBEDDED, quietly, resolve_base
 from slugline.recipe.recipe import Recipe, read
 from slugline.run.lifecycle import open_run

@@ -10,7 +10,7 @@ import pytest
 from conftest import articles, write_csv
 from slugline.core.errors import DataError
 from slugline.data.corpus import load_corpus
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.recipe.data_section import DataSection, SourceSection
 

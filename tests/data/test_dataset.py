@@ -16,7 +16,8 @@ import pytest
 from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.core.errors import DataError
 from slugline.core.labels import LabelSet
-from slugline.data.dataset import TextDataset, load_dataset, load_rows
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset, load_rows
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.reading import sources
 from slugline.data.reading.places import named

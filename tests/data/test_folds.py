@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from conftest import articles, write_csv
-from slugline.data.dataset import load_dataset
 from slugline.data.folds import folds_of
+from slugline.data.load import load_dataset
 from slugline.recipe.data_section import DataSection
 
 

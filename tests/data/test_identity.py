@@ -11,8 +11,9 @@ import pytest
 import slugline
 from conftest import articles, linear, write_csv
 from slugline.core.errors import DataError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of
+from slugline.data.load import load_dataset
 from slugline.data.prepared import write_dataset
 from slugline.pipeline.run_data import own_data
 from slugline.recipe.data_section import DataSection

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import pytest
 
 from slugline.core.errors import DataError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset
 from slugline.data.prepared import write_dataset
 from slugline.recipe.data_section import DataSection
 

@@ -15,7 +15,7 @@ import slugline
 from conftest import articles, linear, write_csv
 from slugline.cli.app import run as command
 from slugline.core.errors import DataError
-from slugline.data.dataset import load_rows
+from slugline.data.load import load_rows
 from slugline.pipeline.run_data import dataset_of
 from slugline.recipe.data_section import DataSection
 from slugline.run.run import Run

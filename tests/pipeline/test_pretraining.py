@@ -21,7 +21,7 @@ from slugline.core.errors import DataError, ModelError, RecipeError, RunError, T
 from slugline.data.batching import packing
 from slugline.data.batching.loaders import split_update
 from slugline.data.batching.planning import BatchLimits
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.models.build import build_pretrained
 from slugline.models.language_model import PositionLogits, build_language_model
 from slugline.models.tokenizers import load_tokenizer

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from conftest import SHARED_DATA, articles, everything, interrupted_after, linear, with_changes, write_csv
 from slugline import load, train
 from slugline.core.errors import DataError, RecipeError, RunError, TrainingError
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.evaluation.metrics import summary
 from slugline.pipeline import compare_runs, evaluate_on, score_split
 from slugline.recipe.recipe import validate

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from slugline import load, train
 from slugline.core.errors import ModelError, RecipeError
 from slugline.data.batching.tokenizer_properties import tokenizer_fingerprint
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.models.adaptation.frozen_features import Features, FrozenBase
 from slugline.models.tokenizers import load_tokenizer, train_tokenizer
 from slugline.pipeline import pretrain

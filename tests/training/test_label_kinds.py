@@ -17,7 +17,7 @@ from conftest import interrupted_after, tagged_articles, with_changes
 from slugline import load, train
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.recipe.recipe import Recipe, validate
 from slugline.run.run import Run
 from slugline.training.label_kinds import LABEL_KINDS, TrainingTargets

@@ -14,8 +14,8 @@ from slugline.cli.app import run
 from slugline.core.errors import DataError
 from slugline.data.checks import run as checks
 from slugline.data.checks.run import CHECKS, Check
-from slugline.data.dataset import load_dataset
 from slugline.data.findings import Finding
+from slugline.data.load import load_dataset
 from slugline.recipe.recipe import validate
 from slugline.workflows.check_data import check_data, fix_data
 from slugline.workflows.first_recipe import data_recipe

@@ -11,7 +11,7 @@ from conftest import write_csv
 from slugline import train
 from slugline.cli.app import run as run_command
 from slugline.core.errors import DataError
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.recipe.recipe import read, validate
 from slugline.run.run import Run
 from slugline.workflows.propose_hierarchy import propose_hierarchy

@@ -113,7 +113,7 @@ def prepare(
     format: Annotated[Format, typer.Option(help="Format of the files.")] = Format.JSONL,
 ) -> None:
     """Clean and split a data set; write its splits and metadata.json."""
-    from slugline.data.dataset import load_dataset
+    from slugline.data.load import load_dataset
     from slugline.data.prepared import write_dataset
     from slugline.workflows.first_recipe import data_recipe
 

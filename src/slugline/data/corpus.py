@@ -18,8 +18,9 @@ from typing import Any
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.core.progress import track
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
 from slugline.data.findings import Finding
+from slugline.data.load import load_dataset
 from slugline.data.preparing import cleaning, duplicates, statistics
 from slugline.data.preparing.row_ids import row_ids
 from slugline.data.reading import sources
@@ -157,7 +158,7 @@ def _read_texts(
 ) -> tuple[list[str], list[str]]:
     """Clean the texts of a source; return its training texts and its held-out texts."""
     columns = choose_text_columns(
-        raw.rows["train"][:SAMPLE_ROWS],
+        list(raw.rows["train"][:SAMPLE_ROWS]),
         section.text,
         raw.columns.get("text", ()),
         where=raw.file_names("train"),

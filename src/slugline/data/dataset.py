@@ -1,35 +1,27 @@
 """`TextDataset`: texts with labels in splits, with their origin and the findings about them.
 
-`load_dataset` lists all steps from a data section to a data set. A run stores `TextDataset.to_manifest` in its
-manifest.json and `TextDataset.describe` in its data.json.
+A run stores `TextDataset.to_manifest` in its manifest.json and `TextDataset.describe` in its data.json.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.errors import DataError, nearest
-from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, RowLabels, Split, Targets, joined_labels
+from slugline.core.labels import LabelSet, Split, Targets, joined_labels
 from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
 from slugline.data.identity import DataIdentity
-from slugline.data.preparing import filters, statistics
-from slugline.data.preparing.examples import Examples, SplitExamples
-from slugline.data.preparing.loading import JoinedSources, read_examples
-from slugline.data.preparing.row_ids import fingerprint
-from slugline.data.preparing.splits import apply_splits, time_splits
-from slugline.data.preparing.splits.groups import groups_of, joined_groups, report_groups
-from slugline.data.reading.labels.class_names import plain_number
+from slugline.data.preparing import statistics
+from slugline.data.preparing.split_tables import texts_of
 from slugline.data.reading.raw_data import SourceInfo
-from slugline.recipe.data_section import DataSection
 
 if TYPE_CHECKING:
     import datasets
@@ -120,7 +112,8 @@ class TextDataset:
 
     def targets(self, split: str) -> Targets:
         """Return the true classes of a split: (N,) int64, or (N, K) bool in a ``multi`` set."""
-        return self.labels.targets(self[split]["label"][:])
+        column = self[split].with_format("arrow")["label"][:]
+        return self.labels.targets(column.to_pylist() if self.labels.is_multi else column.to_numpy())
 
     def predictions(self, split: str, logits: NDArray[np.float32]) -> Predictions:
         """Combine the logits of a model with the targets of a split.
@@ -141,193 +134,30 @@ class TextDataset:
             "classes": {split: self.class_counts(split) for split in self.splits},
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
             "imbalance": round(statistics.imbalance(self.class_counts("train")), 3),
-            "lengths": {split: statistics.length_quantiles(rows["text"][:]) for split, rows in self.splits.items()},
+            "lengths": {split: statistics.length_quantiles(texts_of(rows)) for split, rows in self.splits.items()},
             "findings": [finding.to_json() for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }
 
     def class_counts(self, split: Split) -> dict[str, int]:
         """Count the rows of each class, in label order; 0 if the split has none."""
-        counts = Counter(name for names in self._row_labels[split] for name in names)
-        return {name: counts[name] for name in self.labels.names}
+        counts = self._class_counts[split]
+        return {name: int(count) for name, count in zip(self.labels.names, counts, strict=True)}
 
     @cached_property
-    def _row_labels(self) -> dict[Split, list[RowLabels]]:
-        return {split: self.labels.decode(self.targets(split)) for split in self.splits}
+    def _class_counts(self) -> dict[Split, NDArray[np.int64]]:
+        targets = {split: self.targets(split) for split in self.splits}
+        if self.labels.is_multi:
+            return {split: of_split.sum(axis=0) for split, of_split in targets.items()}
+        return {split: np.bincount(of_split, minlength=len(self.labels)) for split, of_split in targets.items()}
 
     def _shown(self, split: Split) -> Iterator[dict[str, str]]:
         shown_rows = self.splits[split].select(range(min(SHOWN_ROWS, len(self.splits[split]))))
-        for row, labels in zip(shown_rows, self._row_labels[split], strict=False):
+        shown_labels = self.labels.decode(self.labels.targets(shown_rows["label"][:]))
+        for row, labels in zip(shown_rows, shown_labels, strict=True):
             text = row["text"]
             shown = text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS].rstrip() + " ..."
             yield {"id": row["id"], "label": joined_labels(labels), "text": shown}
-
-
-def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
-    """Load a labelled data set: read the sources, drop rows, cut missing splits, take a subset of train.
-
-    Args:
-        section: data section of a recipe.
-        pooled: add the validation rows to train before the subset is taken.
-
-    Returns:
-        The data set. Dropped rows are in its findings and in the log.
-
-    Raises:
-        DataError: the data cannot be found, read, or used.
-        MissingExtra: the embedded set is requested but not installed.
-    """
-    joined = read_examples(section)
-    missing, seed = _missing_splits(joined, section), section.split_seed
-    findings: list[Finding] = list(joined.unlabelled)
-
-    def record(result: tuple[SplitExamples, list[Finding]]) -> SplitExamples:
-        """Record the findings of a step and return its examples."""
-        splits, found = result
-        findings.extend(found)
-        return splits
-
-    smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
-    splits, out_of_scope, found = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
-    findings += found
-    splits = record(filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
-    splits = record(filters.drop_empty(splits))
-    splits = record(filters.drop_short(splits, smallest=section.min_words))
-    splits = record(filters.handle_leaks(splits, policy=section.leaks))
-    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
-    findings += filters.report_conflicts(splits)
-    if any(missing):
-        splits = record(filters.drop_repetitions(splits))
-    near, near_pool, near_duplicates = filters.find_near_duplicates(splits)
-    findings += [*near_duplicates, *report_groups(splits, joined.groups, section.group)]
-    findings += time_splits.report_times(splits, joined.times)
-    classes_before = _classes_before(joined, splits)
-    findings += apply_splits.report_absent_classes(splits)
-    groups = joined_groups([*near, *groups_of(splits["train"].ids, joined.groups)]) if joined.groups else []
-    clusters = [] if groups else near
-    pool_ids = [name for split in splits if split != "test" for name in splits[split].ids]
-    if any(missing) and joined.times:
-        splits = record(apply_splits.cut_splits_by_time(splits, joined.times, fractions=missing))
-    elif any(missing):
-        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=clusters, groups=groups))
-    if pooled:
-        splits = apply_splits.pool_validation(splits)
-    splits = record(apply_splits.take_subset(splits, size=section.max_train_examples, seed=seed))
-    findings += apply_splits.report_sources(splits, [raw.source.name for raw in joined.raw_data])
-    _log(findings, joined.source.name)
-    dataset = _assemble(splits, joined, findings=(*joined.findings, *findings), clean=tuple(section.clean))
-    return replace(
-        dataset,
-        clusters=_pool_clusters(pool_ids, near_pool, joined.groups),
-        time_order=tuple(sorted(pool_ids, key=lambda name: (joined.times[name], name))) if joined.times else (),
-        out_of_scope={split: _text_table(examples) for split, examples in out_of_scope.items()},
-        classes_before=classes_before,
-    )
-
-
-def load_as_given(section: DataSection) -> TextDataset:
-    """Load all rows of the sources in their given splits, with their texts as read, to check them.
-
-    Args:
-        section: data section of a recipe. Its class filters and ``out_of_scope`` apply; it cuts no splits, drops no
-            other rows and cleans no text.
-
-    Returns:
-        The data set. A source without splits has only train; classes may lack rows in train.
-
-    Raises:
-        DataError: the data cannot be found or read, or fewer than two classes are left.
-        MissingExtra: the embedded set is requested but not installed.
-    """
-    joined = read_examples(section.model_copy(update={"clean": []}))
-    splits, _, findings = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
-    smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
-    splits, dropped = filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop)
-    found = (*joined.findings, *joined.unlabelled, *findings, *dropped)
-    return _assemble(splits, joined, findings=found, clean=())
-
-
-def _pool_clusters(
-    ids: Sequence[str], near: Sequence[Sequence[str]], groups: Mapping[str, str]
-) -> tuple[tuple[str, ...], ...]:
-    """Join near duplicates and groups of train and validation rows, by id."""
-    if not groups:
-        return tuple(map(tuple, near))
-    index = {name: number for number, name in enumerate(ids)}
-    clusters = [[index[name] for name in cluster] for cluster in near]
-    joined = joined_groups([*clusters, *groups_of(ids, groups)])
-    return tuple(tuple(ids[number] for number in cluster) for cluster in joined)
-
-
-def load_rows(
-    section: DataSection,
-    labels: LabelSet,
-    *,
-    split: str,
-    text: Sequence[str] = (),
-    label_map: Mapping[str, str] | None = None,
-) -> datasets.Dataset:
-    """Load rows to evaluate a trained model on. They are cleaned; no row is dropped or moved to another split.
-
-    Args:
-        section: data section that names the source.
-        labels: label set of the model.
-        split: name of a split of the source; all rows are loaded if the source has no given splits.
-        text: text columns of the model, used if the source has them and the section names none.
-        label_map: class names of labels that have another name in the model; other labels are class names.
-
-    Returns:
-        Columns ``id``, ``text``, and ``label`` as indices into ``labels``.
-
-    Raises:
-        DataError: there is no split of this name, or the source cannot be read, lacks the split, or has labels that are
-            not in the model's label set.
-    """
-    if split not in get_args(Split):
-        known = list(get_args(Split))
-        raise DataError(f"there is no split {split!r}.{nearest(split, known)}", hint=f"Splits: {', '.join(known)}.")
-    joined = read_examples(section, text=text, kind=labels.kind)
-    _log(joined.unlabelled, joined.source.name)
-    splits = joined.splits
-    withheld = [raw for raw in joined.raw_data if split in raw.withheld]
-    if withheld:
-        raise DataError(
-            f"{withheld[0].file_names(split)}: has no labels to evaluate a model on.",  # type: ignore[arg-type]
-            hint=f"Predict it with: slugline predict MODEL --input {withheld[0].file_names(split)}",  # type: ignore[arg-type]
-        )
-    chosen = split if len(splits) > 1 else "train"
-    if chosen not in splits:
-        raise DataError(
-            f"{joined.source.name} has no split {split!r}, only {', '.join(splits)}.", hint="Choose with --split."
-        )
-    examples = splits[chosen]
-    same_names = {plain_number(name): name for name in reversed(labels.names)}
-    cut_short = {name.removesuffix(f"{PATH_SEPARATOR}{NO_PART}"): name for name in reversed(labels.names)}
-    classes = cut_short | same_names | {name: name for name in labels.names} | dict(label_map or {})
-    _check_classes(joined.file_names(chosen), examples.class_counts, classes, labels)
-    rows = [tuple(classes[name] for name in row) for row in examples.labels]
-    return _table(examples, labels.indices(rows), is_multi=labels.is_multi)
-
-
-def _check_classes(where: str, found: Mapping[str, int], classes: Mapping[str, str], labels: LabelSet) -> None:
-    """Refuse labels whose class the model does not have."""
-    known = f"Classes of the model: {', '.join(labels.names[:20])}{' ...' if len(labels) > 20 else ''}."
-    for label, name in classes.items():
-        if name not in labels.names:
-            raise DataError(
-                f"the label map turns {label!r} into {name!r}, which is not a class of the model."
-                f"{nearest(name, list(labels.names))}",
-                hint=known,
-            )
-    unknown = Counter({label: count for label, count in found.items() if label not in classes})
-    if unknown:
-        listed = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5))
-        example = f"{unknown.most_common(1)[0][0]}={labels.names[0]}"
-        raise DataError(
-            f"{where}: {len(unknown)} labels are not in the model's label set: {listed}.",
-            hint=f'{known} If they have other names here, map them: --label-map "{example}" for each of them, or '
-            "label_map in Python.",
-        )
 
 
 def predictions_on(
@@ -353,63 +183,3 @@ def predictions_on(
         split=split,
         dataset=dataset,
     )
-
-
-def _missing_splits(joined: JoinedSources, section: DataSection) -> list[dict[Split, float]]:
-    """Return the splits that each source lacks, with the share of its rows that each split gets."""
-    fractions: dict[Split, float] = {"test": section.test_fraction, "validation": section.validation_fraction}
-    return [
-        {split: fraction for split, fraction in fractions.items() if split not in raw.rows and fraction}
-        for raw in joined.raw_data
-    ]
-
-
-def _classes_before(joined: JoinedSources, filtered: SplitExamples) -> dict[str, int]:
-    """Count the rows of train by class before the filters; empty if no filter dropped a row of train."""
-    train = joined.splits["train"]
-    counts = train.class_counts if len(filtered["train"]) < len(train) else Counter[str]()
-    return {name: counts[name] for name in joined.classes if counts[name]}
-
-
-def _log(findings: Sequence[Finding], name: str) -> None:
-    for finding in findings:
-        logger.log(logging.WARNING if finding.is_warning else logging.INFO, "%s: %s", name, finding.message)
-
-
-def _assemble(
-    splits: SplitExamples, joined: JoinedSources, *, findings: tuple[Finding, ...], clean: tuple[str, ...]
-) -> TextDataset:
-    present = {label for examples in splits.values() for label in examples.class_counts}
-    names = tuple(name for name in joined.classes if name in present)
-    labels = LabelSet(names, kind=joined.kind, levels=joined.levels)
-    encoded = {split: labels.indices(examples.labels) for split, examples in splits.items()}
-    fingerprints = [fingerprint(examples.ids, examples.texts, encoded[split]) for split, examples in splits.items()]
-    rows = (list(splits), fingerprints, [len(examples) for examples in splits.values()])
-    return TextDataset(
-        splits={
-            split: _table(examples, encoded[split], is_multi=labels.is_multi) for split, examples in splits.items()
-        },
-        labels=labels,
-        source=joined.source,
-        fingerprint=fingerprint(*rows, classes=labels.names),
-        former_fingerprint=fingerprint(*rows),
-        findings=findings,
-        text=joined.text,
-        label=joined.label,
-        clean=clean,
-    )
-
-
-def _table(examples: Examples, labels: Sequence[Any], *, is_multi: bool) -> datasets.Dataset:
-    import pyarrow as pa
-
-    column = pa.array(labels, pa.list_(pa.int64()) if is_multi else pa.int64())
-    return _text_table(examples, label=column)
-
-
-def _text_table(examples: Examples, **others: Any) -> datasets.Dataset:
-    import datasets
-    import pyarrow as pa
-
-    columns = {"id": pa.array(examples.ids, pa.string()), "text": pa.array(examples.texts, pa.string())}
-    return datasets.Dataset(pa.table({**columns, **others}))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from slugline.core.errors import DataError, RecipeError, RunError, nearest
 from slugline.core.labels import LabelSet
 from slugline.core.messages import visible_messages
-from slugline.data.dataset import load_rows
+from slugline.data.load import load_rows
 from slugline.data.reading.formats import GUESSED, Reading
 from slugline.evaluation.evaluate import evaluate, predict
 from slugline.evaluation.score import Evaluation, score

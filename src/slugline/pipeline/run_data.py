@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slugline.core.errors import DataError, RunError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of
 from slugline.data.identity import DataIdentity
+from slugline.data.load import load_dataset
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 

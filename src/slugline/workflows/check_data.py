@@ -16,8 +16,9 @@ from slugline.data.batching.truncation import truncation_of
 from slugline.data.checks.checked_rows import CheckedRows, CheckOptions
 from slugline.data.checks.fixing import FixedRow, fixed, write_fixed
 from slugline.data.checks.run import CHECKS, by_level, run_checks
-from slugline.data.dataset import TextDataset, load_as_given
+from slugline.data.dataset import TextDataset
 from slugline.data.findings import MAX_EXAMPLES, Finding
+from slugline.data.load import load_as_given
 from slugline.evaluation.calibration import calibrate
 from slugline.models.pretrained import EMBEDDED
 from slugline.models.tokenizers import load_tokenizer

@@ -15,7 +15,8 @@ from slugline.core.errors import MissingExtra, RecipeError
 from slugline.core.layouts import RunLayout
 from slugline.data.batching.tokens import tokenise
 from slugline.data.batching.truncation import Truncation
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset
 from slugline.data.reading.formats import can_read
 from slugline.data.reading.places.named import named_sets
 from slugline.models.pretrained import EMBEDDED

@@ -17,8 +17,8 @@ from slugline.data.batching import token_ids as token_ids_module
 from slugline.data.batching.token_ids import TEXTS_AT_ONCE, encode
 from slugline.data.batching.tokens import Tokens, tokenise
 from slugline.data.batching.truncation import Truncation
-from slugline.data.dataset import load_dataset
 from slugline.data.folds import folds_of
+from slugline.data.load import load_dataset
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.data_section import DataSection
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -202,7 +203,7 @@ def test_a_larger_subset_contains_the_smaller(sizes: list[int], small: int, more
 def test_a_share_of_the_rows() -> None:
     ids, labels = rows_of([80, 40])
     assert Counter(labels[index] for index in subset(ids, labels, size=0.1, seed=3)) == {("class0",): 8, ("class1",): 4}
-    assert subset(ids, labels, size=0, seed=3) == list(range(120))
+    assert subset(ids, labels, size=0, seed=3).tolist() == list(range(120))
 
 
 def test_a_subset_smaller_than_the_classes() -> None:
@@ -332,3 +333,19 @@ def test_a_rare_label_beside_others_does_not_stop_a_split() -> None:
     one = subset(ids, labels, size=40, seed=3)
     assert set(one) <= set(subset(ids, labels, size=60, seed=3))
     assert 0 in one
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_are_assigned_like_groups_of_one_row(seed: int) -> None:
+    generator = random.Random(seed)
+    ids = [f"row{number}" for number in range(300)]
+    labels = [tuple(generator.sample("abcde", generator.randint(0, 3))) for _ in ids]
+    clusters = [list(range(start, start + 4)) for start in range(0, 80, 4)]
+    strata = [tuple(row) or ("",) if generator.random() < 0.9 else None for row in labels]
+    keys: dict[str, Any] = {"fractions": {"test": 0.2, "validation": 0.1}, "seed": 1, "clusters": clusters}
+    keys |= {"strata": strata, "kept": generator.sample(range(300), 10)}
+    rows = split_rows(ids, labels, **keys)
+    units = split_rows(ids, labels, **keys, groups=[[index] for index in range(100, 300)])
+    assert {split: indices.tolist() for split, indices in rows.items()} == {
+        split: indices.tolist() for split, indices in units.items()
+    }

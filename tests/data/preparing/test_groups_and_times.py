@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slugline.core.errors import DataError, RecipeError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of
+from slugline.data.load import load_dataset
 from slugline.data.preparing.splits.groups import joined_groups
 from slugline.data.preparing.splits.time_splits import parse_time, split_by_time, time_folds
 from slugline.recipe.data_section import DataSection

@@ -11,7 +11,8 @@ import pytest
 
 from conftest import SHARED_DATA, TOPICS, articles, write_csv
 from slugline.core.errors import DataError
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
+from slugline.data.load import load_dataset
 from slugline.data.prepared import write_dataset
 from slugline.data.preparing.loading import read_examples
 from slugline.data.reading import sources
@@ -113,7 +114,7 @@ def test_ids_from_columns_stay_unique(tmp_path: Path) -> None:
         write_csv(tmp_path / name / "train.csv", rows)
         (tmp_path / name / "metadata.json").write_text('{"columns": {"id": "key"}}', encoding="utf-8")
     ids = read_examples(section({"path": str(tmp_path / "a")}, {"path": str(tmp_path / "b")})).splits["train"].ids
-    assert ids == [*"012345", *(f"{n}-2" for n in range(6))]
+    assert list(ids) == [*"012345", *(f"{n}-2" for n in range(6))]
 
 
 def test_leaks_and_repetitions_are_found_over_all_sources(tmp_path: Path, with_test: Path) -> None:

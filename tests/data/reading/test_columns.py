@@ -17,12 +17,13 @@ from slugline.data.reading.formats import Row
 from slugline.data.reading.labels.naming import name_labels
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
 from slugline.data.reading.texts import join_text
+from slugline.data.tables.rows import Rows
 from slugline.recipe.data_section import DataSection
 
 
 def raw(rows: list[Row], *, test: list[Row] | None = None, classes: tuple[str, ...] = (), task: str = "") -> RawData:
     files = {"train": (SourceFile("news.csv", len(rows)),), "test": (SourceFile("test.csv", len(test or [])),)}
-    splits = {"train": rows} | ({"test": test} if test else {})
+    splits = {"train": Rows.write(rows)} | ({"test": Rows.write(test)} if test else {})
     return RawData(splits, SourceInfo("news"), files, classes=classes, task=task)  # type: ignore[arg-type]
 
 

@@ -14,8 +14,8 @@ from conftest import articles
 from slugline.cli.app import run
 from slugline.core.errors import DataError
 from slugline.core.labels import LabelSet
-from slugline.data.dataset import load_dataset, load_rows
 from slugline.data.findings import Finding
+from slugline.data.load import load_dataset, load_rows
 from slugline.data.reading import sources
 from slugline.data.reading.raw_data import RawData
 from slugline.recipe.data_section import DataSection

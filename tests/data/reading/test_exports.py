@@ -11,7 +11,7 @@ import pytest
 
 from conftest import articles
 from slugline.core.errors import DataError
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.data.reading import sources
 from slugline.data.reading.exports.tasks import majority
 from slugline.data.reading.raw_data import RawData

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from slugline.core.errors import DataError
-from slugline.data.dataset import load_dataset
 from slugline.data.findings import Finding
+from slugline.data.load import load_dataset
 from slugline.data.reading import sources
 from slugline.data.reading.formats import Reading, Row, read_rows
 from slugline.recipe.data_section import DataSection

@@ -11,7 +11,7 @@ import pytest
 
 from slugline.core.errors import DataError
 from slugline.core.labels import LabelSet, RowLabels
-from slugline.data.dataset import load_dataset, load_rows
+from slugline.data.load import load_dataset, load_rows
 from slugline.data.prepared import write_dataset
 from slugline.data.reading import sources
 from slugline.data.reading.labels.label_map import map_labels
@@ -192,6 +192,23 @@ def test_a_split_with_hidden_labels_is_named_and_left_out_on_request(tmp_path: P
     assert 'data.unlabelled="drop"' in caught.value.hint
     dataset = load_dataset(DataSection(path=str(tmp_path / "set"), unlabelled="drop"))
     assert dataset.class_counts("test") == {"0": 4, "1": 4}
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ("test", r"test\.jsonl: has no labels to evaluate a model on"),
+        ("validation", "no split 'validation', only train"),
+    ],
+)
+def test_no_other_rows_are_evaluated_in_place_of_a_split_with_hidden_labels(
+    tmp_path: Path, split: str, message: str
+) -> None:
+    table(tmp_path / "set" / "train.jsonl", [0, 1] * 20)
+    table(tmp_path / "set" / "test.jsonl", [-1] * 3)
+    section = DataSection(path=str(tmp_path / "set"), unlabelled="drop")
+    with pytest.raises(DataError, match=message):
+        load_rows(section, LabelSet(("0", "1")), split=split)
 
 
 def test_minus_one_is_a_class_where_train_has_it(tmp_path: Path) -> None:

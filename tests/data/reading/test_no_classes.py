@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slugline.core.errors import DataError
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.data.reading.labels.report import report_no_classes
 from slugline.recipe.data_section import DataSection
 

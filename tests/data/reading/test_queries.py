@@ -11,7 +11,7 @@ import pytest
 from conftest import articles, write_csv
 from slugline.cli.app import run
 from slugline.core.errors import DataError, MissingExtra
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.data.reading import sources
 from slugline.data.reading.places import queries
 from slugline.data.reading.raw_data import RawData

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from conftest import everything, interrupted_after, with_changes
 from slugline import load, train
-from slugline.data.dataset import load_dataset
+from slugline.data.load import load_dataset
 from slugline.recipe.recipe import Recipe
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import Progress, checkpoints_in, step_of

@@ -15,8 +15,9 @@ from conftest import with_changes, write_csv
 from slugline import train
 from slugline.core.errors import DataError, ModelError, RecipeError
 from slugline.core.labels import LabelSet
-from slugline.data.dataset import TextDataset, load_dataset
+from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of
+from slugline.data.load import load_dataset
 from slugline.models.tokenizers import load_tokenizer
 from slugline.recipe.data_section import AugmentationName, DataSection
 from slugline.training.methods.augmentation import (

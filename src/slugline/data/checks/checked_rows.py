@@ -18,6 +18,7 @@ from slugline.data.findings import MAX_EXAMPLES, Finding, Level
 from slugline.data.preparing import duplicates
 from slugline.data.preparing.cleaning import clean
 from slugline.data.preparing.examples import SPLIT_ORDER
+from slugline.data.preparing.similar.near_duplicates import near_duplicates
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -111,7 +112,7 @@ class CheckedRows:
     @cached_property
     def clusters(self) -> list[list[int]]:
         """Clusters of rows with the same or nearly the same text."""
-        return duplicates.near_duplicates(self.keys)
+        return near_duplicates(self.keys)
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from slugline.data.checks.labels import counts, names, noise, shortcuts
 from slugline.data.checks.texts import drift, encodings, languages, lengths, personal_data, repeated
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import Finding
-from slugline.data.preparing import duplicates
+from slugline.data.preparing.similar import near_duplicates
 
 logger = logging.getLogger(__name__)
 
@@ -51,8 +51,8 @@ CHECKS: dict[str, Check] = {
     "near leak": Check(
         repeated.near_leaks,
         "Rows of train with nearly the same text in validation or test (MinHash; at least "
-        f"{duplicates.MIN_SIMILARITY:.0%} of the word triples are shared, or in short texts "
-        f"{duplicates.MIN_CHARACTER_SIMILARITY:.0%} of the character triples). A warning.",
+        f"{near_duplicates.MIN_SIMILARITY:.0%} of the word triples are shared, or in short texts "
+        f"{near_duplicates.MIN_CHARACTER_SIMILARITY:.0%} of the character triples). A warning.",
     ),
     "untrained class": Check(
         counts.untrained_classes,

@@ -7,8 +7,10 @@ cleaning.py        clean: the cleaning steps
 artefacts.py       cleaning step: special tokens, broken entities, stray backslashes
 examples.py        Examples: ids, texts and labels of one split
 filters.py         drops classes, empty and short texts, leaks, repetitions
-duplicates.py      finds repetitions, conflicts, leaks, near duplicates
+duplicates.py      finds repetitions, conflicts, leaks
+similar/           finds near duplicates
 splits/            which rows go to which split, subset and fold
+split_tables.py    finished splits as tables
 statistics.py      text lengths, class imbalance
 ```
 """

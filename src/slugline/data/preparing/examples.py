@@ -1,14 +1,29 @@
-"""`Examples`: texts with labels. Instances never change; each step of the preparation returns new ones."""
+"""`Examples`: texts with labels. Instances never change; each step of the preparation returns new ones.
+
+The texts of all sources are in one table, so that a step only makes arrays of row numbers.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from slugline.core.labels import RowLabels, Split
-from slugline.data.preparing import duplicates
+from slugline.data.preparing.duplicates import same_text_key
+from slugline.data.tables.coded import Coded
+from slugline.data.tables.digests import text_digests
+from slugline.data.tables.table import BATCH_ROWS, Table, TableWriter
+from slugline.data.tables.texts import Texts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SPLIT_ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -18,57 +33,90 @@ class Examples:
     """N texts with labels.
 
     Args:
-        ids: (N,) unique names of the rows.
-        originals: (N,) texts as read.
-        texts: (N,) cleaned texts.
+        table: ids, cleaned texts, hashes and sources of all rows, from `ExamplesWriter`.
+        rows: (N,) numbers of the rows of the table.
         labels: (N,) labels of each row.
-        origins: (N,) number of the source of each row, from 0.
     """
 
-    ids: list[str]
-    originals: list[str]
-    texts: list[str]
-    labels: list[RowLabels]
-    origins: list[int]
+    table: Table
+    rows: NDArray[np.int64]
+    labels: Coded[RowLabels]
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.rows)
+
+    @property
+    def ids(self) -> Texts:
+        """(N,) unique names of the rows."""
+        return Texts(self.table, "id", self.rows)
+
+    @property
+    def texts(self) -> Texts:
+        """(N,) cleaned texts."""
+        return Texts(self.table, "text", self.rows)
+
+    @property
+    def originals(self) -> NDArray[np.uint64]:
+        """(N, 2) hashes of the texts as read."""
+        return self._numbers("original_1", "original_2")
+
+    @property
+    def keys(self) -> NDArray[np.uint64]:
+        """(N, 2) hashes that are equal if the texts count as the same."""
+        return self._numbers("key_1", "key_2")
+
+    @property
+    def key_texts(self) -> Iterator[str]:
+        """Texts that are equal if the N texts count as the same."""
+        return map(same_text_key, self.texts)
 
     @cached_property
-    def keys(self) -> list[str]:
-        """(N,) keys that are equal if the texts count as the same."""
-        return [duplicates.same_text_key(text) for text in self.texts]
+    def origins(self) -> NDArray[np.int32]:
+        """(N,) number of the source of each row, from 0."""
+        return np.asarray(self._numbers("origin")[:, 0])
 
     @cached_property
     def class_counts(self) -> Counter[str]:
         """Rows of each class."""
-        return Counter(label for labels in self.labels for label in labels)
+        counts: Counter[str] = Counter()
+        for labels, count in self.labels.counts().items():
+            for label in labels:
+                counts[label] += count
+        return counts
 
-    def take(self, indices: Sequence[int]) -> Examples:
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
         """Return the rows at these indices, in this order."""
-        return Examples(
-            [self.ids[index] for index in indices],
-            [self.originals[index] for index in indices],
-            [self.texts[index] for index in indices],
-            [self.labels[index] for index in indices],
-            [self.origins[index] for index in indices],
-        )
+        chosen = np.asarray(indices, dtype=np.int64)
+        return Examples(self.table, self.rows[chosen], self.labels.take(chosen))
 
-    def without(self, indices: Sequence[int]) -> Examples:
+    def without(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
         """Return all rows except those at these indices."""
-        dropped = set(indices)
-        return self.take([index for index in range(len(self)) if index not in dropped]) if dropped else self
+        if not len(indices):
+            return self
+        is_kept = np.ones(len(self), dtype=np.bool_)
+        is_kept[np.asarray(indices, dtype=np.int64)] = False
+        return self.take(np.flatnonzero(is_kept))
 
     def without_classes(self, names: Collection[str]) -> Examples:
         """Return the rows without these labels; a row whose labels are all among them is dropped."""
         dropped = set(names)
-        remaining = [tuple(label for label in labels if label not in dropped) for labels in self.labels]
-        rows = replace(self, labels=remaining)
-        return rows.without([i for i, labels in enumerate(self.labels) if labels and not remaining[i]])
+        remaining = self.labels.change(lambda labels: tuple(label for label in labels if label not in dropped))
+        is_dropped = self.labels.where(lambda labels: bool(labels) and dropped.issuperset(labels))
+        return replace(self, labels=remaining).without(is_dropped)
 
-    def ids_of(self, indices: Sequence[int]) -> list[str]:
+    def rows_with(self, name: str) -> NDArray[np.int64]:
+        """Return the indices of the rows that have a label."""
+        return self.labels.where(lambda labels: name in labels)
+
+    def ids_of(self, indices: Sequence[int] | NDArray[np.int64]) -> list[str]:
         """Return the ids of the rows at these indices."""
-        return [self.ids[index] for index in indices]
+        return self.ids.at(indices)
+
+    def _numbers(self, *columns: str) -> NDArray[Any]:
+        """(N, columns) values of columns of numbers."""
+        numbers = np.stack([self.table.column(name).to_numpy()[self.rows] for name in columns], axis=1)
+        self.table.release()
+        return numbers
 
 
 #: Examples by split; train is always there.
@@ -76,13 +124,51 @@ SplitExamples = Mapping[Split, Examples]
 
 
 def join_examples(several: Sequence[Examples]) -> Examples:
-    """Concatenate examples."""
+    """Concatenate examples of one table."""
     if len(several) == 1:
         return several[0]
-    return Examples(
-        [name for examples in several for name in examples.ids],
-        [text for examples in several for text in examples.originals],
-        [text for examples in several for text in examples.texts],
-        [label for examples in several for label in examples.labels],
-        [origin for examples in several for origin in examples.origins],
-    )
+    rows = np.concatenate([examples.rows for examples in several])
+    return Examples(several[0].table, rows, Coded.join([examples.labels for examples in several]))
+
+
+class ExamplesWriter:
+    """Writes the table of examples."""
+
+    def __init__(self) -> None:
+        import pyarrow as pa
+
+        hashes = ("key_1", "key_2", "original_1", "original_2")
+        texts = [("id", pa.large_string()), ("text", pa.large_string()), ("origin", pa.int32())]
+        self._writer = TableWriter(pa.schema([*texts, *((name, pa.uint64()) for name in hashes)]))
+        self._n_rows = 0
+
+    def add(self, rows: Iterable[tuple[str, str, str]], origin: int) -> range:
+        """Write rows of a source.
+
+        Args:
+            rows: id, text as read, and cleaned text of each row.
+            origin: number of the source.
+
+        Returns:
+            Numbers of the rows in the table.
+        """
+        first = self._n_rows
+        iterator = iter(rows)
+        while batch := list(islice(iterator, BATCH_ROWS)):
+            self._writer.write(self._batch(batch, origin))
+            self._n_rows += len(batch)
+        return range(first, self._n_rows)
+
+    def finish(self) -> Table:
+        """Return the table of all rows."""
+        return self._writer.finish()
+
+    def _batch(self, rows: Sequence[tuple[str, str, str]], origin: int) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        ids, originals, texts = zip(*rows, strict=True)
+        hashes = np.concatenate([text_digests(map(same_text_key, texts)), text_digests(originals)], axis=1)
+        columns = [pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string())]
+        columns.append(pa.array(np.full(len(rows), origin, dtype=np.int32)))
+        columns += [pa.array(hashes[:, number].copy()) for number in range(hashes.shape[1])]
+        return pa.RecordBatch.from_arrays(columns, schema=self._writer.schema)

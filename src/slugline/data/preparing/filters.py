@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Literal
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing import duplicates
-from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples
+from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
+from slugline.data.preparing.similar.near_duplicates import near_duplicates
 
 
 def empty_texts(texts: Sequence[str]) -> list[int]:
@@ -93,8 +95,9 @@ def take_class(
             f"data.out_of_scope: there is no class {name!r}.{nearest(name, list(classes))}",
             hint=f"Classes: {', '.join(classes[:20])}{' ...' if len(classes) > 20 else ''}.",
         )
-    rows = {split: [i for i, labels in enumerate(each.labels) if name in labels] for split, each in splits.items()}
-    train = splits["train"].take(sorted(rows["train"], key=splits["train"].ids.__getitem__))
+    rows = {split: each.rows_with(name) for split, each in splits.items()}
+    ids = splits["train"].ids_of(rows["train"])
+    train = splits["train"].take([index for _, index in sorted(zip(ids, rows["train"].tolist(), strict=True))])
     taken: dict[Split, Examples] = {}
     lacking = [split for split in SPLIT_ORDER if split not in splits]
     for split in SPLIT_ORDER[1:]:
@@ -238,7 +241,7 @@ def handle_leaks(
             continue
         examples = splits[split]
         leaked = duplicates.leaks({"train": examples.keys, **{name: splits[name].keys for name in held_out}})
-        if not leaked:
+        if not len(leaked):
             continue
         where = " or ".join(held_out)
         message = f"{split} rows whose text is also in {where}: {{count}}"
@@ -283,13 +286,11 @@ def drop_repetitions(splits: SplitExamples) -> tuple[SplitExamples, list[Finding
         The remaining examples, and a finding if rows were dropped.
     """
     train = splits["train"]
-    conflicting = {train.keys[group[0]] for group in duplicates.conflicts(train.keys, train.labels)}
-    groups = [
-        group
-        for group in duplicates.repetitions(train.originals, train.labels)
-        if train.keys[group[0]] not in conflicting
-    ]
-    dropped = sorted(index for group in groups for index in sorted(group, key=train.ids.__getitem__)[1:])
+    conflicting = {index for group in duplicates.conflicts(train.keys, train.labels) for index in group}
+    groups = [group for group in duplicates.repetitions(train.originals, train.labels) if group[0] not in conflicting]
+    repeated = [index for group in groups for index in group]
+    ids = dict(zip(repeated, train.ids_of(repeated), strict=True))
+    dropped = sorted(index for group in groups for index in sorted(group, key=ids.__getitem__)[1:])
     if not dropped:
         return splits, []
     message = "exact repetitions (same text, same label): {count} (dropped before splitting)"
@@ -308,12 +309,14 @@ def find_near_duplicates(splits: SplitExamples) -> tuple[list[list[int]], list[l
     """
     names = [split for split in SPLIT_ORDER if split in splits]
     n_train = len(splits["train"])
-    clusters = duplicates.near_duplicates([key for split in names for key in splits[split].keys])
+    clusters = near_duplicates(chain.from_iterable(splits[split].key_texts for split in names))
     train_members = [[index for index in cluster if index < n_train] for cluster in clusters]
     train_clusters = [members for members in train_members if len(members) > 1]
-    pool = [name for split in names if split != "test" for name in splits[split].ids]
-    pool_members = [[pool[index] for index in cluster if index < len(pool)] for cluster in clusters]
-    pool_clusters = [members for members in pool_members if len(members) > 1]
+    pool = join_examples([splits[split] for split in names if split != "test"])
+    pool_members = [[index for index in cluster if index < len(pool)] for cluster in clusters]
+    pool_members = [members for members in pool_members if len(members) > 1]
+    ids = iter(pool.ids_of([index for members in pool_members for index in members]))
+    pool_clusters = [list(islice(ids, len(members))) for members in pool_members]
     leaked = [
         index
         for cluster, members in zip(clusters, train_members, strict=True)
@@ -323,11 +326,11 @@ def find_near_duplicates(splits: SplitExamples) -> tuple[list[list[int]], list[l
     findings = []
     if train_clusters:
         n_rows = sum(map(len, train_clusters))
-        ids = splits["train"].ids_of([cluster[0] for cluster in train_clusters])
+        firsts = splits["train"].ids_of([cluster[0] for cluster in train_clusters])
         message = f"clusters of near duplicates in train: {{count}} ({n_rows:,} rows)"
-        findings.append(Finding.of("near duplicate", ids, message))
+        findings.append(Finding.of("near duplicate", firsts, message))
     if leaked:
-        ids = splits["train"].ids_of(sorted(leaked))
+        names_of_leaked = splits["train"].ids_of(sorted(leaked))
         message = f"train rows with a near duplicate in {' or '.join(names[1:])}: {{count}} (kept)"
-        findings.append(Finding.of("near leak", ids, message, is_warning=True))
+        findings.append(Finding.of("near leak", names_of_leaked, message, is_warning=True))
     return train_clusters, pool_clusters, findings

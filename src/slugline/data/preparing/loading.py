@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
+import numpy as np
+
 from slugline.core.errors import DataError
 from slugline.core.labels import Kind, RowLabels, Split
 from slugline.core.progress import track
 from slugline.data.findings import Finding
 from slugline.data.preparing import cleaning
-from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
-from slugline.data.preparing.row_ids import joint_row_ids
+from slugline.data.preparing.examples import SPLIT_ORDER, Examples, ExamplesWriter, SplitExamples, join_examples
+from slugline.data.preparing.row_ids import RowIds, joint_row_ids
 from slugline.data.preparing.splits.time_splits import parse_time
 from slugline.data.reading import sources
 from slugline.data.reading.columns import SAMPLE_ROWS, check_column, choose_columns
@@ -27,10 +29,15 @@ from slugline.data.reading.labels.naming import name_labels
 from slugline.data.reading.labels.unlabelled import hidden_splits, unlabelled_rows
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.data.reading.texts import join_text
+from slugline.data.tables.coded import Coded
+from slugline.data.tables.table import Table
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
 
 logger = logging.getLogger(__name__)
+
+#: Texts that are cleaned between two reports of the progress.
+TEXTS_PER_STEP = 1_000
 
 
 @dataclass(frozen=True)
@@ -114,10 +121,13 @@ def read_examples(section: DataSection, *, text: Sequence[str] = (), kind: Kind 
     read = [_read_source(source, section, text, kind) for source in section.all_sources()]
     read, joint_kind = _with_one_kind(read)
     ids = joint_row_ids([(source.address, source.raw.rows, source.id_column) for source in read])
-    prepared = [
-        _drop_unlabelled(source, _examples(source, ids[origin], origin=origin, clean=section.clean))
+    writer = ExamplesWriter()
+    written = [
+        _write_texts(source, ids[origin], writer, origin=origin, clean=section.clean)
         for origin, source in enumerate(read)
     ]
+    table = writer.finish()
+    prepared = [_drop_unlabelled(source, table, rows) for source, rows in zip(read, written, strict=True)]
     by_source = [splits for splits, _ in prepared]
     names = [split for split in SPLIT_ORDER if any(split in splits for splits in by_source)]
     return JoinedSources(
@@ -189,7 +199,8 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], 
     )
     if data.unlabelled == "drop" and (hidden := hidden_splits(raw, label)):
         logger.warning("%s: left out, its labels are hidden: %s", raw.source.name, ", ".join(hidden))
-        raw = replace(raw, rows={split: rows for split, rows in raw.rows.items() if split not in hidden})
+        rows = {split: rows for split, rows in raw.rows.items() if split not in hidden}
+        raw = replace(raw, rows=rows, withheld=(*raw.withheld, *hidden))
     named = name_labels(raw, label, source, unlabelled=data.unlabelled, kind=kind)
     for finding in named.findings:
         logger.warning("%s: %s", raw.source.name, finding.message)
@@ -200,58 +211,69 @@ def _read_source(source: SourceSection, data: DataSection, text: Sequence[str], 
     )
 
 
-def _examples(source: _Source, ids: Mapping[Split, list[str]], *, origin: int, clean: Sequence[str]) -> SplitExamples:
-    """Join the text columns of a source and clean the texts."""
-    splits: dict[Split, Examples] = {}
+def _write_texts(
+    source: _Source, ids: Mapping[Split, RowIds], writer: ExamplesWriter, *, origin: int, clean: Sequence[str]
+) -> dict[Split, range]:
+    """Join the text columns of a source, clean the texts and write them; return the numbers of their rows."""
     rows = source.raw.rows
+    written: dict[Split, range] = {}
     with track("cleaning", sum(map(len, rows.values())), unit="texts") as advance:
         for split in rows:
-            originals = [
-                join_text(row, source.text, locate=partial(source.raw.locate, split, index))
-                for index, row in enumerate(rows[split])
-            ]
-            cleaned = []
-            for original in originals:
-                cleaned.append(cleaning.clean(original, clean))
-                advance(1)
-            origins = [origin] * len(originals)
-            labels = [row or () for row in source.labels[split]]
-            splits[split] = Examples(ids[split], originals, cleaned, labels, origins)
-    return splits
+            texts = _texts(source, split, clean, advance)
+            named = ((name, *pair) for name, pair in zip(ids[split], texts, strict=True))
+            written[split] = writer.add(named, origin)
+    return written
 
 
-def _groups(source: _Source, ids: Mapping[Split, list[str]], column: str) -> Iterator[tuple[str, str]]:
+def _texts(
+    source: _Source, split: Split, clean: Sequence[str], advance: Callable[[int], None]
+) -> Iterator[tuple[str, str]]:
+    """Yield the text of each row as read, and cleaned."""
+    columns = [source.raw.rows[split].values(column) for column in source.text]
+    for index, values in enumerate(zip(*columns, strict=True)):
+        text = values[0]
+        if len(values) > 1 or not isinstance(text, str):  # most rows have one text
+            row = dict(zip(source.text, values, strict=True))
+            text = join_text(row, source.text, locate=partial(source.raw.locate, split, index))
+        yield text, cleaning.clean(text, clean)
+        if index % TEXTS_PER_STEP == 0:
+            advance(min(TEXTS_PER_STEP, len(source.raw.rows[split]) - index))
+
+
+def _groups(source: _Source, ids: Mapping[Split, RowIds], column: str) -> Iterator[tuple[str, str]]:
     """Yield the id and the group of each row that has one."""
     for name, value, _ in _values(source, ids, "group", column):
         if not is_missing(value):
             yield name, str(value)
 
 
-def _times(source: _Source, ids: Mapping[Split, list[str]], column: str) -> Iterator[tuple[str, float]]:
+def _times(source: _Source, ids: Mapping[Split, RowIds], column: str) -> Iterator[tuple[str, float]]:
     """Yield the id and the time of each row."""
     for name, value, place in _values(source, ids, "time", column):
         yield name, parse_time(value, where=place)
 
 
 def _values(
-    source: _Source, ids: Mapping[Split, list[str]], key: str, column: str
+    source: _Source, ids: Mapping[Split, RowIds], key: str, column: str
 ) -> Iterator[tuple[str, object, Callable[[], str]]]:
     """Yield the id of each row, its value in a column, and a function that returns the place for messages."""
     for split, rows in source.raw.rows.items() if column else ():
         check_column(source.raw, split, key, column)
-        for index, (name, row) in enumerate(zip(ids[split], rows, strict=True)):
-            yield name, row.get(column), partial(_place, source.raw, split, index, column)
+        for index, (name, value) in enumerate(zip(ids[split], rows.values(column), strict=True)):
+            yield name, value, partial(_place, source.raw, split, index, column)
 
 
 def _place(raw: RawData, split: Split, index: int, column: str) -> str:
     return f"{raw.locate(split, index)}: column {column!r}"
 
 
-def _drop_unlabelled(source: _Source, splits: SplitExamples) -> tuple[SplitExamples, list[Finding]]:
-    """Drop the rows without a label; return the others, and a finding for each split that had such rows."""
+def _drop_unlabelled(source: _Source, table: Table, rows: Mapping[Split, range]) -> tuple[SplitExamples, list[Finding]]:
+    """Take the rows with a label; return them, and a finding for each split that had other rows."""
     kept: dict[Split, Examples] = {}
     findings = []
-    for split, examples in splits.items():
+    for split, numbers in rows.items():
+        labels = Coded.of(row or () for row in source.labels[split])
+        examples = Examples(table, np.arange(numbers.start, numbers.stop, dtype=np.int64), labels)
         indices, places = unlabelled_rows(source.raw, split, source.labels[split])
         kept[split] = examples.without(indices)
         if indices:

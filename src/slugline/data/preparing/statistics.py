@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 QUANTILES = (0, 5, 25, 50, 75, 95, 99, 100)
 
 
-def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
+def length_quantiles(texts: Iterable[str]) -> dict[str, dict[str, float]]:
     """Return mean and quantiles of the text lengths.
 
     Args:
@@ -18,9 +19,13 @@ def length_quantiles(texts: Sequence[str]) -> dict[str, dict[str, float]]:
     Returns:
         For ``characters`` and ``words``: the mean, and `QUANTILES` in percent as ``"p50"``; empty if N is 0.
     """
-    if not texts:
+    characters, words = array("q"), array("q")
+    for text in texts:
+        characters.append(len(text))
+        words.append(len(text.split()))
+    if not characters:
         return {}
-    counts = {"characters": [len(text) for text in texts], "words": [len(text.split()) for text in texts]}
+    counts = {"characters": np.frombuffer(characters, np.int64), "words": np.frombuffer(words, np.int64)}
     return {
         unit: {"mean": round(float(np.mean(values)), 1)}
         | {

@@ -64,7 +64,7 @@ def choose_columns(
     Raises:
         DataError: a column is missing, or no column fits.
     """
-    rows = raw.rows["train"][:SAMPLE_ROWS]
+    rows = list(raw.rows["train"][:SAMPLE_ROWS])
     text = list(text or raw.columns.get("text", ()))
     label = list(label or _columns_named_by(raw, "label"))
     candidates = [column for column in _columns(rows) if column not in others and not is_unnamed(column)]

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+
+import numpy as np
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
 from slugline.data.reading.columns import MAX_CLASSES, SAMPLE_ROWS
-from slugline.data.reading.formats import Row
 from slugline.data.reading.formats.column_names import LABEL_NAMES
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile
+from slugline.data.tables.rows import Row
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +35,18 @@ def by_split_column(raw: RawData, column: str) -> RawData:
             f"{raw.file_names('train')}: no column {column!r} for data.split.{nearest(column, columns)}",
             hint=f"Columns: {', '.join(columns)}.",
         )
-    names = [str(row.get(column) or "").strip().lower() for row in rows]
-    unknown = Counter(name for name in names if name not in SPLIT_NAMES)
-    if unknown or "train" not in names:
+    counts = Counter(str(value or "").strip().lower() for value in rows.values(column))
+    unknown = Counter({name: count for name, count in counts.items() if name not in SPLIT_NAMES})
+    if unknown or "train" not in counts:
         found = ", ".join(f"{name!r} ({count:,} rows)" for name, count in unknown.most_common(5)) or "no 'train'"
         raise DataError(
             f"{raw.file_names('train')}: column {column!r} holds {found}.",
             hint=f"Allowed values: {', '.join(SPLIT_NAMES)}.",
         )
-    splits: dict[Split, list[Row]] = {}
-    for name, row in zip(names, rows, strict=True):
-        splits.setdefault(SPLIT_NAMES[name], []).append(row)
+    indices: dict[Split, array[int]] = {}
+    for index, value in enumerate(rows.values(column)):
+        indices.setdefault(SPLIT_NAMES[str(value).strip().lower()], array("q")).append(index)
+    splits = {split: rows.take(np.frombuffer(numbers, dtype=np.int64)) for split, numbers in indices.items()}
     file = raw.file_names("train")
     files = {split: (SourceFile(f"{file} ({split})", len(rows)),) for split, rows in splits.items()}
     return replace(raw, rows=splits, files=files)
@@ -83,7 +87,7 @@ def report_split_column(raw: RawData) -> RawData:
         return raw
     candidates = [name for name, value in rows[0].items() if _split_name(value) in SPLIT_NAMES]
     for column in candidates:
-        counts = Counter(_split_name(row.get(column)) for row in rows)
+        counts = Counter(map(_split_name, rows.values(column)))
         found = {SPLIT_NAMES.get(name) for name in counts}
         if None in found or len(found) < 2 or "train" not in found:
             continue

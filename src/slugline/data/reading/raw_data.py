@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
-from slugline.data.reading.formats import Row
+from slugline.data.tables.rows import Rows
 
 #: Names of splits in files, folders and the split column, and the splits they mean.
 SPLIT_NAMES: dict[str, Split] = {
@@ -71,7 +71,7 @@ class RawData:
         withheld: splits that the source brings without labels; their rows are left out.
     """
 
-    rows: Mapping[Split, list[Row]]
+    rows: Mapping[Split, Rows]
     source: SourceInfo
     files: Mapping[Split, tuple[SourceFile, ...]]
     classes: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ class RawData:
             index -= file.n_rows
         return f"{split}, row {index + 1}"
 
-    def rows_by_file(self, split: Split) -> list[tuple[str, list[Row]]]:
+    def rows_by_file(self, split: Split) -> list[tuple[str, Rows]]:
         """Return the rows of a split under the name of each of its files."""
         ends = list(accumulate(file.n_rows for file in self.files[split]))
         starts = [0, *ends]

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from slugline.core.labels import Split, joined_labels
 from slugline.data.checks.checked_rows import CheckedRows, share_text
 from slugline.data.findings import Finding
-from slugline.data.preparing import duplicates
 
 #: Share of repeated rows from which they are a warning.
 NOTICEABLE_SHARE = 0.01
@@ -74,7 +73,11 @@ def nearly_leaked_rows(rows: CheckedRows) -> list[tuple[int, int]]:
 
 def conflicting_groups(rows: CheckedRows) -> list[list[int]]:
     """Return the rows of each text that has different labels in any splits, empty texts left out."""
-    return [group for group in duplicates.conflicts(rows.keys, rows.labels) if rows.keys[group[0]]]
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, key in enumerate(rows.keys):
+        groups[key].append(index)
+    groups.pop("", None)
+    return [group for group in groups.values() if len({rows.labels[index] for index in group}) > 1]
 
 
 def repetitions(rows: CheckedRows) -> list[Finding]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
-from slugline.core.labels import Split
+import numpy as np
+from numpy.typing import NDArray
+
+from slugline.core.labels import RowLabels, Split
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.filters import drop_untrained_classes
-from slugline.data.preparing.splits.assign_splits import NO_LABEL, split_rows, subset
-from slugline.data.preparing.splits.group_splits import split_sizes
+from slugline.data.preparing.splits.assign_splits import split_rows, subset
+from slugline.data.preparing.splits.group_splits import Strata, split_sizes
+from slugline.data.preparing.splits.stratified_rows import NO_LABEL
 from slugline.data.preparing.splits.time_splits import split_by_time
+from slugline.data.tables.coded import Coded
 
 
 def cut_splits(
@@ -39,14 +45,11 @@ def cut_splits(
     train = splits["train"]
     # A text with several labels stays in train; near duplicates with several labels are assigned like others.
     kept = [index for group in conflicts(train.keys, train.labels) for index in group]
-    kept += [index for group in [*clusters, *groups] if len({train.origins[i] for i in group}) > 1 for index in group]
-    cut: dict[Split, list[int]] = {}
+    kept += [index for group in [*clusters, *groups] if len(set(train.origins[group].tolist())) > 1 for index in group]
+    cut: dict[Split, NDArray[np.int64]] = {}
     distinct = [wanted for number, wanted in enumerate(fractions) if wanted and wanted not in fractions[:number]]
     for wanted in distinct:
-        strata = [
-            tuple((label, origin) for label in labels or (NO_LABEL,)) if fractions[origin] == wanted else None
-            for labels, origin in zip(train.labels, train.origins, strict=True)
-        ]
+        strata = _strata(train, [own == wanted for own in fractions])
         assigned = split_rows(
             train.ids,
             train.labels,
@@ -58,7 +61,7 @@ def cut_splits(
             kept=kept,
         )
         for split in wanted:
-            cut[split] = sorted([*cut.get(split, []), *assigned[split]])
+            cut[split] = np.sort(np.concatenate([cut.get(split, assigned[split][:0]), assigned[split]]))
     result = _move(splits, cut)
     new_splits = {split: examples for split, examples in result.items() if split in cut}
     findings = _report_absent(train.class_counts, new_splits, len(fractions))
@@ -82,34 +85,51 @@ def cut_splits_by_time(
         DataError: there are fewer different times than splits, or train has fewer than two classes.
     """
     train = splits["train"]
-    cut: dict[Split, list[int]] = {}
+    cut: dict[Split, NDArray[np.int64]] = {}
     for origin, wanted in enumerate(fractions):
-        rows = [index for index, number in enumerate(train.origins) if number == origin]
-        if wanted and rows:
+        rows = np.flatnonzero(train.origins == origin)
+        if wanted and len(rows):
             assigned = split_by_time(train.ids_of(rows), times, fractions=wanted)
             for split in wanted:
-                cut[split] = sorted([*cut.get(split, []), *(rows[index] for index in assigned[split])])
+                cut[split] = np.sort(np.concatenate([cut.get(split, rows[:0]), rows[assigned[split]]]))
     result, findings = drop_untrained_classes(_move(splits, cut), is_known=True)
     new_splits = {split: examples for split, examples in result.items() if split in cut}
     return result, [*findings, *report_absent_classes({"train": result["train"], **new_splits})]
 
 
-def _move(splits: SplitExamples, cut: Mapping[Split, Sequence[int]]) -> dict[Split, Examples]:
+def _strata(train: Examples, is_cut: Sequence[bool]) -> Coded[Strata | None]:
+    """The labels of each row with its source; None for the rows of sources that are not cut."""
+
+    def of_row(row: tuple[RowLabels, int]) -> Strata | None:
+        labels, origin = row
+        return tuple((label, origin) for label in labels or (NO_LABEL,)) if is_cut[origin] else None
+
+    return _with_origins(train).change(of_row)
+
+
+def _with_origins(train: Examples) -> Coded[tuple[RowLabels, int]]:
+    """The labels and the source of each row."""
+    labels, n_labels = train.labels, max(1, len(train.labels.values))
+    numbers, codes = np.unique(train.origins.astype(np.int64) * n_labels + labels.codes, return_inverse=True)
+    return Coded(codes.astype(np.int32), [(labels.values[n % n_labels], n // n_labels) for n in numbers.tolist()])
+
+
+def _move(splits: SplitExamples, cut: Mapping[Split, NDArray[np.int64]]) -> dict[Split, Examples]:
     """Move rows of train to other splits."""
     pieces = {split: [examples] for split, examples in splits.items()}
-    pieces["train"] = [splits["train"].without([index for indices in cut.values() for index in indices])]
+    pieces["train"] = [splits["train"].without(np.concatenate([np.empty(0, np.int64), *cut.values()]))]
     for split, indices in cut.items():
         pieces.setdefault(split, []).append(splits["train"].take(indices))
     return {split: join_examples(pieces[split]) for split in SPLIT_ORDER if split in pieces}
 
 
 def _report_short_splits(
-    train: Examples, cut: Mapping[Split, Sequence[int]], fractions: Sequence[Mapping[Split, float]]
+    train: Examples, cut: Mapping[Split, NDArray[np.int64]], fractions: Sequence[Mapping[Split, float]]
 ) -> list[Finding]:
     """Report the classes of which a new split has fewer rows than requested."""
-    counts = Counter(
-        (label, origin) for labels, origin in zip(train.labels, train.origins, strict=True) for label in labels
-    )
+    counts: Counter[tuple[str, int]] = Counter()
+    for (labels, origin), count in _with_origins(train).counts().items():
+        counts.update({(label, origin): count for label in labels})
     findings = []
     for split, indices in cut.items():
         wanted: Counter[str] = Counter()
@@ -128,10 +148,11 @@ def _report_short_splits(
 
 def _report_mixed(train: Examples, clusters: Sequence[Sequence[int]]) -> list[Finding]:
     """Report clusters of near duplicates with several labels."""
-    mixed = [cluster for cluster in clusters if len({train.labels[index] for index in cluster}) > 1]
+    mixed = [cluster for cluster in clusters if len(set(train.labels.codes[cluster].tolist())) > 1]
     if not mixed:
         return []
-    ids = [min(train.ids_of(cluster)) for cluster in mixed]
+    names = iter(train.ids_of([index for cluster in mixed for index in cluster]))
+    ids = [min(islice(names, len(cluster))) for cluster in mixed]
     message = f"clusters of near duplicates with several labels: {{count}} ({sum(map(len, mixed)):,} rows)"
     return [Finding.of("mixed cluster", ids, message)]
 
@@ -186,11 +207,11 @@ def report_sources(splits: SplitExamples, names: Sequence[str]) -> list[Finding]
     Returns:
         One finding per source; none for a single source.
     """
-    counts = {split: Counter(examples.origins) for split, examples in splits.items()}
+    counts = {split: np.bincount(examples.origins, minlength=len(names)) for split, examples in splits.items()}
     findings = []
     for origin, name in enumerate(names if len(names) > 1 else ()):
         described = ", ".join(f"{split} {counts[split][origin]:,}" for split in splits)
-        n_rows = sum(origins[origin] for origins in counts.values())
+        n_rows = sum(int(origins[origin]) for origins in counts.values())
         findings.append(Finding("source", n_rows, f"rows of {name}: {described}"))
     return findings
 

@@ -13,34 +13,56 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from slugline.core.errors import DataError
 from slugline.core.labels import RowLabels, Split
 from slugline.data.preparing.row_ids import CUT_ORDER
-from slugline.data.preparing.splits.group_splits import Strata, assign_groups, share, split_sizes
+from slugline.data.preparing.splits.group_splits import Strata, assign_groups, split_sizes
+from slugline.data.preparing.splits.stratified_rows import (
+    NO_LABEL,
+    SPLITS,
+    UNASSIGNED,
+    Wanted,
+    assign_rows,
+    assign_units,
+    rarest_labels,
+    rarity,
+)
+from slugline.data.tables.coded import Coded
+from slugline.data.tables.table import BATCH_ROWS
 
-SplitIndices = dict[Split, list[int]]
-
-#: Stratum of rows without labels in a ``multi`` set.
-NO_LABEL = ""
+SplitIndices = dict[Split, NDArray[np.int64]]
 
 
-def hash_order(ids: Sequence[str], seed: int) -> list[int]:
+def hash_order(ids: Iterable[str], seed: int) -> NDArray[np.int64]:
     """Return the indices of rows, ordered by the SHA-256 of seed and id."""
-    keys = [hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogatepass")).digest() for name in ids]
-    return sorted(range(len(ids)), key=lambda index: keys[index])
+    sha256 = hashlib.sha256
+    hashed = bytearray()
+    iterator = iter(ids)
+    while batch := list(islice(iterator, BATCH_ROWS)):
+        names = [f"{seed}:{name}".encode("utf-8", "surrogatepass") for name in batch]
+        hashed += b"".join([sha256(name).digest()[:16] for name in names])
+    halves = np.frombuffer(hashed, dtype=">u8").reshape(-1, 2).astype(np.uint64)
+    # Ids are unique, and no two have the same first 128 bits.
+    order: NDArray[np.int64] = np.lexsort((halves[:, 1], halves[:, 0]))
+    return order
 
 
 def split_rows(
     ids: Sequence[str],
-    labels: Sequence[RowLabels],
+    labels: Iterable[RowLabels],
     *,
     fractions: Mapping[Split, float],
     seed: int,
     clusters: Sequence[Sequence[int]] = (),
     groups: Sequence[Sequence[int]] = (),
-    strata: Sequence[Strata | None] | None = None,
+    strata: Iterable[Strata | None] | None = None,
     kept: Collection[int] = (),
 ) -> SplitIndices:
     """Assign rows to stratified splits; clusters of near duplicates are not divided.
@@ -70,41 +92,48 @@ def split_rows(
             too few for all splits.
     """
     wanted = {split: fractions[split] for split in CUT_ORDER if fractions.get(split, 0) > 0}
-    strata = [row or (NO_LABEL,) for row in labels] if strata is None else strata
-    divided = {label for row, of_row in zip(labels, strata, strict=True) if of_row is not None for label in row}
-    _require_rows_for_splits(labels, divided, n_splits=1 + len(wanted))
-    counts = Counter(stratum for row in strata for stratum in row or ())
+    coded = Coded.of(labels)
+    of_rows: Coded[Strata | None] = Coded.of(strata or ())
+    if strata is None:
+        of_rows = coded.change(lambda row: row or (NO_LABEL,))
+    _require_rows_for_splits(coded, _divided(coded, of_rows), n_splits=1 + len(wanted))
+    counts = _count(of_rows)
     sizes = {stratum: split_sizes(count, wanted) for stratum, count in counts.items()}
     order = hash_order(ids, seed)
-    kept = _with_whole_groups(kept, groups, strata)
+    kept = _with_whole_groups(kept, groups, of_rows)
     clustered = {index for cluster in clusters for index in cluster}
     fixed = [*clusters, *([index] for index in kept if index not in clustered)]
-    assigned = assign_groups(ids, strata, fixed, order=order, fractions=wanted, sizes=sizes, kept=kept)
-    received = Counter((stratum, split) for index, split in assigned.items() for stratum in strata[index] or ())
-    units = [unit for unit in _units(ids, order, groups) if unit[0] not in assigned and strata[unit[0]] is not None]
-    strata_of = [tuple(stratum for index in unit for stratum in strata[index] or ()) for unit in units]
-    by_stratum: dict[Hashable, list[int]] = defaultdict(list)
-    for number, stratum in enumerate(_rarest(strata_of, counts)):
-        by_stratum[stratum].append(number)
-    for stratum, numbers in sorted(by_stratum.items(), key=lambda item: _rarity(item[0], counts)):
-        lacking = {split: max(0, sizes[stratum][split] - received[stratum, split]) for split in wanted}
-        available = sum(strata_of[number].count(stratum) for number in numbers)
-        shares = share(lacking, available - (not received[stratum, "train"]))
-        for number in numbers:
-            n_rows = strata_of[number].count(stratum)
-            chosen: Split = next((split for split in wanted if n_rows <= shares[split]), "train")
-            if chosen != "train":
-                shares[chosen] -= n_rows
-            assigned |= dict.fromkeys(units[number], chosen)
-            received.update((other, chosen) for other in strata_of[number])
-    splits: SplitIndices = {split: [] for split in ("train", "validation", "test") if split in ("train", *wanted)}
-    for index in range(len(ids)):
-        splits[assigned.get(index, "train")].append(index)
-    return splits
+    assigned = np.full(len(ids), UNASSIGNED, dtype=np.int8)
+    in_groups = assign_groups(ids, of_rows, fixed, order=order, fractions=wanted, sizes=sizes, kept=kept)
+    for index, split in in_groups.items():
+        assigned[index] = SPLITS.index(split)
+    received = Counter((stratum, split) for index, split in in_groups.items() for stratum in of_rows[index] or ())
+    assigned[of_rows.where(lambda row: row is None)] = SPLITS.index("train")
+    state = Wanted(tuple(wanted), sizes, counts, received)
+    if groups:
+        assign_units(ids, of_rows, assigned, order, groups, state)
+    else:
+        assign_rows(of_rows, assigned, order, state)
+    return {split: np.flatnonzero(assigned == SPLITS.index(split)) for split in SPLITS if split in ("train", *wanted)}
+
+
+def _divided(labels: Coded[RowLabels], strata: Coded[Strata | None]) -> set[str]:
+    """Labels of rows that have a stratum."""
+    rows = strata.where(lambda row: row is not None)
+    return {label for row in labels.take(rows).counts() for label in row}
+
+
+def _count(rows: Coded[Any]) -> Counter[Any]:
+    """Count the rows of each label or stratum."""
+    counts: Counter[Any] = Counter()
+    for row, count in rows.counts().items():
+        for label in row or ():
+            counts[label] += count
+    return counts
 
 
 def _with_whole_groups(
-    kept: Collection[int], groups: Sequence[Sequence[int]], strata: Sequence[Strata | None]
+    kept: Collection[int], groups: Sequence[Sequence[int]], strata: Coded[Strata | None]
 ) -> set[int]:
     """Add the other rows of the groups that have a kept row, or a row without a stratum."""
     kept = set(kept)
@@ -114,29 +143,12 @@ def _with_whole_groups(
     return kept
 
 
-def _units(ids: Sequence[str], order: Sequence[int], groups: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Groups, and the rows in no group, in the hash order of their smallest ids."""
-    grouped = {index: min(group, key=ids.__getitem__) for group in groups for index in group}
-    members = {min(group, key=ids.__getitem__): sorted(group, key=ids.__getitem__) for group in groups}
-    return [members.get(index, [index]) for index in order if grouped.get(index, index) == index]
+def _are_single(labels: Coded[RowLabels]) -> bool:
+    return all(len(row) == 1 for row in labels.counts())
 
 
-def _rarest(rows: Sequence[Strata], counts: Mapping[Hashable, int] | None = None) -> list[Hashable]:
-    """The rarest label of each row; `NO_LABEL` for a row without labels."""
-    counts = counts or Counter(label for row in rows for label in row)
-    return [min(row, key=lambda label: _rarity(label, counts), default=NO_LABEL) for row in rows]
-
-
-def _rarity(label: Hashable, counts: Mapping[Hashable, int]) -> tuple[int, str]:
-    return counts.get(label, 0), str(label)
-
-
-def _are_single(labels: Sequence[RowLabels]) -> bool:
-    return all(len(row) == 1 for row in labels)
-
-
-def _require_rows_for_splits(labels: Sequence[RowLabels], divided: Collection[str], *, n_splits: int) -> None:
-    counts = Counter(label for row in labels for label in row)
+def _require_rows_for_splits(labels: Coded[RowLabels], divided: Collection[str], *, n_splits: int) -> None:
+    counts = _count(labels)
     if len(counts) < 2:
         raise DataError(
             f"there is only one class, {next(iter(counts), '')!r}; a classifier needs two or more.",
@@ -152,7 +164,7 @@ def _require_rows_for_splits(labels: Sequence[RowLabels], divided: Collection[st
         )
 
 
-def subset(ids: Sequence[str], labels: Sequence[RowLabels], *, size: float, seed: int) -> list[int]:
+def subset(ids: Sequence[str], labels: Iterable[RowLabels], *, size: float, seed: int) -> NDArray[np.int64]:
     """Choose a stratified subset of the rows; a larger subset contains the smaller ones.
 
     The n rows of a class are numbered from 0 in hash order. Row i has the rank (i + 1/2) / n (Webster's apportionment);
@@ -171,23 +183,25 @@ def subset(ids: Sequence[str], labels: Sequence[RowLabels], *, size: float, seed
     Raises:
         DataError: `size` is smaller than the number of classes.
     """
-    rarest = _rarest(labels)
-    counts = Counter(rarest)
+    coded = Coded.of(labels)
+    rarest = Coded.of(rarest_labels(coded.values, _count(coded)))
+    codes = rarest.codes[coded.codes]
+    counts = np.bincount(codes, minlength=len(rarest.values))
+    n_classes = int((counts > 0).sum())
     number = round(size * len(ids)) if size < 1 else int(size)
     if not size or number >= len(ids):
-        return list(range(len(ids)))
-    if number < len(counts):
+        return np.arange(len(ids))
+    if number < n_classes:
         raise DataError(
-            f"data.max_train_examples = {size:g} leaves {number} rows for {len(counts)} classes.",
-            hint=f"Set data.max_train_examples to at least {len(counts)}, or drop classes with data.keep_classes.",
+            f"data.max_train_examples = {size:g} leaves {number} rows for {n_classes} classes.",
+            hint=f"Set data.max_train_examples to at least {n_classes}, or drop classes with data.keep_classes.",
         )
-    seen: Counter[Hashable] = Counter()
-    ranked: list[tuple[float, int, int]] = []
-    for position, index in enumerate(hash_order(ids, seed)):
-        label = rarest[index]
-        ranked.append(((seen[label] + 0.5) / counts[label] if seen[label] else 0.0, position, index))
-        seen[label] += 1
-    return sorted(index for *_, index in sorted(ranked)[:number])
+    order = hash_order(ids, seed)
+    by_class = np.argsort(codes[order], kind="stable")
+    seen = np.empty(len(ids), dtype=np.int64)  # rows of the class before each row in hash order
+    seen[by_class] = np.arange(len(ids)) - (np.cumsum(counts) - counts)[codes[order][by_class]]
+    ranks = np.where(seen > 0, (seen + 0.5) / counts[codes[order]], 0.0)
+    return np.sort(order[np.argsort(ranks, kind="stable")[:number]])
 
 
 def assign_folds(
@@ -219,21 +233,21 @@ def assign_folds(
         members = [index_of[name] for name in cluster if name in index_of]
         members_of |= dict.fromkeys(members, members)
     counts: Counter[Hashable] = Counter(label for row in labels for label in row)
-    order = hash_order(ids, seed)
-    if _are_single(labels):
+    order = hash_order(ids, seed).tolist()
+    if _are_single(Coded.of(labels)):
         # One entry per label and cluster: a cluster with several labels counts once for each label.
         distinct = {(label, min(members_of.get(index, [index]))) for index, (label,) in enumerate(labels)}
         _require_rows_for_folds(Counter(label for label, _ in distinct), count)
     else:
-        rarest = _rarest(labels)
-        order.sort(key=lambda index: _rarity(rarest[index], counts))
+        rarest = rarest_labels(labels)
+        order.sort(key=lambda index: rarity(rarest[index], counts))
     folds = [-1] * len(ids)
     class_sizes: dict[str, list[int]] = defaultdict(lambda: [0] * count)
     sizes = [0] * count
     for index in order:
         if folds[index] >= 0:
             continue
-        of_labels = [class_sizes[label] for label in sorted(labels[index], key=lambda label: _rarity(label, counts))]
+        of_labels = [class_sizes[label] for label in sorted(labels[index], key=lambda label: rarity(label, counts))]
         fold = min(range(count), key=lambda number: (*(of_label[number] for of_label in of_labels), sizes[number]))
         for member in members_of.get(index, [index]):
             folds[member] = fold

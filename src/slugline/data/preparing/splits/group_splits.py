@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from slugline.core.labels import Split
+from slugline.data.tables.coded import Coded
+from slugline.data.tables.texts import texts_at
 
 #: Strata of one row: one for each of its labels.
 Strata = tuple[Hashable, ...]
@@ -46,10 +51,10 @@ def share(lacking: Mapping[Split, int], available: int) -> dict[Split, int]:
 
 def assign_groups(
     ids: Sequence[str],
-    strata: Sequence[Strata | None],
+    strata: Coded[Strata | None],
     groups: Sequence[Sequence[int]],
     *,
-    order: Sequence[int],
+    order: NDArray[np.int64],
     fractions: Mapping[Split, float],
     sizes: Sizes,
     kept: Collection[int] = (),
@@ -74,22 +79,29 @@ def assign_groups(
     Returns:
         Split of each row in a group.
     """
-    rank = {index: position for position, index in enumerate(order)}
-    kept = set(kept) | {index for index, row in enumerate(strata) if row is None}
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    members_of_groups = [index for group in groups for index in group]
+    in_group = set(members_of_groups)
+    name_of = dict(zip(members_of_groups, texts_at(ids, members_of_groups), strict=True))
+    kept = set(kept) | {index for index in in_group if strata[index] is None}
     ordered = sorted(
-        groups, key=lambda group: (kept.isdisjoint(group), -len(group), rank[min(group, key=ids.__getitem__)])
+        groups, key=lambda group: (kept.isdisjoint(group), -len(group), rank[min(group, key=name_of.__getitem__)])
     )
     shares: dict[Split, float] = {"train": 1 - sum(fractions.values()), **fractions}
     grouped = Counter(s for group in groups if kept.isdisjoint(group) for index in group for s in strata[index] or ())
-    in_group = {index for group in groups for index in group}
     # Units of each stratum that are not assigned yet: a group is one, and so is a row in no group.
-    left = Counter(stratum for index, row in enumerate(strata) if index not in in_group for stratum in row or ())
+    left: Counter[Hashable] = Counter()
+    alone = np.ones(len(strata), dtype=np.bool_)
+    alone[members_of_groups] = False
+    for row, count in strata.take(np.flatnonzero(alone)).counts().items():
+        left.update(dict.fromkeys(row or (), count))
     left.update(stratum for group in groups for stratum in {s for index in group for s in strata[index] or ()})
     received: Counter[tuple[Hashable, Split]] = Counter()
     balanced: Counter[tuple[Hashable, Split]] = Counter()
     assigned: dict[int, Split] = {}
     for group in ordered:
-        members = Counter(s for index in sorted(group, key=ids.__getitem__) for s in strata[index] or ())
+        members = Counter(s for index in sorted(group, key=name_of.__getitem__) for s in strata[index] or ())
         left.subtract(members.keys())
         fitting = [
             split for split in shares if all(n <= sizes[s][split] - received[s, split] for s, n in members.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from slugline.core.labels import Split
@@ -89,5 +89,5 @@ def _classes_in_one_group(train: Examples, group_of: Mapping[str, str]) -> list[
     for name, labels in zip(train.ids, train.labels, strict=True):
         for label in labels:
             groups[label].add(group_of.get(name, name))
-    rows = Counter(label for labels in train.labels for label in labels)
+    rows = train.class_counts
     return sorted(label for label, names in groups.items() if len(names) == 1 and rows[label] > 1)

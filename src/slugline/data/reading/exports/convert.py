@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from slugline.core.errors import DataError
 from slugline.data.findings import MAX_EXAMPLES, Finding
 from slugline.data.reading.exports import argilla, doccano, label_studio, prodigy
 from slugline.data.reading.exports.tasks import Majority, Task, majority
-from slugline.data.reading.formats import Row
 from slugline.data.reading.raw_data import RawData, SourceFile
+from slugline.data.tables.rows import Row, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def converted(raw: RawData, export: str) -> RawData:
     Raises:
         DataError: the rows are not of the format, or no text has a label.
     """
-    sample = next(iter(raw.rows.values()))[:SAMPLE_ROWS]
+    sample = list(next(iter(raw.rows.values()))[:SAMPLE_ROWS])
     chosen = export or next((name for name, each in EXPORTS.items() if sample and each.is_of(sample)), "")
     if not chosen:
         return raw
@@ -89,7 +90,7 @@ def converted(raw: RawData, export: str) -> RawData:
         logger.log(logging.WARNING if finding.is_warning else logging.INFO, "%s: %s", raw.source.name, finding.message)
     return replace(
         raw,
-        rows={split: [next(rows) for _ in split_tasks] for split, split_tasks in tasks.items()},
+        rows={split: Rows.write(islice(rows, len(split_tasks))) for split, split_tasks in tasks.items()},
         files={split: (SourceFile(raw.file_names(split), len(part)),) for split, part in tasks.items()},
         columns=columns,
         findings=(*raw.findings, *findings),

@@ -95,16 +95,19 @@ def with_names_beside(raw: RawData, column: str) -> RawData:
     Returns:
         The same rows. Their class names are set if each of the integers 0 to K-1 has one name of its own.
     """
-    rows = [row for split_rows in raw.rows.values() for row in split_rows]
-    if raw.classes_of(column) or not rows:
+    n_rows = sum(map(len, raw.rows.values()))
+    if raw.classes_of(column) or not n_rows:
         return raw
-    for beside in (
-        column + ending for ending in NAME_ENDINGS if any(column + ending in row for row in rows[:SAMPLE_ROWS])
-    ):
-        pairs = {(str(row.get(column)).strip(), str(row.get(beside)).strip()) for row in rows}
+    sample = [row for rows in raw.rows.values() for row in rows[:SAMPLE_ROWS]]
+    for beside in (column + ending for ending in NAME_ENDINGS if any(column + ending in row for row in sample)):
+        pairs = {
+            (str(number).strip(), str(name).strip())
+            for rows in raw.rows.values()
+            for number, name in zip(rows.values(column), rows.values(beside), strict=True)
+        }
         names = {number: name for number, name in pairs if number != str(HIDDEN)}
         numbers = [str(number) for number in range(len(names))]
         is_named = len(set(names.values())) == len(names) == len([pair for pair in pairs if pair[0] in names])
-        if 1 < len(names) < len(rows) and is_named and set(names) == set(numbers) and "" not in names.values():
+        if 1 < len(names) < n_rows and is_named and set(names) == set(numbers) and "" not in names.values():
             return replace(raw, class_columns={**raw.class_columns, column: tuple(map(names.__getitem__, numbers))})
     return raw

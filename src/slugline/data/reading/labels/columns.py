@@ -28,11 +28,18 @@ def cells_of(raw: RawData, split: Split, column: str) -> list[RowLabels | None]:
     Raises:
         DataError: a cell holds an object.
     """
-    cells = []
-    for index, row in enumerate(raw.rows[split]):
-        value = row.get(column)
+    cells: list[RowLabels | None] = []
+    known: dict[RowLabels | None, RowLabels | None] = {}  # rows with the same labels share one tuple
+    of_text: dict[str, RowLabels | None] = {}
+    for index, value in enumerate(raw.rows[split].values(column)):
+        if isinstance(value, str):
+            if value not in of_text:
+                of_text[value] = labels_of(value)
+            cells.append(of_text[value])
+            continue
         is_list = isinstance(value, (list, tuple, dict))
-        cells.append(labels_of(value, where=f"{raw.locate(split, index)}: column {column!r}" if is_list else ""))
+        labels = labels_of(value, where=f"{raw.locate(split, index)}: column {column!r}" if is_list else "")
+        cells.append(known.setdefault(labels, labels))
     return cells
 
 
@@ -43,7 +50,7 @@ def are_indicators(raw: RawData, columns: Sequence[str]) -> bool:
         cell is None or (len(cell) == 1 and plain_number(cell[0]).lower() in allowed)
         for column in columns
         for split in raw.rows
-        for cell in cells_of(raw, split, column)
+        for cell in set(cells_of(raw, split, column))
     )
 
 

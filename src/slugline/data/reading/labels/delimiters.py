@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from slugline.core.labels import RowLabels, Split
-from slugline.data.reading.labels.label_map import count_labels
+from slugline.data.reading.labels.label_map import change_rows, count_labels
 
 #: Delimiters between the labels of a cell. The names of classes often hold the latter ones: ``R&B``, ``Sci/Tech``.
 CERTAIN_DELIMITERS = ("#", "|", ";", ",", "\n")
@@ -52,13 +52,9 @@ def split_cells(labels: CellLabels, delimiter: str) -> dict[Split, list[RowLabel
     Returns:
         The labels of each row, by split.
     """
-    return {
-        split: [
-            None if row is None else tuple(dict.fromkeys(part for name in row for part in split_label(name, delimiter)))
-            for row in rows
-        ]
-        for split, rows in labels.items()
-    }
+    return change_rows(
+        labels, lambda row: tuple(dict.fromkeys(part for name in row for part in split_label(name, delimiter)))
+    )
 
 
 def split_label(name: str, delimiter: str) -> RowLabels:

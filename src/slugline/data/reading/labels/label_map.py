@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import RowLabels, Split
@@ -47,15 +47,33 @@ def rename(
     labels: Mapping[Split, Sequence[RowLabels | None]], names: Mapping[str, str]
 ) -> dict[Split, list[RowLabels | None]]:
     """Return the labels under new names; a name that a row would get twice stands once."""
-    return {
-        split: [None if row is None else tuple(dict.fromkeys(names[label] for label in row)) for row in rows]
-        for split, rows in labels.items()
-    }
+    return change_rows(labels, lambda row: tuple(dict.fromkeys(names[label] for label in row)))
+
+
+def change_rows(
+    labels: Mapping[Split, Sequence[RowLabels | None]], change: Callable[[RowLabels], RowLabels | None]
+) -> dict[Split, list[RowLabels | None]]:
+    """Change the labels of each row that has some; it is done once for all rows with the same labels.
+
+    Args:
+        labels: labels of each row, by split.
+        change: returns the new labels of a row.
+
+    Returns:
+        New labels of each row, by split. Rows with the same labels share one tuple.
+    """
+    distinct = {row for rows in labels.values() for row in rows if row is not None}
+    changed: dict[RowLabels | None, RowLabels | None] = {None: None, **{row: change(row) for row in distinct}}
+    return {split: [changed[row] for row in rows] for split, rows in labels.items()}
 
 
 def count_labels(labels: Mapping[Split, Sequence[RowLabels | None]]) -> Counter[str]:
     """Count the rows of each label over all splits."""
-    return Counter(label for rows in labels.values() for row in rows for label in row or ())
+    counts: Counter[str] = Counter()
+    for row, count in Counter(row for rows in labels.values() for row in rows).items():
+        for label in row or ():
+            counts[label] += count
+    return counts
 
 
 def join_orders(orders: Iterable[Iterable[str]]) -> tuple[str, ...]:

@@ -135,18 +135,13 @@ def _from_column(raw: RawData, column: str, section: SourceSection, stated: str)
         raise _several_in_a_row(raw, column, labels)
     rows, classes = _named(raw, column, labels, section.label_offset)
     if kind == "multi":
-        rows = {
-            split: [_known_labels(raw, split, index, column, row) for index, row in enumerate(rows[split])]
-            for split in rows
-        }
+        rows = {split: list(map(_known_labels, rows[split], raw.rows[split].values(column))) for split in rows}
     return NamedLabels(rows, classes, kind)
 
 
-def _known_labels(raw: RawData, split: Split, index: int, column: str, labels: RowLabels | None) -> RowLabels | None:
+def _known_labels(labels: RowLabels | None, cell: object) -> RowLabels | None:
     """The labels of a row of a ``multi`` set: an empty cell is a row without labels, but null means not labelled."""
-    if labels is None and raw.rows[split][index].get(column) is not None:
-        return ()
-    return labels
+    return () if labels is None and cell is not None else labels
 
 
 def _from_paths(raw: RawData, column: str, section: SourceSection, labels: CellLabels) -> NamedLabels:

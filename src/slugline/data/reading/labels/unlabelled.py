@@ -9,6 +9,7 @@ from slugline.core.labels import RowLabels, Split
 from slugline.data.reading.labels.class_names import HIDDEN, plain_number
 from slugline.data.reading.labels.columns import cells_of
 from slugline.data.reading.labels.delimiters import CellLabels
+from slugline.data.reading.labels.label_map import change_rows
 from slugline.data.reading.raw_data import RawData
 
 #: Unlabelled rows that a message lists.
@@ -17,10 +18,7 @@ MAX_LISTED_ROWS = 3
 
 def without_hidden(labels: CellLabels) -> dict[Split, list[RowLabels | None]]:
     """Take -1 as no label, in a column of integers with class names."""
-    return {
-        split: [None if row and [plain_number(label) for label in row] == [str(HIDDEN)] else row for row in rows]
-        for split, rows in labels.items()
-    }
+    return change_rows(labels, lambda row: None if [plain_number(label) for label in row] == [str(HIDDEN)] else row)
 
 
 def hidden_splits(raw: RawData, columns: Sequence[str]) -> list[Split]:
@@ -35,7 +33,7 @@ def hidden_splits(raw: RawData, columns: Sequence[str]) -> list[Split]:
     """
     found: dict[Split, set[str]] = {}
     for split in raw.rows:
-        cells = [cell for column in columns for cell in cells_of(raw, split, column)]
+        cells = {cell for column in columns for cell in cells_of(raw, split, column)}
         found[split] = {plain_number(cell[0]) if cell else "" for cell in cells}
     hidden = {"", str(HIDDEN)} - found["train"]
     return [split for split, values in found.items() if split != "train" and values and values <= hidden]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from slugline.core.errors import DataError
 from slugline.data.findings import Finding
 from slugline.data.reading.encoding import UNICODE, decode, detect_shared
-from slugline.data.reading.formats import Row
+from slugline.data.tables.rows import Row, Rows
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NOTICES = ("readme", "license", "licence", "copying", "changelog", "makefile")
 
 
-def read_class_folder(folder: Path, *, name: str = "", encoding: str = "") -> tuple[list[Row], list[Finding]]:
+def read_class_folder(folder: Path, *, name: str = "", encoding: str = "") -> tuple[Rows, list[Finding]]:
     """Read ``folder/<class>/*.txt``; the suffix may be in upper case, or missing from all files.
 
     Args:
@@ -34,15 +35,18 @@ def read_class_folder(folder: Path, *, name: str = "", encoding: str = "") -> tu
     Raises:
         DataError: a file is not text.
     """
-    rows: list[Row] = []
     detected: dict[str, str] = {}
     files = class_files(folder)
     shared = encoding or detect_shared(_bytes_of(file) for file in files)
-    for file in files:
-        text, found = decode(_bytes_of(file), shared)
-        rows.append({"text": text, "label": file.parent.name})
-        if found not in UNICODE and found != encoding:
-            detected[file.relative_to(folder).as_posix()] = found
+
+    def read() -> Iterator[Row]:
+        for file in files:
+            text, found = decode(_bytes_of(file), shared)
+            yield {"text": text, "label": file.parent.name}
+            if found not in UNICODE and found != encoding:
+                detected[file.relative_to(folder).as_posix()] = found
+
+    rows = Rows.write(read())
     if not detected:
         return rows, []
     encodings = ", ".join(f"{found} ({count:,})" for found, count in Counter(detected.values()).most_common())

@@ -106,7 +106,7 @@ def _read_class_folders(folder: Path, source: SourceInfo, encoding: str) -> RawD
     folders: dict[Split, Path] = {split: path for split, path in _split_folders(folder).items() if class_files(path)}
     folders = folders or {"train": folder}
     read = {split: read_class_folder(path, encoding=encoding) for split, path in folders.items()}
-    if not read.get("train", ([], []))[0]:
+    if "train" not in read or not read["train"][0]:
         tables = [entry.name for entry in sorted(folder.iterdir()) if is_table(entry)]
         found = f"; it holds {', '.join(tables[:5])}" if tables else ""
         raise DataError(

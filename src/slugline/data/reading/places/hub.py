@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.reading.raw_data import SPLIT_NAMES, RawData, SourceFile, SourceInfo
+from slugline.data.tables.rows import Row, Rows
+from slugline.data.tables.table import BATCH_ROWS
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -88,7 +90,7 @@ def _parts(loaded: DatasetDict, where: str) -> dict[Split, Dataset]:
 def _raw_data(parts: dict[Split, Dataset], source: SourceInfo, where: str, *, is_known: bool) -> RawData:
     named = _class_columns(parts["train"])
     return RawData(
-        {split: part.to_list() for split, part in parts.items()},
+        {split: Rows.write(_rows_of(part)) for split, part in parts.items()},
         source,
         {split: (SourceFile(f"{where} ({split})", len(part)),) for split, part in parts.items()},
         classes=named.get("label", ()),
@@ -122,6 +124,12 @@ def _load(address: str, name: str) -> DatasetDict:
             hint=f"Without a network, {folder}set data.path to the files, or HF_HOME to a filled cache. "
             "HF_ENDPOINT selects a mirror of the Hub.",
         ) from error
+
+
+def _rows_of(part: Dataset) -> Iterator[Row]:
+    """The rows of a split without its formats: integers in place of class names, bytes in place of images."""
+    for batch in part.with_format("arrow").iter(BATCH_ROWS):
+        yield from batch.to_pylist()
 
 
 def _endpoint() -> str:

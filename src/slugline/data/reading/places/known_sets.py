@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from slugline.core.labels import Kind
-from slugline.data.reading.formats import Row
 from slugline.data.reading.raw_data import RawData
+from slugline.data.tables.rows import Row, Rows
 
 NOT_STATED = "not stated"
 
@@ -182,7 +182,7 @@ def adapted(raw: RawData, known: KnownSet) -> RawData:
     """
     rows = dict(raw.rows)
     if known.first_label:
-        rows = {split: [_from_zero(row, known) for row in part] for split, part in raw.rows.items()}
+        rows = {split: Rows.write(_from_zero(row, known) for row in part) for split, part in raw.rows.items()}
     named = {known.label[0]: known.classes} if known.classes else {}
     return replace(
         raw,

@@ -150,7 +150,7 @@ def _read_embedded() -> RawData:
         {"train": rows},
         replace(EMBEDDED_INFO, revision=f"{EMBEDDED_PACKAGE} {metadata.version(EMBEDDED_PACKAGE)}"),
         {"train": (SourceFile(EMBEDDED, len(rows)),)},
-        classes=tuple(sorted({str(row["label"]) for row in rows})),
+        classes=tuple(sorted(set(map(str, rows.values("label"))))),
         task="single-label, news topics",
         is_known=True,
         columns={"text": ["text"], "label": "label"},

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from slugline.core.errors import DataError, MissingExtra
-from slugline.data.reading.formats import Row
 from slugline.data.reading.raw_data import RawData, SourceFile, SourceInfo
+from slugline.data.tables.rows import Row, Rows
+from slugline.data.tables.table import BATCH_ROWS
 
 if TYPE_CHECKING:
     import duckdb
-
-BATCH_ROWS = 10_000
 
 #: Statements of a query before its last one, which is a select. Others could change files and databases.
 PREPARING = ("ATTACH", "LOAD", "PRAGMA", "SET")
@@ -40,7 +40,6 @@ def read_query(query: str, folder: str) -> RawData:
         raise MissingExtra("data.query", extra="query")
     import duckdb
 
-    rows: list[Row] = []
     try:
         with duckdb.connect() as connection:
             connection.execute("set enable_progress_bar = false")
@@ -50,8 +49,7 @@ def read_query(query: str, folder: str) -> RawData:
             *preparing, select = _statements(connection, query)
             for statement in preparing:
                 connection.execute(statement)
-            for batch in connection.sql(select).to_arrow_reader(BATCH_ROWS):
-                rows += batch.to_pylist()
+            rows = Rows.write(_rows_of(connection.sql(select)))
     except (duckdb.Error, OSError) as error:
         raise _failed(query, str(error)) from error
     if not rows:
@@ -60,7 +58,12 @@ def read_query(query: str, folder: str) -> RawData:
     return RawData({"train": rows}, SourceInfo("query", url=query, revision=digest), {"train": (_file(query, rows),)})
 
 
-def _file(query: str, rows: list[Row]) -> SourceFile:
+def _rows_of(result: duckdb.DuckDBPyRelation) -> Iterator[Row]:
+    for batch in result.to_arrow_reader(BATCH_ROWS):
+        yield from batch.to_pylist()
+
+
+def _file(query: str, rows: Rows) -> SourceFile:
     return SourceFile(f"data.query {_shown(query)}", len(rows))
 
 
