@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from planted import FAULTS, KINDS, clean_rows, write_set
 from planted_forms import FORMS, NEAR_MISSES, lost_labels
@@ -11,6 +12,7 @@ from planted_forms import FORMS, NEAR_MISSES, lost_labels
 from slugline.core.errors import DataError
 from slugline.data.checks.checked_rows import CheckedRows
 from slugline.data.checks.fixing import FIXES, refuse_folder
+from slugline.data.checks.labels.noise import suspects_of_any_labels
 from slugline.data.checks.run import CHECKS, run_checks, with_summary
 from slugline.data.dataset import load_dataset
 from slugline.data.findings import Finding
@@ -63,6 +65,16 @@ def test_lacking_labels_are_suggested(tmp_path: Path) -> None:
     hits = [text for text in right if text in lines]
     assert len(hits) >= 0.5 * planted  # four words of a topic are few for a linear model
     assert all(label in lines[text] for text in hits for label in right[text])
+
+
+def test_a_row_does_not_lose_its_only_label_for_nothing() -> None:
+    has_label = np.arange(200)[:, None] % 4 == np.arange(4)
+    probabilities = np.where(has_label, 0.97, 0.01)
+    probabilities[:6] = 0.001  # nothing is probable
+    probabilities[8:14] = np.where(np.roll(has_label[8:14], 1, axis=1), 0.99, 0.001)  # another label is
+    found = suspects_of_any_labels(has_label, probabilities, np.arange(4), ("a", "b", "c", "d"))
+    assert {suspect.index for suspect in found} == set(range(8, 14))
+    assert {suspect.suggested for suspect in found} == {("a",), ("b",), ("c",), ("d",)}
 
 
 @pytest.mark.parametrize("kind", KINDS)
