@@ -270,6 +270,74 @@ def test_large_sets_are_not_checked_before_training(
     assert "slugline data check" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        (["agnews"], 1, "no set is called 'agnews'. Did you mean 'ag_news'?"),
+        (["absent.csv"], 1, "no such file"),
+        (["untrained"], 1, "no train file"),
+        (["one.csv"], 1, "there is only one class, 'a'"),
+        (["headed.csv"], 1, "no rows below its first line"),
+        (["unlabelled.csv"], 1, "label"),
+        (["news", "--fix", "--out", "news"], 1, "news: test.csv already exists"),
+        (["news", "--fix", "--json", "--out", "untrained"], 1, "test.csv already exists"),
+        (["news", "--fix-kinds", "conflict", "--out", "one.csv"], 1, "is a file"),
+        (["news", "--only", "leak", "--skip", "leak"], 1, "no check is left"),
+        (["news", "--out", "copy"], 2, "--out is the folder of --fix"),
+        (["news", "--examples", "-1"], 2, "--examples"),
+        (["news", "labels=x"], 1, "labels"),
+        (["news", "label=absent"], 1, "absent"),
+    ],
+)
+def test_wrong_uses_are_refused_before_the_checks(
+    arguments: list[str], code: int, problem: str, leaky: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (leaky.parent / "untrained").mkdir()
+    write_csv(leaky.parent / "untrained" / "test.csv", articles(30))
+    write_csv(leaky.parent / "one.csv", [{"text": "good day", "label": "a"}, {"text": "bad day", "label": "a"}])
+    write_csv(leaky.parent / "unlabelled.csv", [{"text": "good day", "note": ""}, {"text": "bad day", "note": ""}])
+    Path("headed.csv").write_text("text,label\n")
+    before = sorted(Path().rglob("*"))
+    found, out, err = outcome(capsys, *arguments)
+    assert (found, out) == (code, "")
+    assert problem in " ".join(err.split())
+    assert "Traceback" not in err
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_texts_that_are_all_empty_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write_csv(tmp_path / "a.csv", [{"text": " ", "label": "ab"[number % 2]} for number in range(40)])
+    code, out, _ = outcome(capsys, str(path))
+    assert (code, "error: empty texts: 40 (100.0% of all rows)" in " ".join(out.split())) == (3, True)
+    code, _, err = outcome(capsys, str(path), "--fix", "--out", "copy")
+    assert (code, "would remove every row of train" in err, Path("copy").exists()) == (1, True, False)
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no ../shared/data")
+@pytest.mark.parametrize("name", ["sms_spam", "trec", "tweeteval_hate"])
+def test_copies_of_real_sets_have_fewer_findings(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # The others are not fixed, or need a model.
+    wanted = [
+        each for check in CHECKS if check not in ("label noise", "drift", "truncation") for each in ("--only", check)
+    ]
+    code, before = report(capsys, str(SHARED_DATA / name), *wanted, "--fix", "--fix-kinds", "near-leak")
+    _, after = report(capsys, "fixed", *wanted)
+    assert code == 0
+    assert before["findings"][0]["level"] == "error"
+    assert "error" not in {each["level"] for each in after["findings"]}
+    assert len(after["findings"]) < len(before["findings"])
+    assert {"leak", "near leak", "mojibake", "control character"}.isdisjoint(each["kind"] for each in after["findings"])
+    removed = [line for line in Path("fixed/changes.jsonl").read_text().splitlines() if '"removed"' in line]
+    assert sum(before["rows"].values()) - sum(after["rows"].values()) == len(removed) == before["fixes"]["removed"]
+    assert after["rows"]["test"] == before["rows"]["test"]
+
+
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="no ../shared/data")
 @pytest.mark.parametrize(
     ("name", "expected"),

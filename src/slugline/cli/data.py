@@ -82,25 +82,30 @@ def check(
         list[str] | None,
         typer.Option(help="With --fix: fix this kind too (conflict, near-leak, label-noise); can be repeated."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="With --fix: folder to write to.")] = Path("fixed"),
+    out: Annotated[Path | None, typer.Option(help="With --fix: folder to write to; default: fixed.")] = None,
     format: Annotated[Format, typer.Option(help="With --fix: format of the files.")] = Format.JSONL,
     as_json: Json = False,
 ) -> None:
     """Check a data set: leaks, wrong labels, broken texts and more. Exit code 3 if an error remains."""
-    from slugline.data.checks.fixing import chosen_fixes
+    from slugline.data.checks.fixing import chosen_fixes, refuse_folder
     from slugline.data.checks.run import chosen_checks
     from slugline.workflows.check_data import check_data, fix_data
     from slugline.workflows.first_recipe import data_recipe
 
-    checks, kinds = chosen_checks(only or [], skip or []), chosen_fixes(fix_kinds or [])
+    has_fixes = fix or bool(fix_kinds)
+    if out and not has_fixes:
+        raise typer.BadParameter("--out is the folder of --fix, which is not given.")
+    checks, kinds, folder = chosen_checks(only or [], skip or []), chosen_fixes(fix_kinds or []), out or Path("fixed")
+    if has_fixes:
+        refuse_folder(folder)
     report = check_data(data_recipe(source, overrides or []), checks=checks, max_examples=examples)
     if not as_json:
         print_report(report)
-    fixes = fix_data(report, kinds, out, format=format.value) if fix or fix_kinds else None
+    fixes = fix_data(report, kinds, folder, format=format.value) if has_fixes else None
     if as_json:
         print_json({**report.to_dict(), "fixes": fixes.to_dict() if fixes else None})
     elif fixes:
-        print_fixes(fixes, out)
+        print_fixes(fixes, folder)
     if fixes.remaining if fixes else report.has_errors:
         raise typer.Exit(HAS_ERRORS)
 

@@ -12,8 +12,11 @@ from conftest import TOPICS, articles
 
 KINDS = ("single", "multi", "hierarchical")
 
-#: Topic -> its path in a hierarchy; other labels are below ``other``.
-PATHS = {"business": "money/business", "sport": "leisure/sport", "sports": "leisure/sports", "tech": "money/tech"}
+#: Topic -> its path in a hierarchy; other labels without a path are below ``other``.
+PATHS = {
+    **{name: f"money/{name}" for name in ("business", "bussiness", "tech", "Tech", "t\u00e9ch", "te-ch")},
+    **{name: f"leisure/{name}" for name in ("sport", "sports")},
+}
 
 Rows = list[dict[str, Any]]
 
@@ -45,7 +48,9 @@ def write_set(folder: Path, splits: dict[str, Rows], kind: str) -> Path:
 def _cell(labels: Sequence[str], kind: str) -> str | list[str]:
     if kind == "multi":
         return list(labels)
-    return PATHS.get(labels[0], f"other/{labels[0]}") if kind == "hierarchical" else labels[0]
+    if kind != "hierarchical" or "/" in labels[0]:
+        return labels[0]
+    return PATHS.get(labels[0], f"other/{labels[0]}")
 
 
 def long_text(rng: random.Random) -> str:

@@ -6,7 +6,7 @@ A new fix is a function and one row of `FIXES`. No fix removes a row of test.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from slugline.data.dataset import TextDataset
 from slugline.data.prepared import write_dataset
 from slugline.data.preparing.row_ids import fingerprint
 from slugline.data.reading.places.folders import CHANGES
+from slugline.data.reading.raw_data import SPLIT_NAMES
 
 #: Indices of rows that are removed, with the reason in words.
 Removals = Iterator[tuple[int, str]]
@@ -77,7 +78,7 @@ def _label_noise(rows: CheckedRows) -> Removals:
 
 _FROM_TRAIN = "removes the row of train, or of validation if the other one is in test"
 
-#: Kind of a finding -> its fix. Repairs come last, so that they apply to rows that stay.
+#: Kind of a finding -> its fix.
 FIXES: dict[str, Fix] = {
     "leak": Fix(_FROM_TRAIN, _leaks),
     "repetition": Fix("removes all but the row with the smallest id, outside test", _repetitions),
@@ -167,36 +168,50 @@ def fixed(rows: CheckedRows, kinds: Collection[str]) -> tuple[TextDataset, list[
     Raises:
         DataError: no row of a split would be left.
     """
-    removed: set[int] = set()
-    texts = dict(enumerate(rows.originals))
-    changes: list[FixedRow] = []
+    # Repairs come first: two texts may be the same only after them.
+    texts = list(rows.originals)
+    changed: list[tuple[int, FixedRow]] = []
+    for index, text in enumerate(rows.originals):
+        for kind, before, after in _repairs(text, kinds):
+            changed.append((index, _line(rows, index, kind, FIXES[kind].about, before=before, after=after)))
+            texts[index] = after
+    repaired = CheckedRows(_with_changes(rows, set(), texts), rows.options) if changed else rows
+    removed: dict[int, FixedRow] = {}
     for kind in kinds:
         fix = FIXES[kind]
-        for index, reason in fix.removals(rows) if fix.removals else ():
+        for index, reason in fix.removals(repaired) if fix.removals else ():
             if index not in removed and rows.splits[index] != "test":
-                removed.add(index)
-                changes.append(_line(rows, index, kind, reason))
-        for index, text in list(texts.items()) if fix.repair else ():
-            if index not in removed and (better := fix.repair(text)) != text:  # type: ignore[misc]
-                texts[index] = better
-                changes.append(_line(rows, index, kind, fix.about, new_text=better))
+                removed[index] = _line(rows, index, kind, reason, before=rows.originals[index])
+    changes = [*removed.values(), *(line for index, line in changed if index not in removed)]
     return _with_changes(rows, removed, texts), changes
 
 
-def _line(rows: CheckedRows, index: int, kind: str, reason: str, *, new_text: str | None = None) -> FixedRow:
+def _repairs(text: str, kinds: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Each repair of a text: kind, text before, text afterwards. After one repair there may be another."""
+    start = None
+    while text != start:
+        start = text
+        for kind in kinds:
+            repair = FIXES[kind].repair
+            if repair and (better := repair(text)) != text:
+                yield kind, text, better
+                text = better
+
+
+def _line(rows: CheckedRows, index: int, kind: str, reason: str, *, before: str, after: str | None = None) -> FixedRow:
     return FixedRow(
         id=rows.ids[index],
         split=rows.splits[index],
-        action="removed" if new_text is None else "changed",
+        action="removed" if after is None else "changed",
         kind=kind,
         reason=reason,
         labels=rows.labels[index],
-        text=rows.originals[index],
-        new_text=new_text,
+        text=before,
+        new_text=after,
     )
 
 
-def _with_changes(rows: CheckedRows, removed: Collection[int], texts: Mapping[int, str]) -> TextDataset:
+def _with_changes(rows: CheckedRows, removed: Collection[int], texts: Sequence[str]) -> TextDataset:
     import datasets
     import pyarrow as pa
 
@@ -225,6 +240,23 @@ def _with_changes(rows: CheckedRows, removed: Collection[int], texts: Mapping[in
         former_fingerprint=fingerprint(*identity),
         findings=(),
     )
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse a folder for a copy before the checks, which may take minutes.
+
+    Args:
+        folder: folder to write into; an earlier copy in it is replaced if it is of the same data.
+
+    Raises:
+        DataError: the folder is a file, or has data that is no copy.
+    """
+    hint = "Choose another folder with --out."
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file.", hint=hint)
+    data = [file for file in sorted(folder.glob("*")) if file.stem in SPLIT_NAMES]
+    if data and not (folder / CHANGES).is_file():
+        raise DataError(f"{folder}: {data[0].name} already exists.", hint=hint)
 
 
 def write_fixed(

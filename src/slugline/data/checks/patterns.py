@@ -31,7 +31,7 @@ def _digits(text: str) -> str:
 
 def _is_card(text: str) -> bool:
     digits = _digits(text)
-    return len(digits) in CARD_DIGITS and digits[0] in "3456" and len(set(digits)) > 2 and passes_luhn(digits)
+    return len(digits) in CARD_DIGITS and digits[0] in "3456" and len(set(digits)) > 1 and passes_luhn(digits)
 
 
 def _is_iban(text: str) -> bool:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from slugline.core.errors import DataError
 from slugline.core.progress import track
 from slugline.data.checks.checked_rows import CheckedRows
 from slugline.data.checks.fixing import known_name
@@ -79,15 +80,18 @@ CHECKS: dict[str, Check] = {
     "label noise": Check(
         noise.label_noise,
         "Labels that are probably wrong, and the probable ones: confident learning (Northcutt et al. 2021) with "
-        "cleanlab, from probabilities of the linear kind, which has not seen the row. Classes of fewer than "
-        f"{noise.MIN_CLASS_ROWS} rows are left out. A warning from {noise.NOTICEABLE_SHARE:.0%} of the rows. Needs "
+        "cleanlab, from probabilities of the linear kind, which has not seen the row. If it agrees with fewer than "
+        f"{noise.MIN_AGREEMENT:.0%} of the labels, only those are listed to which it gives at most "
+        f"{noise.MAX_GIVEN_OF_WEAK_MODEL:.0%}. Classes of fewer than {noise.MIN_CLASS_ROWS} rows are left out. A "
+        f"warning from {noise.NOTICEABLE_SHARE:.0%} of the rows. Needs "
         '`pip install "slugline[checks]"`; without it, a note states so.',
     ),
     "shortcut": Check(
         shortcuts.shortcuts,
         f"Single words of train, in at least {shortcuts.MIN_SUPPORT} rows, of which {shortcuts.MIN_PRECISION:.0%} have "
         f"one label (precision), and that occur in {shortcuts.MIN_COVERAGE:.0%} of the rows with this label "
-        f"(coverage). A warning from a coverage of {shortcuts.DECIDING_COVERAGE:.0%}.",
+        f"(coverage). A warning from a coverage of {shortcuts.DECIDING_COVERAGE:.0%}, unless the name of the label has "
+        "the word.",
         is_summary=True,
     ),
     "drift": Check(
@@ -115,7 +119,11 @@ CHECKS: dict[str, Check] = {
         "Groups of nearly the same text within a split. A warning if they could lose "
         f"{10 * repeated.NOTICEABLE_SHARE:.0%} of the split.",
     ),
-    "empty text": Check(lengths.empty_texts, "Texts with nothing but white space. A warning."),
+    "empty text": Check(
+        lengths.empty_texts,
+        "Texts with nothing but white space. A warning; an error if train has no other text.",
+        can_fail=True,
+    ),
     "long text": Check(
         lengths.long_texts,
         f"Texts of more than {lengths.OUTLIER_WORDS} words and {lengths.OUTLIER_FACTOR} times those of the median "
@@ -177,10 +185,13 @@ def chosen_checks(only: Collection[str] = (), skip: Collection[str] = ()) -> lis
         Names of `CHECKS`, in its order.
 
     Raises:
-        DataError: there is no check of a name.
+        DataError: there is no check of a name, or no check is left.
     """
     wanted, left_out = ([known_name(name, CHECKS) for name in given] for given in (only, skip))
-    return [name for name in CHECKS if (not wanted or name in wanted) and name not in left_out]
+    chosen = [name for name in CHECKS if (not wanted or name in wanted) and name not in left_out]
+    if not chosen:
+        raise DataError("no check is left to run.", hint="--skip leaves out all that --only names: change one of them.")
+    return chosen
 
 
 def run_checks(rows: CheckedRows, checks: Collection[str] = tuple(CHECKS)) -> list[Finding]:

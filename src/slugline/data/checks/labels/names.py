@@ -6,6 +6,9 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
+from slugline.core.labels import PATH_SEPARATOR
 from slugline.data.checks.checked_rows import CheckedRows, rows_text
 from slugline.data.findings import Finding
 
@@ -84,7 +87,7 @@ def _pairs(groups: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
 
 
 def similar_classes(rows: CheckedRows) -> list[Finding]:
-    """Find classes whose names differ only in spelling.
+    """Find classes whose names differ only in spelling; in a hierarchy those of each level.
 
     Args:
         rows: rows to check.
@@ -92,10 +95,15 @@ def similar_classes(rows: CheckedRows) -> list[Finding]:
     Returns:
         At most one finding, whose count is the number of pairs.
     """
-    pairs = similar_names(rows.dataset.labels.names)
+    pairs: list[tuple[str, str, str]] = []
+    counts: dict[str, int] = {}
+    for level in range(1, rows.dataset.labels.depth + 1):
+        names, class_of_leaf = rows.dataset.labels.at_level(level)
+        pairs += _similar_siblings(names, has_parents=level > 1)
+        leaves = rows.has_label.sum(axis=0)
+        counts |= zip(names, np.bincount(class_of_leaf, weights=leaves).astype(int).tolist(), strict=True)
     if not pairs:
         return []
-    counts = _counts(rows)
     excerpts = tuple(
         f"{one!r} ({rows_text(counts[one])}) and {other!r} ({rows_text(counts[other])}): {difference}"
         for one, other, difference in pairs[: rows.options.max_examples]
@@ -111,6 +119,16 @@ def similar_classes(rows: CheckedRows) -> list[Finding]:
             excerpts=excerpts,
         )
     ]
+
+
+def _similar_siblings(names: Sequence[str], *, has_parents: bool) -> Iterator[tuple[str, str, str]]:
+    """Similar names below the same parent: the same name below another parent is another class."""
+    siblings: dict[str, dict[str, str]] = defaultdict(dict)
+    for name in names:
+        parent, _, last = name.rpartition(PATH_SEPARATOR) if has_parents else ("", "", name)
+        siblings[parent][last] = name
+    for own in siblings.values():
+        yield from ((own[one], own[other], difference) for one, other, difference in similar_names(list(own)))
 
 
 def label_ids(rows: CheckedRows) -> list[Finding]:

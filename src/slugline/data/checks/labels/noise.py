@@ -23,6 +23,9 @@ NOTICEABLE_SHARE = 0.01
 #: Share of the given labels that the linear model has to predict to be trusted.
 MIN_AGREEMENT = 0.85
 
+#: With a weaker model, labels are only suspected if it gives them at most this probability.
+MAX_GIVEN_OF_WEAK_MODEL = 0.01
+
 
 @dataclass(frozen=True)
 class Suspect:
@@ -57,7 +60,9 @@ def suspected_labels(rows: CheckedRows) -> list[Suspect]:
     classes = np.array([k for k, count in enumerate(rows.has_label.sum(axis=0)) if count >= MIN_CLASS_ROWS], dtype=int)
     if len(classes) < 2:
         return []
-    return SEARCHES[rows.dataset.labels.kind](rows.targets, rows.probabilities, classes, rows.dataset.labels.names)
+    found = SEARCHES[rows.dataset.labels.kind](rows.targets, rows.probabilities, classes, rows.dataset.labels.names)
+    most = 1.0 if _agreement(rows) >= MIN_AGREEMENT else MAX_GIVEN_OF_WEAK_MODEL
+    return [suspect for suspect in found if suspect.given <= most]
 
 
 def suspects_of_one_label(
@@ -116,6 +121,8 @@ def suspects_of_any_labels(
         binary = np.stack([1 - p, p], axis=1)
         found = find_label_issues(is_present.astype(int), binary, filter_by="prune_by_noise_rate", n_jobs=1)
         flipped[:, label] = found & ((p >= 0.5) != is_present)
+    # A model misses labels more often than people invent them: a row does not lose its only label for nothing.
+    flipped[has_label.any(axis=1) & ~(has_label ^ flipped).any(axis=1)] = False
     own = np.where(has_label, probabilities, 1 - probabilities)
     least = np.where(flipped, own, 1.0).min(axis=1)
     return [
@@ -178,8 +185,9 @@ _STRONG_ADVICE = (
     "label-noise removes these rows from train and validation."
 )
 _WEAK_ADVICE = (
-    "Read some of them, the least probable labels come first. The linear model is weak on this set, so that many of "
-    "these labels are right: do not remove the rows unread."
+    "Read some of them, the least probable labels come first. The linear model is weak on this set: only labels to "
+    f"which it gives at most {MAX_GIVEN_OF_WEAK_MODEL:.0%} are listed, and many of them are right all the same. Do not "
+    "remove the rows unread."
 )
 
 

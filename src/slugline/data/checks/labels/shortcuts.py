@@ -26,6 +26,9 @@ MAX_REMAINING_ERRORS = 0.1
 #: Words, and runs of punctuation such as ``###`` and ``:)``.
 TOKEN = r"(?u)\w+|[^\w\s]+"  # noqa: S105  # no password
 
+#: Words of a class name, which underscores may join: ``pin_change``.
+NAME_WORD = re.compile(r"[^\W_]+")
+
 
 @dataclass(frozen=True)
 class Shortcut:
@@ -37,6 +40,7 @@ class Shortcut:
         support: rows of train with the word.
         precision: share of these rows that have the label.
         coverage: share of the rows with the label that have the word.
+        is_in_name: True if the name of the label has the word, which then belongs to the subject.
     """
 
     token: str
@@ -44,6 +48,12 @@ class Shortcut:
     support: int
     precision: float
     coverage: float
+    is_in_name: bool
+
+    @property
+    def is_deciding(self) -> bool:
+        """True if the model may learn nothing but this word."""
+        return self.coverage >= DECIDING_COVERAGE and not self.is_in_name
 
 
 def find_shortcuts(rows: CheckedRows) -> list[Shortcut]:
@@ -53,7 +63,8 @@ def find_shortcuts(rows: CheckedRows) -> list[Shortcut]:
         rows: rows to search.
 
     Returns:
-        Shortcuts, those with the largest coverage first; of words that always occur together all are listed.
+        Shortcuts, those with the largest coverage first, words of the name of their label last; of words that always
+        occur together all are listed.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -76,10 +87,17 @@ def find_shortcuts(rows: CheckedRows) -> list[Shortcut]:
     is_found = (precision >= MIN_PRECISION) & (coverage >= MIN_COVERAGE) & (remaining <= MAX_REMAINING_ERRORS)
     tokens, labels = vectorizer.get_feature_names_out(), rows.dataset.labels.names
     found = [
-        Shortcut(str(tokens[t]), labels[k], int(support[t]), float(precision[t, k]), float(coverage[t, k]))
+        Shortcut(
+            str(tokens[t]),
+            labels[k],
+            int(support[t]),
+            float(precision[t, k]),
+            float(coverage[t, k]),
+            is_in_name=str(tokens[t]) in NAME_WORD.findall(labels[k].lower()),
+        )
         for t, k in zip(*np.nonzero(is_found), strict=True)
     ]
-    return sorted(found, key=lambda each: (-each.coverage, -each.precision, each.token))
+    return sorted(found, key=lambda each: (each.is_in_name, -each.coverage, -each.precision, each.token))
 
 
 def shortcuts(rows: CheckedRows) -> list[Finding]:
@@ -95,14 +113,13 @@ def shortcuts(rows: CheckedRows) -> list[Finding]:
     if not found:
         return []
     shown = found[: rows.options.max_examples]
-    is_deciding = any(each.coverage >= DECIDING_COVERAGE for each in found)
     return [
         Finding(
             "shortcut",
             len(found),
             f"words that give a label away in train: {len(found):,} (labels: {len({each.label for each in found}):,})",
             tuple(each.token for each in shown),
-            level="warning" if is_deciding else "note",
+            level="warning" if any(each.is_deciding for each in found) else "note",
             advice="If such a word belongs to the subject, nothing has to be done. If it comes from the way the data "
             "was collected, such as the name of a source, remove it from the texts: the model learns nothing else.",
             excerpts=tuple(_described(rows, shown)),
@@ -118,4 +135,5 @@ def _described(rows: CheckedRows, found: list[Shortcut]) -> Iterator[str]:
         yield (
             f"{each.token!r} -> {each.label}: in {each.support:,} rows of train (such as {example}), of which "
             f"{each.precision:.1%} have this label; in {each.coverage:.1%} of the rows with this label"
+            f"{', whose name has this word' if each.is_in_name else ''}"
         )

@@ -109,7 +109,9 @@ def lost_characters(rows: CheckedRows) -> list[Finding]:
 
 
 def control_characters(rows: CheckedRows) -> list[Finding]:
-    """Find control characters other than tabulators and line breaks.
+    r"""Find control characters other than tabulators and line breaks.
+
+    Those that come from a wrong encoding, such as ``\x92`` for an apostrophe, belong to `broken_encodings`.
 
     Args:
         rows: rows to check.
@@ -117,7 +119,7 @@ def control_characters(rows: CheckedRows) -> list[Finding]:
     Returns:
         At most one finding.
     """
-    affected = [index for index, text in enumerate(rows.originals) if CONTROL.search(text)]
+    affected = [index for index, text in enumerate(rows.originals) if _has_control(text)]
     if not affected:
         return []
     is_cleaned = "encoding" in rows.options.clean
@@ -133,6 +135,11 @@ def control_characters(rows: CheckedRows) -> list[Finding]:
             places=(_first_control(rows.originals[index]) for index in affected),
         )
     ]
+
+
+def _has_control(text: str) -> bool:
+    """True if control characters are left after the repair of the encoding."""
+    return bool(CONTROL.search(text) and CONTROL.search(repaired(text)))
 
 
 def _first_control(text: str) -> int:

@@ -32,13 +32,16 @@ def empty_texts(rows: CheckedRows) -> list[Finding]:
     empty = blank_rows(rows)
     if not empty:
         return []
+    has_no_text = len(set(empty) & set(rows.rows_of("train"))) == len(rows.rows_of("train"))
     return [
         rows.finding(
             "empty text",
             empty,
             "empty texts: {count} ({share} of all rows)",
-            level="warning",
-            advice="Check data.text. --fix removes them outside test, as training does.",
+            level="error" if has_no_text else "warning",
+            advice="Train has no text at all: choose the column of the texts with data.text."
+            if has_no_text
+            else "Check data.text. --fix removes them outside test, as training does.",
         )
     ]
 

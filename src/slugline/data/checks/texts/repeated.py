@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from typing import TypedDict
 
 from slugline.core.labels import Split, joined_labels
-from slugline.data.checks.checked_rows import CheckedRows, share_text
+from slugline.data.checks.checked_rows import EXCERPT_CHARACTERS, CheckedRows, rows_text, share_text
 from slugline.data.findings import Finding
 
 #: Share of repeated rows from which they are a warning.
 NOTICEABLE_SHARE = 0.01
+
+#: Characters from the first difference of two texts on that an excerpt has to show.
+SHOWN_DIFFERENCE = 20
+
+#: Rows of a held-out split among which the one with the closest text is searched.
+MAX_COMPARED = 20
 
 #: Split -> splits that are held out from it.
 HELD_OUT: dict[Split, tuple[Split, ...]] = {"train": ("validation", "test"), "validation": ("test",)}
@@ -67,8 +74,18 @@ def nearly_leaked_rows(rows: CheckedRows) -> list[tuple[int, int]]:
         for split, others in HELD_OUT.items():
             held_out = [index for index in cluster if rows.splits[index] in others]
             members = [index for index in cluster if rows.splits[index] == split and index not in exact]
-            found += [(index, held_out[0]) for index in members if held_out]
+            found += [(index, _closest(rows, index, held_out)) for index in members if held_out]
     return sorted(found)
+
+
+def _closest(rows: CheckedRows, index: int, others: Sequence[int]) -> int:
+    """The first of the rows whose text has the most words in common with that of a row."""
+    words = set(rows.keys[index].split())
+
+    def difference(other: int) -> int:
+        return len(words ^ set(rows.keys[other].split()))
+
+    return min(others[:MAX_COMPARED], key=difference)
 
 
 def conflicting_groups(rows: CheckedRows) -> list[list[int]]:
@@ -186,14 +203,12 @@ def near_duplicates(rows: CheckedRows) -> list[Finding]:
             rows.finding(
                 "near duplicate",
                 [members[0] for members in own],
-                f"groups of nearly the same text within {split}: {{count}}, with {further:,} further texts "
+                f"groups of nearly the same text within {split}: {{count}}; {rows_text(further)} could be left out "
                 f"({share_text(further, len(rows.rows_of(split)))} of {split})",
                 level="warning" if share >= 10 * NOTICEABLE_SHARE else "note",
                 advice="Nothing has to be done: splits that Slugline cuts keep such texts on one side. If they come "
                 "from a template, one row of each is enough.",
-                notes=[
-                    f"nearly the same as {rows.excerpt(members[1])}" for members in own[: rows.options.max_examples]
-                ],
+                **_side_by_side(rows, [(members[0], members[1]) for members in own]),
             )
         )
     return findings
@@ -217,10 +232,34 @@ def near_leaks(rows: CheckedRows) -> list[Finding]:
             level="warning",
             advice="Compare some of them. If they are copies of one text, scores are too high: training keeps such "
             f"rows. --fix --fix-kinds near-leak removes them from {split}.",
-            notes=[f"nearly the same as {rows.excerpt(other)}" for _, other in own[: rows.options.max_examples]],
+            **_side_by_side(rows, own),
         )
         for split, own in _by_split(rows, nearly_leaked_rows(rows))
     ]
+
+
+class _Shown(TypedDict):
+    """Arguments of `CheckedRows.finding` about what is shown of each row."""
+
+    notes: list[str]
+    places: list[int]
+
+
+def _side_by_side(rows: CheckedRows, pairs: Sequence[tuple[int, int]]) -> _Shown:
+    """Excerpts of pairs that are nearly the same, at the place where they differ first."""
+    shown = pairs[: rows.options.max_examples]
+    places = [_first_difference(rows.originals[one], rows.originals[other]) for one, other in shown]
+    # Beginnings are easier to read, if they show the difference.
+    places = [place if place > EXCERPT_CHARACTERS - SHOWN_DIFFERENCE else 0 for place in places]
+    notes = [
+        f"nearly the same as {rows.excerpt(other, place)}" for (_, other), place in zip(shown, places, strict=True)
+    ]
+    return {"notes": notes, "places": places}
+
+
+def _first_difference(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _by_split(rows: CheckedRows, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[Split, list[tuple[int, int]]]]:
