@@ -155,6 +155,25 @@ def test_classes_are_judged_after_rows_are_dropped(
     assert min(known.describe()["classes"]["train"].values()) > 0
 
 
+@pytest.mark.parametrize("declared", ["columns", "class names"])
+def test_a_class_that_no_row_has_is_a_warning(tmp_path: Path, declared: str) -> None:
+    names = ["toxic", "insult", "threat"]
+    lines = [(f"word{n} {n * n} text", n % 2, int(n % 3 == 0)) for n in range(60)]
+    if declared == "columns":
+        data = [{"text": text, "toxic": one, "insult": two, "threat": 0} for text, one, two in lines]
+        dataset = load(write_csv(tmp_path / "a.csv", data), label=names)
+    else:
+        data = [{"text": text, "label": [0] * one + [1] * two} for text, one, two in lines]
+        (tmp_path / "set").mkdir()
+        (tmp_path / "set" / "train.jsonl").write_text("\n".join(map(json.dumps, data)))
+        (tmp_path / "set" / "metadata.json").write_text(json.dumps({"classes": names, "task": "multi-label"}))
+        dataset = load(tmp_path / "set")
+    unused = next(finding for finding in dataset.findings if finding.kind == "unused class")
+    assert unused.is_warning
+    assert unused.message == "classes that no row has, which are left out: 1 (threat)"
+    assert dataset.labels.names == ("toxic", "insult")
+
+
 def test_train_equal_to_test_is_named(tmp_path: Path) -> None:
     folder = given(tmp_path, train=articles(9), test=articles(9))
     with pytest.raises(DataError, match="every row of train is also in test"):
@@ -172,6 +191,8 @@ def test_one_large_cluster_and_mixed_clusters_are_reported_and_split(tmp_path: P
     found = kinds(dataset)
     assert found["mixed cluster"] == 20
     assert found["short split"] == 1
+    short = next(finding for finding in dataset.findings if finding.kind == "short split")
+    assert short.message.endswith("; sport)")
     for split in dataset.splits:
         assert all(dataset.class_counts(split).values())
         assert any(text.startswith("m") and " m" in text for text in texts(dataset, split))

@@ -17,6 +17,12 @@ def test_findings_list_at_most_max_examples() -> None:
     assert len(finding.examples) == findings.MAX_EXAMPLES
 
 
+@pytest.mark.parametrize(("count", "listed"), [(1, "0"), (5, "0, 1, 2, 3, 4"), (6, "0, 1, 2, 3, 4, ...")])
+def test_a_message_lists_some_names(count: int, listed: str) -> None:
+    finding = Finding.of("absent", [str(number) for number in range(count)], "{split}: {count} ({names})")
+    assert finding.message == f"{{split}}: {count} ({listed})"
+
+
 @pytest.mark.parametrize(
     ("options", "level", "is_warning"),
     [

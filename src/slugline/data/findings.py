@@ -45,10 +45,12 @@ class Finding:
 
     @classmethod
     def of(cls, kind: str, affected: Sequence[str], message: str, *, is_warning: bool = False) -> Finding:
-        """Build a finding from all affected items; ``{count}`` in the message becomes their number."""
+        """Build a finding from all affected items: ``{count}`` in its message is their number, ``{names}`` a list."""
         count = len(affected)
         # Not `format`: a message may have braces, from a label or the name of a file.
-        return cls(kind, count, message.replace("{count}", f"{count:,}"), tuple(affected[:MAX_EXAMPLES]), is_warning)
+        names = ", ".join(affected[:MAX_EXAMPLES]) + (", ..." if count > MAX_EXAMPLES else "")
+        message = message.replace("{count}", f"{count:,}").replace("{names}", names)
+        return cls(kind, count, message, tuple(affected[:MAX_EXAMPLES]), is_warning)
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON has it, in ``data.json`` and in the output of commands."""

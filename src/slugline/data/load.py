@@ -44,7 +44,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     """
     joined = read_examples(section)
     missing, seed = _missing_splits(joined, section), section.split_seed
-    findings: list[Finding] = list(joined.unlabelled)
+    findings = [*joined.unlabelled, *filters.report_unused_classes(joined.splits, joined.classes)]
 
     def record(result: tuple[SplitExamples, list[Finding]]) -> SplitExamples:
         """Record the findings of a step and return its examples."""
@@ -109,7 +109,8 @@ def load_as_given(section: DataSection) -> TextDataset:
     splits, _, findings = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
     splits, dropped = filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop)
-    found = (*joined.findings, *joined.unlabelled, *findings, *dropped)
+    unused = filters.report_unused_classes(joined.splits, joined.classes)
+    found = (*joined.findings, *joined.unlabelled, *unused, *findings, *dropped)
     return _assemble(splits, joined, findings=found, clean=())
 
 

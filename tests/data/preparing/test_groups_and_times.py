@@ -110,7 +110,7 @@ def test_a_group_that_holds_a_class_and_groups_in_several_given_splits_are_warni
     write(tmp_path / "set" / "test.jsonl", rows_by_author(3, 6, seed=5))
     found = messages(load_dataset(DataSection(path=str(tmp_path / "set"), group="author")))
     assert "rows in both train and test: 3 (kept)" in found["group leak"]
-    assert found["class in one group"].endswith("stay together: 1")
+    assert found["class in one group"].endswith("stay together: 1 (z)")
 
 
 @given(st.lists(st.lists(st.integers(0, 20), min_size=1, max_size=5), max_size=12))

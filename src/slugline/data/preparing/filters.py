@@ -121,6 +121,22 @@ def take_class(
     return kept, taken, [Finding("out of scope", sum(map(len, rows.values())), message, (name,))]
 
 
+def report_unused_classes(splits: SplitExamples, classes: Sequence[str]) -> list[Finding]:
+    """Report the classes that are declared, such as by a column of 0 and 1, but that no row has.
+
+    Args:
+        splits: examples by split, as read.
+        classes: all declared class names.
+
+    Returns:
+        One finding if there are such classes. They are not in the label set.
+    """
+    used = {label for examples in splits.values() for label in examples.class_counts}
+    unused = [name for name in classes if name not in used]
+    message = "classes that no row has, which are left out: {count} ({names})"
+    return [Finding.of("unused class", unused, message, is_warning=True)] if unused else []
+
+
 def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[SplitExamples, list[Finding]]:
     """Drop the classes without a row in train, after empty and short texts and leaks are gone.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.labels import RowLabels, Split
-from slugline.data.findings import MAX_EXAMPLES, Finding
+from slugline.data.findings import Finding
 from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
 from slugline.data.preparing.filters import drop_untrained_classes
@@ -140,7 +140,7 @@ def _report_short_splits(
         if missing:
             message = (
                 f"classes with fewer rows in {split} than requested, because near duplicates and groups are not "
-                f"divided: {{count}} ({missing.total():,} rows)"
+                f"divided: {{count}} ({missing.total():,} rows; {{names}})"
             )
             findings.append(Finding.of("short split", sorted(missing), message, is_warning=True))
     return findings
@@ -162,7 +162,7 @@ def _report_absent(counts: Mapping[str, int], new_splits: SplitExamples, n_sourc
     findings = []
     single = sorted(label for label, count in counts.items() if count == 1)
     if single:
-        message = f"classes with one row, which stays in train: {{count}} ({', '.join(single[:MAX_EXAMPLES])})"
+        message = "classes with one row, which stays in train: {count} ({names})"
         findings.append(Finding.of("single row", single, message, is_warning=True))
     why = "are near duplicates, in one group, or have several labels" + (
         ", or are few in each source" if n_sources > 1 else ""
@@ -170,7 +170,7 @@ def _report_absent(counts: Mapping[str, int], new_splits: SplitExamples, n_sourc
     for split, examples in new_splits.items():
         absent = sorted(set(counts) - set(examples.class_counts) - set(single))
         if absent:
-            message = f"classes without a row in {split}, because their rows {why}: {{count}}"
+            message = f"classes without a row in {split}, because their rows {why}: {{count}} ({{names}})"
             findings.append(Finding.of("class not split", absent, message, is_warning=True))
     return findings
 
@@ -189,9 +189,9 @@ def report_absent_classes(splits: SplitExamples) -> list[Finding]:
     for split, examples in splits.items():
         absent = sorted(classes - set(examples.class_counts))
         if absent:
-            named = ", ".join(absent[:MAX_EXAMPLES]) + (", ..." if len(absent) > MAX_EXAMPLES else "")
             message = (
-                f"classes without a row in {split}, in whose metrics they count only if predicted: {{count}} ({named})"
+                f"classes without a row in {split}, in whose metrics they count only if predicted: {{count}} "
+                "({names})"
             )
             findings.append(Finding.of("absent class", absent, message, is_warning=True))
     return findings

@@ -79,7 +79,10 @@ def report_groups(splits: SplitExamples, group_of: Mapping[str, str], column: st
             findings.append(Finding.of("group leak", shared, message, is_warning=True))
     whole = _classes_in_one_group(splits["train"], group_of)
     if whole:
-        message = f"classes with all rows of train in one group of column {column!r}, which stay together: {{count}}"
+        message = (
+            f"classes with all rows of train in one group of column {column!r}, which stay together: {{count}} "
+            "({names})"
+        )
         findings.append(Finding.of("class in one group", whole, message, is_warning=True))
     return findings
 
