@@ -1,0 +1,73 @@
+"""The examples of CONTRIBUTING run, and what they add is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import write_csv
+from slugline.core.labels import LabelSet
+from slugline.core.predictions import Predictions
+from slugline.data.checks import run as checks
+from slugline.data.checks.checked_rows import CheckedRows
+from slugline.data.findings import Finding
+from slugline.evaluation import metrics
+from slugline.evaluation.outcomes.outcomes import Outcomes
+from slugline.evaluation.outcomes.statistics import Floats
+from slugline.evaluation.score import confidence_intervals
+from slugline.workflows.check_data import check_data
+from slugline.workflows.first_recipe import data_recipe
+
+GUIDES = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def run_example(heading: str, names: dict[str, Any]) -> None:
+    """Run the Python block of a section of CONTRIBUTING with these names."""
+    section = GUIDES.split(f"## {heading}\n")[1].split("\n## ")[0]
+    (block,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    exec(compile(block, "CONTRIBUTING.md", "exec"), names)  # the project's own document
+
+
+def test_the_check_of_the_guide_finds_texts_in_capitals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = dict(checks.CHECKS)
+    run_example(
+        "Adding a check", {"CHECKS": table, "Check": checks.Check, "CheckedRows": CheckedRows, "Finding": Finding}
+    )
+    monkeypatch.setitem(checks.CHECKS, "shouted", table["shouted"])
+
+    def findings(texts: Sequence[str]) -> list[Finding]:
+        path = write_csv(tmp_path / "a.csv", [{"text": text, "label": "xy"[n % 2]} for n, text in enumerate(texts)])
+        return list(check_data(data_recipe(str(path)), checks=("shouted",)).findings)
+
+    plain = [f"words{n} of a text" for n in range(40)]
+    assert "shouted" not in {finding.kind for finding in findings(plain)}
+    (found,) = [finding for finding in findings([*plain, "ALL IN CAPITALS"]) if finding.kind == "shouted"]
+    assert (found.count, found.level, found.message) == (1, "note", "texts in capitals: 1")
+
+
+def test_the_metric_of_the_guide_has_a_value_and_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = dict(metrics.METRICS)
+    names = {"METRICS": table, "Metric": metrics.Metric, "ANY_LABELS": metrics.ANY_LABELS}
+    run_example("Adding a metric", {**names, "Outcomes": Outcomes, "Floats": Floats})
+    monkeypatch.setitem(metrics.METRICS, "missed_labels", table["missed_labels"])
+    targets = np.random.default_rng(1).random((200, 4)) < 0.5
+    targets[0] = True
+    predicted = targets.copy()
+    predicted[::2, 1] = False
+    predictions = Predictions(
+        ids=np.array([str(n) for n in range(200)], dtype=object),
+        targets=targets,
+        logits=np.where(predicted, 4, -4).astype(np.float32),
+        labels=LabelSet(("a", "b", "c", "d"), kind="multi"),
+        split="test",
+    )
+    summary = metrics.summary(predictions)
+    assert summary["missed_labels"] == pytest.approx((targets & ~predicted).sum() / targets.sum())
+    low, high = confidence_intervals(predictions)["missed_labels"]
+    assert low < summary["missed_labels"] < high
+    assert "missed_labels" not in metrics.metrics_of(LabelSet(("a", "b")))
