@@ -12,7 +12,7 @@ from slugline.core.errors import DataError, nearest
 from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, Split
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import Finding
-from slugline.data.preparing import filters
+from slugline.data.preparing import class_filters, filters
 from slugline.data.preparing.examples import SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
@@ -44,7 +44,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     """
     joined = read_examples(section)
     missing, seed = _missing_splits(joined, section), section.split_seed
-    findings = [*joined.unlabelled, *filters.report_unused_classes(joined.splits, joined.classes)]
+    findings = [*joined.unlabelled, *class_filters.report_unused_classes(joined.splits, joined.classes)]
 
     def record(result: tuple[SplitExamples, list[Finding]]) -> SplitExamples:
         """Record the findings of a step and return its examples."""
@@ -53,13 +53,13 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         return splits
 
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
-    splits, out_of_scope, found = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
+    splits, out_of_scope, found = class_filters.take_class(joined.splits, joined.classes, section.out_of_scope)
     findings += found
-    splits = record(filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
+    splits = record(class_filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop))
     splits = record(filters.drop_empty(splits))
     splits = record(filters.drop_short(splits, smallest=section.min_words))
     splits = record(filters.handle_leaks(splits, policy=section.leaks))
-    splits = record(filters.drop_untrained_classes(splits, is_known=joined.is_known))
+    splits = record(class_filters.drop_untrained_classes(splits, is_known=joined.is_known))
     findings += filters.report_conflicts(splits)
     if any(missing):
         splits = record(filters.drop_repetitions(splits))
@@ -106,10 +106,10 @@ def load_as_given(section: DataSection) -> TextDataset:
         MissingExtra: the embedded set is requested but not installed.
     """
     joined = read_examples(section.model_copy(update={"clean": []}))
-    splits, _, findings = filters.take_class(joined.splits, joined.classes, section.out_of_scope)
+    splits, _, findings = class_filters.take_class(joined.splits, joined.classes, section.out_of_scope)
     smallest, keep, drop = section.min_class_examples, section.keep_classes, section.drop_classes
-    splits, dropped = filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop)
-    unused = filters.report_unused_classes(joined.splits, joined.classes)
+    splits, dropped = class_filters.filter_classes(splits, joined.classes, smallest=smallest, keep=keep, drop=drop)
+    unused = class_filters.report_unused_classes(joined.splits, joined.classes)
     found = (*joined.findings, *joined.unlabelled, *unused, *findings, *dropped)
     return _assemble(splits, joined, findings=found, clean=())
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from slugline.core.labels import RowLabels, Split
 from slugline.data.findings import Finding
+from slugline.data.preparing.class_filters import drop_untrained_classes
 from slugline.data.preparing.duplicates import conflicts
 from slugline.data.preparing.examples import SPLIT_ORDER, Examples, SplitExamples, join_examples
-from slugline.data.preparing.filters import drop_untrained_classes
 from slugline.data.preparing.splits.assign_splits import split_rows, subset
 from slugline.data.preparing.splits.group_splits import Strata, split_sizes
 from slugline.data.preparing.splits.stratified_rows import NO_LABEL
