@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slugline.data.preparing.cleaning import clean
+from slugline.data.preparing.cleaning import KEEP_PLAIN, clean, clean_texts, is_plain
 
 STEPS = ["encoding", "whitespace", "lowercase", "artefacts"]
 LETTERS = st.text(alphabet=st.one_of(st.characters(), st.sampled_from("&;<>#3amplt9 \t\n\r\x1b[£Ã©â€™“”ﬁİßＡ")))
@@ -22,6 +22,28 @@ MESSY = st.one_of(LETTERS, st.lists(st.sampled_from([*PIECES.split(), *"aGT $1.(
 def test_cleaning_a_clean_text_changes_nothing(text: str, steps: list[str]) -> None:
     once = clean(text, steps)
     assert clean(once, steps) == once
+
+
+PRINTABLE = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]))
+
+
+@settings(deadline=None)
+@given(texts=st.lists(PRINTABLE | MESSY), steps=st.lists(st.sampled_from(STEPS), unique=True))
+def test_many_texts_are_cleaned_like_one(texts: list[str], steps: list[str]) -> None:
+    assert clean_texts(texts, steps) == [clean(text, steps) for text in texts]
+
+
+@settings(deadline=None)
+@given(text=PRINTABLE)
+def test_plain_texts_are_clean(text: str) -> None:
+    if is_plain(text):
+        assert clean(text, sorted(KEEP_PLAIN)) == text
+
+
+@pytest.mark.parametrize("text", ["a  b", " a", "a ", "a\tb", "a\nb", "&lt;", "\x7f", "\x1b[0m", "é"])
+def test_texts_that_a_step_may_change_are_not_plain(text: str) -> None:
+    assert not is_plain(text)
+    assert is_plain("Two words.")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import random
+import unicodedata
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from slugline.core.labels import Split
 from slugline.data.preparing import duplicates
@@ -14,6 +19,18 @@ from slugline.data.tables.digests import text_digests
 def test_same_text_ignores_case_composition_and_white_space() -> None:
     assert same_text_key("Cafe\u0301  STRASSE\n") == same_text_key("café straße")
     assert same_text_key("cafe") != same_text_key("café")
+
+
+@given(st.text() | st.text("aA bÉ\u0301ß \t&"))
+def test_keys_of_the_same_texts_are_folded_compositions(text: str) -> None:
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    assert same_text_key(text) == " ".join(folded.split())
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1))
+def test_rows_have_one_number_if_all_their_hashes_are_equal(rows: list[tuple[int, int]]) -> None:
+    numbers = duplicates.group_numbers(np.array(rows, dtype=np.uint64)).tolist()
+    assert len(set(numbers)) == len(set(rows)) == len(set(zip(rows, numbers, strict=True)))
 
 
 def test_repetitions_have_the_same_text_and_label() -> None:

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from slugline.data.preparing.artefacts import remove_artefacts
+
+
+def clean_texts(texts: Iterable[str], steps: Sequence[str]) -> list[str]:
+    """Clean texts, each as `clean` does; plain texts are recognised first, because most texts are plain."""
+    if KEEP_PLAIN.issuperset(steps):
+        return [text if is_plain(text) else clean(text, steps) for text in texts]
+    return [clean(text, steps) for text in texts]
+
+
+def is_plain(text: str) -> bool:
+    """True for printable ASCII without HTML entities, whose words are separated by single blanks."""
+    return (
+        text.isascii()
+        and text.isprintable()
+        and "&" not in text
+        and "  " not in text
+        and not text.startswith(" ")
+        and not text.endswith(" ")
+    )
 
 
 def clean(text: str, steps: Sequence[str]) -> str:
@@ -47,3 +66,6 @@ STEPS: dict[str, Callable[[str], str]] = {
     "lowercase": str.lower,
     "artefacts": remove_artefacts,
 }
+
+#: Steps that change no plain text.
+KEEP_PLAIN = frozenset({"encoding", "whitespace"})

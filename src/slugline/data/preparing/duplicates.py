@@ -6,17 +6,21 @@ The functions take hashes of texts, and return indices. `filters` decides which 
 from __future__ import annotations
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from slugline.core.labels import RowLabels, Split
+from slugline.data.preparing.cleaning import is_plain
 from slugline.data.tables.coded import Coded
 
 
 def same_text_key(text: str) -> str:
     """Return a key that is equal for texts that count as the same: NFC, case folded, white space collapsed."""
+    if is_plain(text):
+        return text.lower()
     if text.isascii():
         return " ".join(text.lower().split())
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
@@ -33,7 +37,13 @@ def repetitions(texts: NDArray[np.uint64], labels: Coded[RowLabels]) -> list[lis
     Returns:
         Groups of two or more indices.
     """
-    return _groups(np.column_stack([texts, labels.codes.astype(np.uint64)]))
+    groups = []
+    for of_text in _groups(texts):
+        by_label = defaultdict[int, list[int]](list)
+        for index in of_text:
+            by_label[int(labels.codes[index])].append(index)
+        groups += [group for group in by_label.values() if len(group) > 1]
+    return sorted(groups)
 
 
 def conflicts(keys: NDArray[np.uint64], labels: Coded[RowLabels]) -> list[list[int]]:
@@ -73,7 +83,11 @@ def group_numbers(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     Returns:
         (N,) numbers from 0.
     """
-    order = np.lexsort(hashes.T)
+    order = np.argsort(hashes[:, 0])
+    first = hashes[order, 0]
+    equal = np.flatnonzero(first[1:] == first[:-1])
+    if len(equal) and (hashes[order[equal]] != hashes[order[equal + 1]]).any():  # equal first halves, other texts
+        order = np.lexsort(hashes.T[::-1])
     is_new = np.ones(len(order), dtype=np.bool_)
     is_new[1:] = (np.diff(hashes[order].T) != 0).any(axis=0)
     numbers = np.empty(len(order), dtype=np.int64)

@@ -6,11 +6,10 @@ The texts of all sources are in one table, so that a step only makes arrays of r
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +18,8 @@ from slugline.core.labels import RowLabels, Split
 from slugline.data.preparing.duplicates import same_text_key
 from slugline.data.tables.coded import Coded
 from slugline.data.tables.digests import text_digests
-from slugline.data.tables.table import BATCH_ROWS, Table, TableWriter
+from slugline.data.tables.table import Table, TableWriter
 from slugline.data.tables.texts import Texts
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SPLIT_ORDER: tuple[Split, ...] = ("train", "validation", "test")
 
@@ -142,33 +138,27 @@ class ExamplesWriter:
         self._writer = TableWriter(pa.schema([*texts, *((name, pa.uint64()) for name in hashes)]))
         self._n_rows = 0
 
-    def add(self, rows: Iterable[tuple[str, str, str]], origin: int) -> range:
-        """Write rows of a source.
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def write(self, ids: Sequence[str], originals: Sequence[str], texts: Sequence[str], *, origin: int) -> None:
+        """Append a batch of N rows of a source.
 
         Args:
-            rows: id, text as read, and cleaned text of each row.
+            ids: (N,) names of the rows.
+            originals: (N,) texts as read.
+            texts: (N,) cleaned texts.
             origin: number of the source.
-
-        Returns:
-            Numbers of the rows in the table.
         """
-        first = self._n_rows
-        iterator = iter(rows)
-        while batch := list(islice(iterator, BATCH_ROWS)):
-            self._writer.write(self._batch(batch, origin))
-            self._n_rows += len(batch)
-        return range(first, self._n_rows)
+        import pyarrow as pa
+
+        hashes = [*text_digests(map(same_text_key, texts)).T, *text_digests(originals).T]
+        columns = [pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string())]
+        columns.append(pa.array(np.full(len(ids), origin, dtype=np.int32)))
+        columns += [pa.array(np.ascontiguousarray(column)) for column in hashes]
+        self._writer.write(pa.RecordBatch.from_arrays(columns, schema=self._writer.schema))
+        self._n_rows += len(ids)
 
     def finish(self) -> Table:
         """Return the table of all rows."""
         return self._writer.finish()
-
-    def _batch(self, rows: Sequence[tuple[str, str, str]], origin: int) -> pa.RecordBatch:
-        import pyarrow as pa
-
-        ids, originals, texts = zip(*rows, strict=True)
-        hashes = np.concatenate([text_digests(map(same_text_key, texts)), text_digests(originals)], axis=1)
-        columns = [pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string())]
-        columns.append(pa.array(np.full(len(rows), origin, dtype=np.int32)))
-        columns += [pa.array(hashes[:, number].copy()) for number in range(hashes.shape[1])]
-        return pa.RecordBatch.from_arrays(columns, schema=self._writer.schema)

@@ -19,7 +19,7 @@ from slugline.data.preparing.similar.near_duplicates import near_duplicates
 
 def empty_texts(texts: Sequence[str]) -> list[int]:
     """Return the indices of texts without anything but white space."""
-    return [index for index, text in enumerate(texts) if not text.strip()]
+    return [index for index, text in enumerate(texts) if not text or text.isspace()]
 
 
 def short_texts(texts: Sequence[str], smallest: int) -> list[int]:

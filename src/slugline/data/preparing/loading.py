@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from itertools import islice
 
 import numpy as np
 
@@ -30,14 +31,11 @@ from slugline.data.reading.labels.unlabelled import hidden_splits, unlabelled_ro
 from slugline.data.reading.raw_data import RawData, SourceInfo
 from slugline.data.reading.texts import join_text
 from slugline.data.tables.coded import Coded
-from slugline.data.tables.table import Table
+from slugline.data.tables.table import BATCH_ROWS, Table
 from slugline.recipe.data_section import DataSection, SourceSection
 from slugline.recipe.locations import short_path
 
 logger = logging.getLogger(__name__)
-
-#: Texts that are cleaned between two reports of the progress.
-TEXTS_PER_STEP = 1_000
 
 
 @dataclass(frozen=True)
@@ -219,25 +217,25 @@ def _write_texts(
     written: dict[Split, range] = {}
     with track("cleaning", sum(map(len, rows.values())), unit="texts") as advance:
         for split in rows:
-            texts = _texts(source, split, clean, advance)
-            named = ((name, *pair) for name, pair in zip(ids[split], texts, strict=True))
-            written[split] = writer.add(named, origin)
+            first = len(writer)
+            names, texts = iter(ids[split]), _texts(source, split)
+            while originals := list(islice(texts, BATCH_ROWS)):
+                cleaned = cleaning.clean_texts(originals, clean)
+                writer.write(list(islice(names, BATCH_ROWS)), originals, cleaned, origin=origin)
+                advance(len(originals))
+            written[split] = range(first, len(writer))
     return written
 
 
-def _texts(
-    source: _Source, split: Split, clean: Sequence[str], advance: Callable[[int], None]
-) -> Iterator[tuple[str, str]]:
-    """Yield the text of each row as read, and cleaned."""
+def _texts(source: _Source, split: Split) -> Iterator[str]:
+    """Yield the text of each row as read."""
     columns = [source.raw.rows[split].values(column) for column in source.text]
     for index, values in enumerate(zip(*columns, strict=True)):
         text = values[0]
         if len(values) > 1 or not isinstance(text, str):  # most rows have one text
             row = dict(zip(source.text, values, strict=True))
             text = join_text(row, source.text, locate=partial(source.raw.locate, split, index))
-        yield text, cleaning.clean(text, clean)
-        if index % TEXTS_PER_STEP == 0:
-            advance(min(TEXTS_PER_STEP, len(source.raw.rows[split]) - index))
+        yield text
 
 
 def _groups(source: _Source, ids: Mapping[Split, RowIds], column: str) -> Iterator[tuple[str, str]]:

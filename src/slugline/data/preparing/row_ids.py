@@ -63,7 +63,8 @@ class RowIds(Iterable[str]):
     def _from_digests(self) -> Iterator[str]:
         digests = self._rows.digests
         for start in range(0, len(digests), BATCH_ROWS):
-            yield from map("{:016x}".format, digests[start : start + BATCH_ROWS].tolist())
+            digits = digests[start : start + BATCH_ROWS].astype(">u8").tobytes().hex()
+            yield from (digits[first : first + 16] for first in range(0, len(digits), 16))
 
 
 def row_ids(rows: Mapping[Split, Rows], *, column: str = "") -> dict[Split, RowIds]:

@@ -10,7 +10,7 @@ from slugline.core.labels import LabelSet, RowLabels
 from slugline.data.preparing.examples import Examples
 from slugline.data.preparing.row_ids import fingerprint
 from slugline.data.tables.coded import Coded
-from slugline.data.tables.table import BATCH_ROWS, TableWriter, release_all
+from slugline.data.tables.table import BATCH_ROWS, Table, TableWriter, release_all
 
 if TYPE_CHECKING:
     import datasets
@@ -45,9 +45,15 @@ def split_table(examples: Examples, labels: LabelSet | None = None) -> tuple[dat
         if labels is not None:
             columns.append(pa.array(list(islice(column, batch.num_rows)), writer.schema.field("label").type))
         writer.write(pa.RecordBatch.from_arrays(columns, schema=writer.schema))
-    identity = fingerprint(examples.ids, examples.texts, indices)
+    table = writer.finish()
+    identity = fingerprint(_column(table, "id"), _column(table, "text"), indices)
     # Without a fingerprint, the library would hash all data.
-    return datasets.Dataset(writer.finish().to_arrow(), fingerprint=identity), identity
+    return datasets.Dataset(table.to_arrow(), fingerprint=identity), identity
+
+
+def _column(table: Table, name: str) -> Iterator[str]:
+    for batch in table:
+        yield from batch.column(name).to_pylist()
 
 
 def _indices(rows: Coded[RowLabels], labels: LabelSet) -> Coded[Any]:

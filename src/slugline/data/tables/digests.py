@@ -51,7 +51,9 @@ def _encoded(values: Sequence[object]) -> Iterable[str]:
 
 
 def text_digests(texts: Iterable[str]) -> NDArray[np.uint64]:
-    """Return 128-bit hashes of texts (BLAKE2b): different texts have different hashes, also among billions.
+    """Return 128-bit hashes of texts (XXH3): different texts have different hashes, also among billions.
+
+    Texts can be made whose hashes are equal; the hashes find repetitions, they protect nothing.
 
     Args:
         texts: N texts.
@@ -59,9 +61,10 @@ def text_digests(texts: Iterable[str]) -> NDArray[np.uint64]:
     Returns:
         (N, 2) hashes.
     """
-    blake2b = hashlib.blake2b
+    from xxhash import xxh3_128_digest
+
     hashed = bytearray()
     iterator = iter(texts)
     while batch := [text.encode("utf-8", "surrogatepass") for text in islice(iterator, BATCH_TEXTS)]:
-        hashed += b"".join([blake2b(text, digest_size=16).digest() for text in batch])
+        hashed += b"".join(map(xxh3_128_digest, batch))
     return np.frombuffer(hashed, dtype=np.uint64).reshape(-1, 2)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -102,10 +102,13 @@ class Rows(Sequence[Row]):
         """Iterate over the values of a column; None for rows without it."""
         for batch in self._batches([column]):
             if column not in batch.schema.names:
-                yield from (None for _ in range(batch.num_rows))
-            else:
-                decoded = decode(batch.schema.field(column), batch.column(column))
-                yield from (None if value is MISSING else value for value in decoded)
+                yield from repeat(None, batch.num_rows)
+                continue
+            field = batch.schema.field(column)
+            decoded = decode(field, batch.column(column))
+            if is_json(field):
+                decoded = [None if value is MISSING else value for value in decoded]
+            yield from decoded
 
     def take(self, indices: NDArray[np.int64] | Sequence[int]) -> Rows:
         """Return the rows at these numbers, in this order; no value is copied."""

@@ -84,7 +84,7 @@ def _records(file: File, dialect: Dialect) -> Iterator[Record]:
         n_read = 0
         try:
             for cells in reader:
-                if reader.line_num == 1 and cells:
+                if not n_read and cells:
                     cells[0] = cells[0].lstrip("\ufeff")
                 n_read = reader.line_num
                 yield Record(n_read + n_skipped, cells)
