@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, get_args
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import NO_PART, PATH_SEPARATOR, LabelSet, Split
+from slugline.core.memory import seldom_collected
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import Finding
 from slugline.data.preparing import class_filters, filters
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@seldom_collected()
 def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     """Load a labelled data set: read the sources, drop rows, cut missing splits, take a subset of train.
 
@@ -91,6 +93,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     )
 
 
+@seldom_collected()
 def load_as_given(section: DataSection) -> TextDataset:
     """Load all rows of the sources in their given splits, with their texts as read, to check them.
 
@@ -126,6 +129,7 @@ def _pool_clusters(
     return tuple(tuple(ids[number] for number in cluster) for cluster in joined)
 
 
+@seldom_collected()
 def load_rows(
     section: DataSection,
     labels: LabelSet,
