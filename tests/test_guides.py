@@ -16,10 +16,16 @@ from slugline.core.predictions import Predictions
 from slugline.data.checks import run as checks
 from slugline.data.checks.checked_rows import CheckedRows
 from slugline.data.findings import Finding
+from slugline.data.folds import folds_of
+from slugline.data.load import load_dataset
+from slugline.data.preparing.splits import split_rules
+from slugline.data.preparing.splits.assign_splits import hash_order
+from slugline.data.preparing.splits.rows_to_split import Fractions, NewSplits, RowsToSplit
 from slugline.evaluation import metrics
 from slugline.evaluation.outcomes.outcomes import Outcomes
 from slugline.evaluation.outcomes.statistics import Floats
 from slugline.evaluation.score import confidence_intervals
+from slugline.recipe.data_section import DataSection
 from slugline.workflows.check_data import check_data
 from slugline.workflows.first_recipe import data_recipe
 
@@ -48,6 +54,28 @@ def test_the_check_of_the_guide_finds_texts_in_capitals(tmp_path: Path, monkeypa
     assert "shouted" not in {finding.kind for finding in findings(plain)}
     (found,) = [finding for finding in findings([*plain, "ALL IN CAPITALS"]) if finding.kind == "shouted"]
     assert (found.count, found.level, found.message) == (1, "note", "texts in capitals: 1")
+
+
+def test_the_split_rule_of_the_guide_cuts_splits_at_random(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = dict(split_rules.SPLIT_RULES)
+    names = {"SPLIT_RULES": table, "SplitRule": split_rules.SplitRule, "hash_order": hash_order, "np": np}
+    types = {"RowsToSplit": RowsToSplit, "Fractions": Fractions, "NewSplits": NewSplits}
+    run_example("Adding a split rule", names | types)
+    monkeypatch.setitem(split_rules.SPLIT_RULES, "random", table["random"])
+    rows = [{"text": f"words{n} of text {n}", "label": "rare" if n % 20 == 0 else "often"} for n in range(200)]
+
+    def splits(rows: Sequence[dict[str, str]], seed: int) -> dict[str, set[str]]:
+        path = write_csv(tmp_path / "a.csv", rows)
+        dataset = load_dataset(DataSection(path=str(path), split_rule="random", split_seed=seed))
+        assert len(folds_of(dataset, 2, seed=seed)) == 2
+        return {split: set(part["text"]) for split, part in dataset.splits.items()}
+
+    drawn = [splits(rows, seed) for seed in range(6)]
+    assert all([len(parts[split]) for split in ("train", "validation", "test")] == [140, 20, 40] for parts in drawn)
+    assert all(len(set.union(*parts.values())) == 200 for parts in drawn)
+    assert splits(rows[::-1], 3) == drawn[3] != drawn[4]
+    n_rare = [sum(row["text"] in parts["test"] for row in rows[::20]) for parts in drawn]
+    assert len(set(n_rare)) > 1  # the stratified rule always has two
 
 
 def test_the_metric_of_the_guide_has_a_value_and_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,9 +48,10 @@ class TextDataset:
         text: text columns, joined by a blank.
         label: label columns.
         clean: cleaning steps of the texts.
+        split_rule: name of the rule of own splits and folds, see `SPLIT_RULES`.
         clusters: ids of train and validation rows that are near duplicates or of one group; each cluster stays in one
             fold.
-        time_order: ids of train and validation rows in the order of ``data.time``; empty without times.
+        times: value of ``data.time`` of train and validation rows by id; empty without times.
         out_of_scope: columns ``id`` and ``text`` of the rows of the class ``data.out_of_scope``, by split.
         classes_before: rows of train by class before any filter or split; empty if no filter dropped a row of train.
     """
@@ -64,8 +65,9 @@ class TextDataset:
     text: tuple[str, ...] = ("text",)
     label: tuple[str, ...] = ("label",)
     clean: tuple[str, ...] = ()
+    split_rule: str = "stratified"
     clusters: tuple[tuple[str, ...], ...] = ()
-    time_order: tuple[str, ...] = ()
+    times: Mapping[str, float] = field(default_factory=dict)
     out_of_scope: Mapping[Split, datasets.Dataset] = field(default_factory=dict)
     classes_before: Mapping[str, int] = field(default_factory=dict)
 

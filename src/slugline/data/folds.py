@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from slugline.data.dataset import TextDataset
-from slugline.data.preparing.splits.assign_splits import assign_folds
-from slugline.data.preparing.splits.time_splits import time_folds
+from slugline.data.preparing.splits.rows_to_split import RowsToSplit
+from slugline.data.preparing.splits.split_rules import SPLIT_RULES
+from slugline.data.tables.coded import Coded
+
+if TYPE_CHECKING:
+    import datasets
 
 
 def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset]:
@@ -30,11 +37,7 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
     pool = datasets.concatenate_datasets(
         [dataset[split] for split in ("train", "validation") if split in dataset.splits]
     )
-    if dataset.time_order:
-        held_out = time_folds(pool["id"][:], dataset.time_order, count=count)
-    else:
-        labels = dataset.labels.decode(dataset.labels.targets(pool["label"][:]))
-        held_out = assign_folds(pool["id"][:], labels, count=count, seed=seed, clusters=dataset.clusters)
+    held_out = SPLIT_RULES[dataset.split_rule].folds(_rows_to_split(dataset, pool), count, seed)
 
     def fold_fingerprint(of_dataset: str, number: int) -> str:
         return hashlib.sha256(f"{of_dataset} {seed} {number}/{count}".encode()).hexdigest()
@@ -53,3 +56,12 @@ def folds_of(dataset: TextDataset, count: int, *, seed: int) -> list[TextDataset
         )
         for number in range(count)
     ]
+
+
+def _rows_to_split(dataset: TextDataset, pool: datasets.Dataset) -> RowsToSplit:
+    ids: list[str] = pool["id"][:]
+    index_of = {name: index for index, name in enumerate(ids)}
+    clusters = [[index_of[name] for name in cluster if name in index_of] for cluster in dataset.clusters]
+    labels = Coded.of(dataset.labels.decode(dataset.labels.targets(pool["label"][:])))
+    origins = np.zeros(len(ids), dtype=np.int32)
+    return RowsToSplit(ids, labels, origins, [cluster for cluster in clusters if cluster], times=dataset.times)

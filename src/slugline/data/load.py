@@ -14,12 +14,15 @@ from slugline.core.memory import seldom_collected
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import Finding
 from slugline.data.preparing import class_filters, filters
-from slugline.data.preparing.examples import SplitExamples
+from slugline.data.preparing.duplicates import conflicts
+from slugline.data.preparing.examples import Examples, SplitExamples
 from slugline.data.preparing.loading import JoinedSources, read_examples
 from slugline.data.preparing.row_ids import fingerprint
 from slugline.data.preparing.split_tables import split_table
 from slugline.data.preparing.splits import apply_splits, time_splits
 from slugline.data.preparing.splits.groups import groups_of, joined_groups, report_groups
+from slugline.data.preparing.splits.rows_to_split import RowsToSplit
+from slugline.data.preparing.splits.split_rules import SPLIT_RULES, rule_name
 from slugline.data.reading.labels.class_names import plain_number
 from slugline.recipe.data_section import DataSection
 
@@ -44,6 +47,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
         DataError: the data cannot be found, read, or used.
         MissingExtra: the embedded set is requested but not installed.
     """
+    rule = rule_name(section)
     joined = read_examples(section)
     missing, seed = _missing_splits(joined, section), section.split_seed
     findings = [*joined.unlabelled, *class_filters.report_unused_classes(joined.splits, joined.classes)]
@@ -65,19 +69,15 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     findings += filters.report_conflicts(splits)
     if any(missing):
         splits = record(filters.drop_repetitions(splits))
-    near, near_pool, near_duplicates = filters.find_near_duplicates(splits)
-    findings += [*near_duplicates, *report_groups(splits, joined.groups, section.group)]
+    clusters, pool_clusters, near = filters.find_near_duplicates(splits)
+    findings += [*near, *report_groups(splits, joined.groups, section.group)]
     findings += time_splits.report_times(splits, joined.times)
-    classes_before = _classes_before(joined, splits)
     findings += apply_splits.report_absent_classes(splits)
-    grouped_or_timed = bool(joined.groups or joined.times)
-    groups = joined_groups([*near, *groups_of(splits["train"].ids, joined.groups)]) if joined.groups else []
-    clusters = [] if groups else near
-    pool_ids = [name for split in splits if split != "test" for name in splits[split].ids] if grouped_or_timed else []
-    if any(missing) and joined.times:
-        splits = record(apply_splits.cut_splits_by_time(splits, joined.times, fractions=missing))
-    elif any(missing):
-        splits = record(apply_splits.cut_splits(splits, fractions=missing, seed=seed, clusters=clusters, groups=groups))
+    classes_before = _classes_before(joined, splits)
+    pool = apply_splits.pool_validation(splits)["train"]
+    if any(missing):
+        rows = _rows_to_split(splits["train"], joined, clusters)
+        splits = record(apply_splits.cut_splits(splits, SPLIT_RULES[rule], rows, fractions=missing, seed=seed))
     if pooled:
         splits = apply_splits.pool_validation(splits)
     splits = record(apply_splits.take_subset(splits, size=section.max_train_examples, seed=seed))
@@ -86,8 +86,9 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     dataset = _assemble(splits, joined, findings=(*joined.findings, *findings), clean=tuple(section.clean))
     return replace(
         dataset,
-        clusters=_pool_clusters(pool_ids, near_pool, joined.groups),
-        time_order=tuple(sorted(pool_ids, key=lambda name: (joined.times[name], name))) if joined.times else (),
+        split_rule=rule,
+        clusters=_pool_clusters(pool.ids, pool_clusters, joined.groups),
+        times={name: joined.times[name] for name in pool.ids} if joined.times else {},
         out_of_scope={split: split_table(examples)[0] for split, examples in out_of_scope.items()},
         classes_before=classes_before,
     )
@@ -115,6 +116,16 @@ def load_as_given(section: DataSection) -> TextDataset:
     unused = class_filters.report_unused_classes(joined.splits, joined.classes)
     found = (*joined.findings, *joined.unlabelled, *unused, *findings, *dropped)
     return _assemble(splits, joined, findings=found, clean=())
+
+
+def _rows_to_split(train: Examples, joined: JoinedSources, clusters: Sequence[Sequence[int]]) -> RowsToSplit:
+    """Return what a split rule needs of train: with groups, these and the near duplicates are joined."""
+    # A text with several labels stays in train; near duplicates with several labels are assigned like others.
+    kept = [index for group in conflicts(train.keys, train.labels) for index in group]
+    groups = joined_groups([*clusters, *groups_of(train.ids, joined.groups)]) if joined.groups else []
+    return RowsToSplit(
+        train.ids, train.labels, train.origins, [] if groups else clusters, groups, kept, times=joined.times
+    )
 
 
 def _pool_clusters(

@@ -115,6 +115,11 @@ class DataSection(SourceSection):
     time: str = Field(
         "", description="column of times: own splits are train before validation before test, folds are blocks of time"
     )
+    split_rule: str = Field(
+        "",
+        description="rule of own splits and folds: stratified (each class evenly), time (by the column time); when "
+        "empty: time if that is set, else stratified",
+    )
     out_of_scope: str = Field(
         "", description="class that is not learned; its validation and test rows measure how well the model abstains"
     )

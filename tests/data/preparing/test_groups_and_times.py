@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,9 @@ from slugline.data.dataset import TextDataset
 from slugline.data.folds import folds_of
 from slugline.data.load import load_dataset
 from slugline.data.preparing.splits.groups import joined_groups
+from slugline.data.preparing.splits.rows_to_split import RowsToSplit
 from slugline.data.preparing.splits.time_splits import parse_time, split_by_time, time_folds
+from slugline.data.tables.coded import Coded
 from slugline.recipe.data_section import DataSection
 
 WORDS = [f"word{number}" for number in range(400)]
@@ -197,6 +201,37 @@ def test_a_time_that_does_not_parse_is_named_with_its_row(tmp_path: Path, value:
         load_dataset(DataSection(path=str(write(tmp_path / "a.jsonl", rows)), time="day"))
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"split_rule": "tiem"}, "there is no rule 'tiem'. Did you mean 'time'"),
+        ({"split_rule": "time"}, "data.split_rule is 'time', but data.time is empty"),
+    ],
+)
+def test_a_split_rule_that_does_not_exist_or_lacks_its_column_is_refused(
+    tmp_path: Path, values: dict[str, str], words: str
+) -> None:
+    path = write(tmp_path / "a.jsonl", rows_by_author(4, 4))
+    with pytest.raises(DataError, match=re.escape(words)):
+        load_dataset(DataSection.model_validate({"path": str(path), **values}))
+
+
+def test_a_stated_rule_decides_although_there_are_times(tmp_path: Path) -> None:
+    rows = [{**row, "year": 2000 + n // 3} for n, row in enumerate(rows_by_author(10, 6))]
+    path = str(write(tmp_path / "a.jsonl", rows))
+    stratified = load_dataset(DataSection(path=path, time="year", split_rule="stratified"))
+    assert stratified.fingerprint == load_dataset(DataSection(path=path)).fingerprint
+    by_time = load_dataset(DataSection(path=path, time="year", split_rule="time"))
+    assert by_time.fingerprint == load_dataset(DataSection(path=path, time="year")).fingerprint
+    assert by_time.fingerprint != stratified.fingerprint
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_number_that_has_no_place_in_an_order_is_no_time(value: str) -> None:
+    with pytest.raises(DataError, match="which is not a time"):
+        parse_time(value, where=lambda: "x")
+
+
 def test_times_of_all_forms_are_in_one_order() -> None:
     moments = ["2023-12-31", "2024-01-01T10:00:00Z", "1 Jan 2024", "Mon, 01 Jan 2024 12:00:00 +0000", "January 2, 2024"]
     parsed = [parse_time(moment, where=lambda: "x") for moment in moments]
@@ -205,8 +240,10 @@ def test_times_of_all_forms_are_in_one_order() -> None:
 
 
 def test_time_folds_are_nearly_equal_blocks() -> None:
-    order = [f"id{n}" for n in range(10)]
-    assert time_folds(order[::-1], [*order, "unknown"], count=3) == [2, 2, 2, 1, 1, 1, 0, 0, 0, 0]
+    ids = [f"id{n}" for n in range(10)]
+    times = {name: float(n) for n, name in enumerate([*ids, "unknown"])}
+    rows = RowsToSplit(ids[::-1], Coded.of([("a",)] * 10), np.zeros(10, np.int32), times=times)
+    assert time_folds(rows, 3, 1) == [2, 2, 2, 1, 1, 1, 0, 0, 0, 0]
 
 
 def test_group_and_time_cannot_be_used_together() -> None:

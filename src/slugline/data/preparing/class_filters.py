@@ -123,12 +123,15 @@ def report_unused_classes(splits: SplitExamples, classes: Sequence[str]) -> list
     return [Finding.of("unused class", unused, message, is_warning=True)] if unused else []
 
 
-def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[SplitExamples, list[Finding]]:
+def drop_untrained_classes(
+    splits: SplitExamples, *, is_known: bool, when: str = "empty and short texts and leaks were dropped"
+) -> tuple[SplitExamples, list[Finding]]:
     """Drop the classes without a row in train, after empty and short texts and leaks are gone.
 
     Args:
         splits: examples by split.
         is_known: True for a known set; in a user's own file such classes are an error.
+        when: what was done before, for messages.
 
     Returns:
         The remaining examples, and a finding if classes were dropped.
@@ -139,9 +142,9 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
     trained = set(splits["train"].class_counts)
     if len(trained) < 2:
         raise DataError(
-            f"after empty and short texts and leaks were dropped, train has only the class {min(trained)!r}."
+            f"after {when}, train has only the class {min(trained)!r}."
             if trained
-            else "after empty and short texts and leaks were dropped, train has no row.",
+            else f"after {when}, train has no row.",
             hint="A classifier needs two or more classes. Check the files, data.min_words and data.leaks.",
         )
     found = Counter[str]()
@@ -153,7 +156,7 @@ def drop_untrained_classes(splits: SplitExamples, *, is_known: bool) -> tuple[Sp
     described = ", ".join(f"{label!r} ({count:,} rows)" for label, count in counts.most_common(10))
     if not is_known:
         raise DataError(
-            f"classes without a row in train, after empty and short texts and leaks were dropped: {described}.",
+            f"classes without a row in train, after {when}: {described}.",
             hint="Add such rows to train, correct the labels, or drop the classes with data.drop_classes.",
         )
     kept, n_rows = _without_classes(splits, list(counts))

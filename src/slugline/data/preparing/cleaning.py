@@ -16,14 +16,7 @@ def clean_texts(texts: Iterable[str], steps: Sequence[str]) -> list[str]:
 
 def is_plain(text: str) -> bool:
     """True for printable ASCII without HTML entities, whose words are separated by single blanks."""
-    return (
-        text.isascii()
-        and text.isprintable()
-        and "&" not in text
-        and "  " not in text
-        and not text.startswith(" ")
-        and not text.endswith(" ")
-    )
+    return text.isascii() and text.isprintable() and "&" not in text and "  " not in text and text.strip() == text
 
 
 def clean(text: str, steps: Sequence[str]) -> str:

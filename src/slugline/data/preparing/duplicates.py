@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from slugline.core.labels import RowLabels, Split
 from slugline.data.preparing.cleaning import is_plain
 from slugline.data.tables.coded import Coded
+from slugline.data.tables.digests import order_of
 
 
 def same_text_key(text: str) -> str:
@@ -83,11 +84,7 @@ def group_numbers(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
     Returns:
         (N,) numbers from 0.
     """
-    order = np.argsort(hashes[:, 0])
-    first = hashes[order, 0]
-    equal = np.flatnonzero(first[1:] == first[:-1])
-    if len(equal) and (hashes[order[equal]] != hashes[order[equal + 1]]).any():  # equal first halves, other texts
-        order = np.lexsort(hashes.T[::-1])
+    order = order_of(hashes)
     is_new = np.ones(len(order), dtype=np.bool_)
     is_new[1:] = (np.diff(hashes[order].T) != 0).any(axis=0)
     numbers = np.empty(len(order), dtype=np.int64)

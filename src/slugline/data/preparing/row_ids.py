@@ -57,6 +57,10 @@ class RowIds(Iterable[str]):
         """(N,) hashes of the contents of the rows."""
         return self._rows.digests
 
+    def hashes_at(self, indices: Sequence[int]) -> Iterator[tuple[int, str]]:
+        """Yield some indices, each with the hash of the contents of its row as an id."""
+        return zip(indices, map("{:016x}".format, self.digests[indices].tolist()), strict=True)
+
     def _from_column(self) -> Iterator[str]:
         return ("" if value is None else str(value) for value in self._rows.values(self._column))
 
@@ -126,10 +130,9 @@ def _numbered(parts: Sequence[RowIds], has_columns: bool) -> list[dict[int, str]
         own = repeated[start : start + len(part)]
         start += len(part)
         numbered.append({})
-        if not has_columns and not own.any():
-            continue
-        for index, (name, is_repeated) in enumerate(zip(part, own, strict=True)):
-            if is_repeated or (has_columns and NUMBERED.search(name)):
+        names = enumerate(part) if has_columns else part.hashes_at(np.flatnonzero(own).tolist())
+        for index, name in names:
+            if own[index] or NUMBERED.search(name):
                 unique = _unique_id(name, seen)
                 if unique != name:
                     numbered[-1][index] = unique

@@ -50,6 +50,23 @@ def _encoded(values: Sequence[object]) -> Iterable[str]:
     return map(int.__repr__ if kinds == {int} else _JSON.encode, values)
 
 
+def order_of(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the indices of rows of hashes in ascending order.
+
+    Args:
+        hashes: (N, columns) rows, which are compared by their first column, then by the next.
+
+    Returns:
+        (N,) indices; equal rows are in any order.
+    """
+    order: NDArray[np.int64] = np.argsort(hashes[:, 0])
+    first = hashes[order, 0]
+    equal = np.flatnonzero(first[1:] == first[:-1])
+    if (hashes[order[equal]] != hashes[order[equal + 1]]).any():
+        order = np.lexsort(hashes.T[::-1])
+    return order
+
+
 def text_digests(texts: Iterable[str]) -> NDArray[np.uint64]:
     """Return 128-bit hashes of texts (XXH3): different texts have different hashes, also among billions.
 

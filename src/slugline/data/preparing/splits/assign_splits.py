@@ -35,6 +35,7 @@ from slugline.data.preparing.splits.stratified_rows import (
     rarity,
 )
 from slugline.data.tables.coded import Coded
+from slugline.data.tables.digests import order_of
 from slugline.data.tables.table import BATCH_ROWS
 
 SplitIndices = dict[Split, NDArray[np.int64]]
@@ -49,9 +50,7 @@ def hash_order(ids: Iterable[str], seed: int) -> NDArray[np.int64]:
         names = [f"{seed}:{name}".encode("utf-8", "surrogatepass") for name in batch]
         hashed += b"".join([sha256(name).digest()[:16] for name in names])
     halves = np.frombuffer(hashed, dtype=">u8").reshape(-1, 2).astype(np.uint64)
-    # Ids are unique, and no two have the same first 128 bits.
-    order: NDArray[np.int64] = np.lexsort((halves[:, 1], halves[:, 0]))
-    return order
+    return order_of(halves)  # ids are unique, and no two have the same first 128 bits
 
 
 def split_rows(
@@ -97,7 +96,7 @@ def split_rows(
     if strata is None:
         of_rows = coded.change(lambda row: row or (NO_LABEL,))
     _require_rows_for_splits(coded, _divided(coded, of_rows), n_splits=1 + len(wanted))
-    counts = _count(of_rows)
+    counts = count_labels(of_rows)
     sizes = {stratum: split_sizes(count, wanted) for stratum, count in counts.items()}
     order = hash_order(ids, seed)
     kept = _with_whole_groups(kept, groups, of_rows)
@@ -123,8 +122,8 @@ def _divided(labels: Coded[RowLabels], strata: Coded[Strata | None]) -> set[str]
     return {label for row in labels.take(rows).counts() for label in row}
 
 
-def _count(rows: Coded[Any]) -> Counter[Any]:
-    """Count the rows of each label or stratum."""
+def count_labels(rows: Coded[Any]) -> Counter[Any]:
+    """Count the rows of each label or stratum; None has none."""
     counts: Counter[Any] = Counter()
     for row, count in rows.counts().items():
         for label in row or ():
@@ -148,7 +147,7 @@ def _are_single(labels: Coded[RowLabels]) -> bool:
 
 
 def _require_rows_for_splits(labels: Coded[RowLabels], divided: Collection[str], *, n_splits: int) -> None:
-    counts = _count(labels)
+    counts = count_labels(labels)
     if len(counts) < 2:
         raise DataError(
             f"there is only one class, {next(iter(counts), '')!r}; a classifier needs two or more.",
@@ -184,7 +183,7 @@ def subset(ids: Sequence[str], labels: Iterable[RowLabels], *, size: float, seed
         DataError: `size` is smaller than the number of classes.
     """
     coded = Coded.of(labels)
-    rarest = Coded.of(rarest_labels(coded.values, _count(coded)))
+    rarest = Coded.of(rarest_labels(coded.values, count_labels(coded)))
     codes = rarest.codes[coded.codes]
     counts = np.bincount(codes, minlength=len(rarest.values))
     n_classes = int((counts > 0).sum())
@@ -205,7 +204,7 @@ def subset(ids: Sequence[str], labels: Iterable[RowLabels], *, size: float, seed
 
 
 def assign_folds(
-    ids: Sequence[str], labels: Sequence[RowLabels], *, count: int, seed: int, clusters: Sequence[Sequence[str]] = ()
+    ids: Sequence[str], labels: Sequence[RowLabels], *, count: int, seed: int, clusters: Sequence[Sequence[int]] = ()
 ) -> list[int]:
     """Assign each row to the fold that holds it out.
 
@@ -218,7 +217,7 @@ def assign_folds(
         labels: (N,) labels of each row.
         count: number of folds K.
         seed: seed of the hash order.
-        clusters: disjoint groups of ids that stay in one fold; unknown ids are ignored.
+        clusters: disjoint groups of indices that stay in one fold.
 
     Returns:
         (N,) fold numbers below K. Without clusters, the counts of a class differ by at most one between folds.
@@ -227,11 +226,7 @@ def assign_folds(
         DataError: every row has one label, and a class has fewer rows than there are folds, near duplicates counted
             once.
     """
-    index_of = {name: index for index, name in enumerate(ids)}
-    members_of: dict[int, list[int]] = {}
-    for cluster in clusters:
-        members = [index_of[name] for name in cluster if name in index_of]
-        members_of |= dict.fromkeys(members, members)
+    members_of: dict[int, Sequence[int]] = {index: cluster for cluster in clusters for index in cluster}
     counts: Counter[Hashable] = Counter(label for row in labels for label in row)
     order = hash_order(ids, seed).tolist()
     if _are_single(Coded.of(labels)):

@@ -1,16 +1,21 @@
-"""Splits by time: train before validation before test."""
+"""The rule of time: train before validation before test; folds are blocks of time."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+
+import numpy as np
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
 from slugline.data.findings import Finding
 from slugline.data.preparing.examples import SPLIT_ORDER, SplitExamples
 from slugline.data.preparing.row_ids import CUT_ORDER
+from slugline.data.preparing.splits.rows_to_split import Fractions, NewSplits, RowsToSplit
+from slugline.data.tables.texts import texts_at
 
 #: Forms of dates beside ISO 8601 whose order of day and month is certain.
 DATE_FORMS = (
@@ -44,7 +49,8 @@ def parse_time(value: object, *, where: Callable[[], str]) -> float:
         value = value.isoformat()
     text = "" if value is None else str(value).strip()
     try:
-        return float(text)
+        if math.isfinite(number := float(text)):
+            return number
     except ValueError:
         pass
     forms: list[Callable[[str], datetime]] = [datetime.fromisoformat, *(partial(_parse_form, f) for f in DATE_FORMS)]
@@ -65,6 +71,18 @@ def _parse_form(form: str, text: str) -> datetime:
 
 def _seconds(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def cut_by_time(rows: RowsToSplit, fractions: Fractions, seed: int) -> NewSplits:
+    """Choose the latest rows of each source for test, and those before them for validation, see `split_by_time`."""
+    cut: NewSplits = {}
+    for origin, wanted in enumerate(fractions):
+        own = rows.of_source(origin)
+        if wanted and len(own):
+            assigned = split_by_time(texts_at(rows.ids, own), rows.times, fractions=wanted)
+            for split in wanted:
+                cut[split] = np.sort(np.concatenate([cut.get(split, own[:0]), own[assigned[split]]]))
+    return cut
 
 
 def split_by_time(
@@ -128,18 +146,18 @@ def report_times(splits: SplitExamples, times: Mapping[str, float]) -> list[Find
     return findings
 
 
-def time_folds(ids: Sequence[str], order: Sequence[str], *, count: int) -> list[int]:
+def time_folds(rows: RowsToSplit, count: int, seed: int) -> list[int]:
     """Assign rows to folds that are blocks of time, of nearly equal size (Bergmeir and Benitez 2012).
 
     Args:
-        ids: (N,) row ids.
-        order: the ids in the order of time; unknown ids are ignored.
+        rows: N rows with times.
         count: number of folds K.
+        seed: has no effect.
 
     Returns:
         (N,) fold numbers below K, ascending with time.
     """
-    known = set(ids)
-    ordered = [name for name in order if name in known]
+    names = list(rows.ids)
+    ordered = sorted(names, key=lambda name: (rows.times[name], name))
     fold_of = {name: position * count // len(ordered) for position, name in enumerate(ordered)}
-    return [fold_of[name] for name in ids]
+    return [fold_of[name] for name in names]

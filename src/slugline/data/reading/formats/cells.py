@@ -54,11 +54,14 @@ def rows_of(file: File, records: Iterable[Record]) -> Iterator[Row]:
     body = chain([] if has_header else [first], sample, remaining)
     unnamed = [index for index, name in enumerate(names) if is_unnamed(name)]
     n_filled = number = 0
-    for number, record in enumerate(_without_blank_lines(body, len(names)), start=1):
-        if len(record.cells) != len(names):
-            raise _ragged(file, record, number, len(names), "header" if has_header else "first row")
-        n_filled += len(unnamed) > 1 and any(record.cells[index].strip() for index in unnamed)
-        yield dict(zip(names, record.cells, strict=True))
+    n_columns, has_several_unnamed = len(names), len(unnamed) > 1
+    for number, record in enumerate(_without_blank_lines(body, n_columns), start=1):
+        cells = record.cells
+        if len(cells) != n_columns:
+            raise _ragged(file, record, number, n_columns, "header" if has_header else "first row")
+        if has_several_unnamed:
+            n_filled += any(cells[index].strip() for index in unnamed)
+        yield dict(zip(names, cells, strict=True))
     if not number:
         raise DataError(
             f"{file.name}: the file holds no rows below its first line, {_shown(first.cells)}.",

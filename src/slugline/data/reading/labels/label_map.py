@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 
 from slugline.core.errors import DataError, nearest
 from slugline.core.labels import RowLabels, Split
@@ -70,7 +71,7 @@ def change_rows(
 def count_labels(labels: Mapping[Split, Sequence[RowLabels | None]]) -> Counter[str]:
     """Count the rows of each label over all splits."""
     counts: Counter[str] = Counter()
-    for row, count in Counter(row for rows in labels.values() for row in rows).items():
+    for row, count in Counter(chain.from_iterable(labels.values())).items():
         for label in row or ():
             counts[label] += count
     return counts
