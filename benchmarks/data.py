@@ -1,8 +1,9 @@
 """Time and memory of the preparation of data: rows per second of each step, and the peak of the resident memory.
 
-A CSV file of short random texts is prepared as `slugline data check` does it. One text in a hundred is repeated, one in
-a hundred has one changed word. Each number of rows is prepared in a process of its own, in an empty cache. Time should
-grow like the number of rows; memory should hardly grow.
+A CSV file of short random texts is prepared as for a training. One text in a hundred is repeated, one in a hundred has
+one changed word. Each number of rows is prepared in a process of its own, in an empty cache. A small file is prepared
+before, so that imports are not counted. The time is that of the fastest of three repetitions; near duplicates are
+searched and texts tokenised once. Time should grow like the number of rows; memory should hardly grow.
 
     python benchmarks/data.py                    # 10,000, 100,000 and 1,000,000 rows
     python benchmarks/data.py 10000000           # other numbers of rows
@@ -28,6 +29,8 @@ SIZES = (10_000, 100_000, 1_000_000)
 WORDS, CLASSES, VOCABULARY = 20, 10, 50_000
 #: Rows that are written at once.
 CHUNK = 10_000
+#: Rows of the file that is prepared first, and repetitions.
+WARM_UP_ROWS, REPETITIONS = 200, 3
 
 
 def main() -> None:
@@ -39,6 +42,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "rows.csv"
             write_rows(path, size)
+            write_rows(path.with_name("warm_up.csv"), WARM_UP_ROWS)
             environment = os.environ | {"SLUGLINE_CACHE": str(Path(folder) / "cache")}
             command = [sys.executable, __file__, "--prepare", str(path), str(size)]
             subprocess.run(command, check=True, env=environment)  # noqa: S603  # this file
@@ -72,32 +76,51 @@ def prepare(path: Path, size: int) -> None:
     from slugline.recipe.data_section import DataSection
 
     progress.hide()
+    load_module.load_dataset(DataSection(path=str(path.with_name("warm_up.csv"))))
     before, seconds = peak_memory(), defaultdict[str, float](float)
+    filters.near_duplicates = searched_once(filters.near_duplicates, seconds)
     for step, module, name in (
         ("reading", sources, "read"),
         ("labels", loading, "name_labels"),
         ("ids", loading, "joint_row_ids"),
         ("cleaning", loading, "_write_texts"),
-        ("near duplicates", filters, "near_duplicates"),
         ("leaks and repetitions", filters, "drop_repetitions"),
         ("leaks and repetitions", filters, "report_conflicts"),
         ("splits", apply_splits, "cut_splits"),
         ("tables and fingerprint", load_module, "_assemble"),
     ):
         setattr(module, name, timed(getattr(module, name), seconds, step))
-    started = time.perf_counter()
-    dataset = load_module.load_dataset(DataSection(path=str(path)))
-    seconds["all steps"] = time.perf_counter() - started
+    fastest: dict[str, float] = {}
+    search = 0.0
+    for _ in range(REPETITIONS):
+        seconds.clear()
+        started = time.perf_counter()
+        dataset = load_module.load_dataset(DataSection(path=str(path)))
+        searched = seconds.pop("near duplicates", 0.0)
+        seconds["all steps"] = time.perf_counter() - started - searched
+        search += searched
+        fastest = min(fastest or dict(seconds), dict(seconds), key=lambda found: found["all steps"])
+    seconds.update(fastest)
     prepared = peak_memory()
     timed(dataset.describe, seconds, "description")()
     tokens = timed(tokenised, seconds, "tokenising")(dataset)
-    search = seconds.pop("near duplicates")
-    seconds["all steps"] -= search
     print(f"{size:,} rows in {', '.join(f'{split} {len(rows):,}' for split, rows in dataset.splits.items())}")
     for step, duration in {**seconds, "near duplicates": search}.items():
         print(f"  {step:24} {duration:8.2f} s {size / duration:12,.0f} rows/s")
     print(f"  peak of the memory: {before:,.0f} MB at the start, {prepared:,.0f} MB when prepared, ", end="")
     print(f"{peak_memory():,.0f} MB with {tokens:,} tokens", flush=True)
+
+
+def searched_once(search: Callable[..., Any], seconds: dict[str, float]) -> Callable[..., Any]:
+    """Return the search for near duplicates, which adds its time, and of the same texts returns the first result."""
+    results: list[Any] = []
+
+    def searched(texts: Any) -> Any:
+        if not results:
+            results.append(timed(search, seconds, "near duplicates")(texts))
+        return results[0]
+
+    return searched
 
 
 def timed(function: Callable[..., Any], seconds: dict[str, float], step: str) -> Callable[..., Any]:

@@ -20,8 +20,8 @@ from slugline.core.predictions import Predictions
 from slugline.data.findings import Finding
 from slugline.data.identity import DataIdentity
 from slugline.data.preparing import statistics
-from slugline.data.preparing.split_tables import texts_of
 from slugline.data.reading.raw_data import SourceInfo
+from slugline.data.tables.texts import column_values
 
 if TYPE_CHECKING:
     import datasets
@@ -136,7 +136,9 @@ class TextDataset:
             "classes": {split: self.class_counts(split) for split in self.splits},
             **({"classes_before": dict(self.classes_before)} if self.classes_before else {}),
             "imbalance": round(statistics.imbalance(self.class_counts("train")), 3),
-            "lengths": {split: statistics.length_quantiles(texts_of(rows)) for split, rows in self.splits.items()},
+            "lengths": {
+                split: statistics.length_quantiles(column_values(rows, "text")) for split, rows in self.splits.items()
+            },
             "findings": [finding.to_json() for finding in self.findings],
             "examples": {split: list(self._shown(split)) for split in self.splits},
         }

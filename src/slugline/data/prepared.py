@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Split
@@ -15,6 +15,10 @@ from slugline.data.dataset import TextDataset
 from slugline.data.reading.places.class_folders import class_files
 from slugline.data.reading.places.folders import METADATA, read_metadata
 from slugline.data.reading.raw_data import SPLIT_NAMES
+from slugline.data.tables.table import BATCH_ROWS, release_all
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def write_dataset(dataset: TextDataset, folder: Path, *, format: Literal["jsonl", "parquet"] = "jsonl") -> list[Path]:
@@ -66,16 +70,38 @@ def _write_rows(dataset: TextDataset, split: Split, path: Path, format: str) -> 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = dataset[split]
-    names = dataset.labels.decode(dataset.targets(split))
-    cells = list(map(list, names)) if dataset.labels.is_multi else [name for (name,) in names]
-    columns = {"id": rows["id"][:], "text": rows["text"][:], "label": cells}
+    schema = pa.schema([("id", pa.string()), ("text", pa.string()), ("label", _label_type(dataset))])
+    batches = _named_batches(dataset, split, schema)
     if format == "parquet":
-        pq.write_table(pa.table(columns), path, compression="zstd")
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for batch in batches:
+                writer.write_batch(batch)
         return
     with path.open("w", encoding="utf-8") as file:
-        for values in zip(*columns.values(), strict=True):
-            file.write(json.dumps(dict(zip(columns, values, strict=True)), ensure_ascii=False) + "\n")
+        for batch in batches:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
+
+
+def _label_type(dataset: TextDataset) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.list_(pa.string()) if dataset.labels.is_multi else pa.string()
+
+
+def _named_batches(dataset: TextDataset, split: Split, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The rows of a split with the names of their labels."""
+    import pyarrow as pa
+
+    for batch in dataset[split].with_format("arrow").iter(BATCH_ROWS):
+        labels = dataset.labels.decode(dataset.labels.targets(batch["label"].to_pylist()))
+        cells = list(map(list, labels)) if dataset.labels.is_multi else [name for (name,) in labels]
+        columns = [
+            batch["id"].combine_chunks(),
+            batch["text"].combine_chunks(),
+            pa.array(cells, schema.field("label").type),
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=schema)
+        release_all()
 
 
 def _metadata(dataset: TextDataset) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from slugline.core.hardware import peak_memory_bytes
 from slugline.core.memory import memory_errors
 from slugline.core.predictions import Calibration, Predictions
 from slugline.data.dataset import predictions_on
+from slugline.data.tables.texts import column_values
 from slugline.evaluation.score import Evaluation, score
 
 if TYPE_CHECKING:
@@ -81,10 +82,9 @@ def predict(classifier: Classifier, rows: datasets.Dataset, *, split: str, datas
     Raises:
         DataError: the split is empty.
     """
-    texts = rows["text"][:]
-    if not texts:
+    if not len(rows):
         raise DataError(f"the {split} split has no rows to predict.")
-    logits = np.concatenate(list(classifier.logits(texts)))
+    logits = np.concatenate(list(classifier.logits(column_values(rows, "text"))))
     return predictions_on(rows, logits, classifier.labels, split=split, dataset=dataset)
 
 

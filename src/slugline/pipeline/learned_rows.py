@@ -15,6 +15,7 @@ from slugline.core.errors import DataError, SluglineError
 from slugline.data.dataset import TextDataset
 from slugline.data.findings import MAX_EXAMPLES
 from slugline.data.preparing.duplicates import same_text_key
+from slugline.data.tables.texts import column_values
 from slugline.pipeline.run_data import own_data
 from slugline.run.run import Run
 
@@ -70,7 +71,7 @@ def learned_table(dataset: TextDataset) -> pa.Table:
         rows = dataset[split]
         columns["split"] += [split] * len(rows)
         columns["id"] += rows["id"][:]
-        columns["text"] += map(_text_hash, rows["text"][:])
+        columns["text"] += map(_text_hash, column_values(rows, "text"))
     return pa.table(columns)
 
 
@@ -100,7 +101,7 @@ def leave_out_learned(
     texts = {row["text"] for row in learned}
     row_ids = rows["id"][:]
     by_id = [name in ids for name in row_ids]
-    by_text = [_text_hash(text) in texts for text in rows["text"][:]]
+    by_text = [_text_hash(text) in texts for text in column_values(rows, "text")]
     left_out = [index for index, found in enumerate(zip(by_id, by_text, strict=True)) if any(found)]
     if not left_out:
         return rows, None

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from slugline.core.predictions import UNCALIBRATED, Predictions
 from slugline.data.dataset import TextDataset
+from slugline.data.tables.texts import column_values
 from slugline.evaluation.outcomes.abstention import choose_threshold, score_abstention
 from slugline.evaluation.score import Evaluation
 from slugline.inference.classifier import Classifier
@@ -94,6 +95,6 @@ def _most_likely(predictions: Predictions) -> NDArray[np.float64]:
 
 def _confidences(classifier: Classifier, rows: datasets.Dataset, calibrated: Predictions) -> NDArray[np.float64]:
     """(M,): the largest probability of each text, with the calibration of predictions in scope."""
-    logits = np.concatenate(list(classifier.logits(rows["text"][:])))
+    logits = np.concatenate(list(classifier.logits(column_values(rows, "text"))))
     calibration = calibrated.calibration or UNCALIBRATED
     return np.asarray(calibration.probabilities(logits, kind=calibrated.labels.kind).max(axis=1))

@@ -8,6 +8,7 @@ from typing import Any
 
 from slugline.core.storage import bytes_in, replacing_folder
 from slugline.data.dataset import TextDataset
+from slugline.data.tables.texts import column_values
 from slugline.evaluation.calibration import calibrate
 from slugline.evaluation.error_analysis import analyse_errors
 from slugline.evaluation.evaluate import evaluate
@@ -140,9 +141,11 @@ def report_split(run: Run, dataset: TextDataset, evaluation: Evaluation) -> None
 
 def _texts_of(evaluation: Evaluation, dataset: TextDataset) -> list[str]:
     """The texts of predictions, in their order, from any split."""
+    wanted = set(evaluation.predictions.ids.tolist())
     texts = {
         name: text
         for rows in dataset.splits.values()
-        for name, text in zip(rows["id"][:], rows["text"][:], strict=True)
+        for name, text in zip(column_values(rows, "id"), column_values(rows, "text"), strict=True)
+        if name in wanted
     }
     return [texts[name] for name in evaluation.predictions.ids.tolist()]

@@ -10,7 +10,7 @@ from slugline.core.labels import LabelSet, RowLabels
 from slugline.data.preparing.examples import Examples
 from slugline.data.preparing.row_ids import fingerprint
 from slugline.data.tables.coded import Coded
-from slugline.data.tables.table import BATCH_ROWS, Table, TableWriter, release_all
+from slugline.data.tables.table import BATCH_ROWS, Table, TableWriter
 
 if TYPE_CHECKING:
     import datasets
@@ -61,10 +61,3 @@ def _indices(rows: Coded[RowLabels], labels: LabelSet) -> Coded[Any]:
     used = rows.used()
     indices = labels.indices(used.values)
     return Coded(used.codes, [tuple(own) for own in indices] if labels.is_multi else indices)
-
-
-def texts_of(rows: datasets.Dataset) -> Iterator[str]:
-    """Iterate over the texts of a split, a batch at a time."""
-    for batch in rows.with_format("arrow").select_columns("text").iter(BATCH_ROWS):
-        yield from batch.column("text").to_pylist()
-        release_all()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from slugline.data.tables.table import BATCH_ROWS, Table
+from slugline.data.tables.table import BATCH_ROWS, Table, release_all
 
 if TYPE_CHECKING:
+    import datasets
     import pyarrow as pa
 
 
@@ -56,6 +57,13 @@ class Texts(Sequence[str]):
         rows = self._rows[np.asarray(indices, dtype=np.int64)]
         taken: list[str] = self._table.take(rows, [self._column]).column(0).to_pylist()
         return taken
+
+
+def column_values(rows: datasets.Dataset, column: str) -> Iterator[Any]:
+    """Iterate over the values of a column of a split, a batch at a time."""
+    for batch in rows.with_format("arrow").select_columns(column).iter(BATCH_ROWS):
+        yield from batch.column(column).to_pylist()
+        release_all()
 
 
 def texts_at(texts: Sequence[str], indices: Sequence[int] | NDArray[np.int64]) -> list[str]:
