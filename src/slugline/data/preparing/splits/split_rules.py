@@ -46,6 +46,12 @@ SPLIT_RULES: dict[str, SplitRule] = {
 def rule_name(section: DataSection) -> str:
     """Return the name of the rule of a data section: ``data.split_rule``, or the one that fits ``data.time``.
 
+    Args:
+        section: data section of a recipe.
+
+    Returns:
+        A name in `SPLIT_RULES`.
+
     Raises:
         DataError: there is no such rule, or it needs times and ``data.time`` is empty.
     """
