@@ -14,7 +14,7 @@ import pytest
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
 from slugline.data.dataset import predictions_on
-from slugline.evaluation.alignment import align, rows_digest
+from slugline.evaluation.comparison.alignment import align, rows_digest
 from slugline.pipeline.cross_validation import join_predictions
 from slugline.run.prediction_tables import read_predictions, to_table
 from slugline.run.run import Run

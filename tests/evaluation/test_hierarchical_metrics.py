@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import NO_PART, LabelSet
 from slugline.core.predictions import Predictions
-from slugline.evaluation.compare import compare
+from slugline.evaluation.comparison.compare import compare
 from slugline.evaluation.error_analysis import analyse_errors
 from slugline.evaluation.metrics import METRICS, metric, metrics_of, numbers_in, summary
 from slugline.evaluation.outcomes.outcomes import outcomes_of

@@ -130,14 +130,6 @@ def test_classes_without_rows_do_not_lower_macro_averages() -> None:
     assert wrong["recall_macro"] == pytest.approx((1 + 0.5 + 0) / 3)
 
 
-def test_outcomes_of_two_runs_are_concatenated() -> None:
-    rng = np.random.default_rng(0)
-    a, b = (outcomes_of(predictions_of(rng.integers(0, 3, 8), rng.normal(size=(8, 3)))) for _ in range(2))
-    both = a.followed_by(b)
-    assert both.take(np.arange(8, 16)).confusion.tolist() == b.confusion.tolist()
-    assert both.losses.shape == both.confidence.shape == (16,)
-
-
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_loss_agrees_with_scikit_learn(seed: int) -> None:

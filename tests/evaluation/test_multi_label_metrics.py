@@ -16,7 +16,7 @@ from sklearn import metrics as sklearn_metrics
 
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Calibration, Predictions
-from slugline.evaluation.compare import compare
+from slugline.evaluation.comparison.compare import compare
 from slugline.evaluation.metrics import metrics_of, summary
 from slugline.evaluation.outcomes.outcomes import outcomes_of
 from slugline.evaluation.score import confidence_intervals, score

@@ -5,9 +5,9 @@ Heavy imports happen inside commands, so that ``--help`` is fast.
 ```text
 app.py           the application: commands, errors, exit codes
 train.py         train, pretrain
-models.py        evaluate, predict, compare
+models.py        evaluate, predict
 studies.py       study
-show.py          show
+results.py       show, compare, check
 recipes.py       recipe new, show, schema
 data.py          data list, inspect, check, prepare, hierarchy
 system.py        demo, doctor

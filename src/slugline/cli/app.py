@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from slugline import __version__
-from slugline.cli import data, models, recipes, show, studies, system, train
+from slugline.cli import data, models, recipes, results, studies, system, train
 from slugline.cli.streams import forgiving_streams
 from slugline.core import messages, progress
 from slugline.core.errors import SluglineError
@@ -37,10 +37,11 @@ app.add_typer(recipes.app, name="recipe")
 app.command("train")(train.train)
 app.command("pretrain")(train.pretrain)
 app.command("study")(studies.study)
-app.command("show")(show.show)
+app.command("show")(results.show)
 app.command("evaluate")(models.evaluate)
 app.command("predict")(models.predict)
-app.command("compare")(models.compare)
+app.command("compare")(results.compare)
+app.command("check")(results.check)
 app.command("doctor")(system.doctor)
 
 

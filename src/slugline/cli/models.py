@@ -1,4 +1,4 @@
-"""`slugline evaluate`, `predict` and `compare`."""
+"""`slugline evaluate` and `predict`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from slugline.cli.layout import print_table
-from slugline.cli.output import Json, print_classes, print_comparison, print_json, print_metrics
+from slugline.cli.output import Json, print_classes, print_json, print_metrics
 
 Model = Annotated[
     str,
@@ -168,22 +168,3 @@ def _shown(label: str | list[str]) -> str:
     from slugline.core.labels import joined_labels
 
     return label if isinstance(label, str) else joined_labels(tuple(label))
-
-
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Two or more runs that were evaluated on the same rows.")],
-    split: Annotated[str, typer.Option(help="Split whose predictions are compared.")] = "test",
-    metric: Annotated[str, typer.Option(help="Metric by which runs are compared: f1_macro, loss...")] = "accuracy",
-    as_json: Json = False,
-) -> None:
-    """Compare runs: metrics with confidence intervals, and paired tests of all differences.
-
-    Runs that differ only in their seed are compared as one setting, by the means of their metrics.
-    """
-    from slugline.pipeline import compare_runs
-
-    comparison = compare_runs(runs, split=split, metric=metric)
-    if as_json:
-        print_json(comparison.to_dict())
-        return
-    print_comparison(comparison)

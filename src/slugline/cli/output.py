@@ -14,7 +14,7 @@ import typer
 from slugline.cli.layout import print_table, print_text, screen_width, table_width
 
 if TYPE_CHECKING:
-    from slugline.evaluation.compare import Comparison
+    from slugline.evaluation.comparison.compare import Comparison
     from slugline.workflows.demo import DemoResult
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -68,9 +68,9 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], *, selects: str = "")
         columns: metrics with their confidence intervals, by name of the split or run.
         selects: name of the metric that selects the model, which is marked.
     """
-    from slugline.evaluation.metrics import numbers_in
+    from slugline.evaluation.metrics import shown_in
 
-    names = [metric.name for metric in numbers_in(key for metrics in columns.values() for key in metrics)]
+    names = [metric.name for metric in shown_in(key for metrics in columns.values() for key in metrics)]
     heads = [*(["rows"] if any("support" in each for each in columns.values()) else []), *names]
     heads = [f"{name} *" if name == selects else name for name in heads]
     table = {
@@ -146,11 +146,63 @@ def with_share(scores: Mapping[str, Any], name: str) -> str:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Print the metrics of each run, with confidence intervals, then a verdict for each pair."""
+    """Print the metrics of each run, with confidence intervals, costs, a verdict for each pair, and slices."""
     print_scores({run["name"]: run for run in comparison.to_dict()["runs"]})
+    _print_costs(comparison)
+    _print_slices(comparison)
     for sentence in comparison.summary:
         print_text(sentence)
     print_text(comparison.method)
+
+
+def _print_costs(comparison: Comparison) -> None:
+    """Print what the training and the predictions of each run cost, as far as it is known."""
+    from slugline.pipeline.compare_runs import COSTS
+
+    names = [name for name in COSTS if any(name in run.costs for run in comparison.runs)]
+    if not names:
+        return
+    millions = {"model_bytes", "parameters"}
+    rows = [
+        [
+            run.name,
+            *(
+                f"{run.costs[name] / (1e6 if name in millions else 1):,.2f}" if name in run.costs else ""
+                for name in names
+            ),
+        ]
+        for run in comparison.runs
+    ]
+    print_table(["cost", *(COSTS[name] for name in names)], rows)
+    typer.echo()
+
+
+def _cost(name: str, value: float | None) -> str:
+    in_millions = name in ("model_bytes", "parameters")
+    return "" if value is None else f"{value / (1e6 if in_millions else 1):,.2f}"
+
+
+def _print_slices(comparison: Comparison) -> None:
+    """Print the share of correct answers of each run on slices of the rows."""
+    kinds = dict.fromkeys(each.kind for each in comparison.slices)
+    for kind in kinds:
+        rows = [
+            [
+                each.name,
+                f"{each.support:,}",
+                *(f"{100 * each.accuracy[run.name]:.1f}" for run in comparison.runs),
+                f"{each.p_value:.3f}",
+            ]
+            for each in comparison.slices
+            if each.kind == kind
+        ]
+        print_table([kind, "rows", *(run.name for run in comparison.runs), "p"], rows)
+        typer.echo()
+    if kinds:
+        print_text(
+            "Slices: share of correct answers in percent; length in words, confidence is the mean of the runs. p is of "
+            "McNemar's test of the two best runs, corrected by Holm's method for the slices of a kind."
+        )
 
 
 def print_description(described: Mapping[str, Any]) -> None:

@@ -150,6 +150,11 @@ class Predictions:
         """(N, K): softmax of the calibrated logits; sigmoid for multi-label."""
         return (self.calibration or UNCALIBRATED).probabilities(self.logits, kind=self.labels.kind)
 
+    @property
+    def calibrated_logits(self) -> NDArray[np.floating[Any]]:
+        """(N, K): logits divided by the temperature."""
+        return np.asarray(self.logits / (self.calibration or UNCALIBRATED).temperature)
+
     @cached_property
     def predicted(self) -> Targets:
         """(N,) most probable class; in a ``multi`` set (N, K), True for labels that reach their threshold."""

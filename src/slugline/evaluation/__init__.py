@@ -7,9 +7,7 @@ metrics.py          METRICS by name; summary: all metrics of one split
 outcomes/           predictions as arrays, for every kind of label set; statistics of each class
 calibration.py      temperature scaling, fitted on validation
 intervals.py        bootstrap and Wilson intervals
-paired_tests.py     McNemar and permutation tests; Holm's correction
-alignment.py        align: runs on the same rows; refuse others
-compare.py          compare: runs on the same rows, with a verdict for each pair
+comparison/         compare: runs on the same rows, with a verdict for each pair
 error_analysis.py   confused classes and the most confident errors
 plots/              training curves, confusion matrices, errors of labels, learning curves
 diagnosis/          problems of a run, and recipe keys that may fix them

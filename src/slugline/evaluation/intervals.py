@@ -1,7 +1,7 @@
 """Confidence intervals: the bootstrap, and Wilson's interval for proportions.
 
 Arrays go in, numbers come out; the same seed gives the same numbers. Only numpy is needed here. The intervals of
-metrics are in `slugline.evaluation.score`, paired tests in `slugline.evaluation.paired_tests`.
+metrics are in `slugline.evaluation.score`, paired tests in `slugline.evaluation.comparison.paired_tests`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,6 @@ class Metric:
         interval: kind of confidence interval: ``wilson`` for proportions of rows; ``reflected`` for statistics that
             noise can only increase; ``percentile`` of the bootstrap; ``share``, a percentile interval that is widened
             if it is too narrow, for averages of shares.
-        paired_test: name of the test of the difference between two runs on the same rows.
         unit: ``points`` for shares, which are shown in percentage points; empty for other numbers.
         by_class: the metric of each class, for unweighted means over classes.
         decisions: function from outcomes to the number of decisions whose share the metric is, which limits its
@@ -67,7 +66,6 @@ class Metric:
     greater_is_better: bool = True
     limits: tuple[float, float] = (0.0, 1.0)
     interval: Literal["share", "percentile", "reflected", "wilson"] = "share"
-    paired_test: Literal["permutation", "mcnemar"] = "permutation"
     unit: Literal["points", ""] = "points"
     by_class: ClassMetric | None = None
     decisions: Callable[[Any], float] | None = None
@@ -124,7 +122,6 @@ _ACCURACY = Metric(
     "accuracy",
     lambda outcomes: outcomes.accuracy,
     interval="wilson",
-    paired_test="mcnemar",
     kinds=ALL_KINDS,
 )
 _MACRO = [
@@ -138,6 +135,16 @@ _OF_PROBABILITIES = (
         "loss",
         "loss",
         lambda outcomes: outcomes.loss,
+        greater_is_better=False,
+        limits=(0.0, math.inf),
+        interval="percentile",
+        unit="",
+        kinds=ALL_KINDS,
+    ),
+    Metric(
+        "loss_calibrated",
+        "loss after calibration",
+        lambda outcomes: outcomes.calibrated_loss,
         greater_is_better=False,
         limits=(0.0, math.inf),
         interval="percentile",
@@ -265,6 +272,22 @@ def numbers_in(metrics: Iterable[str]) -> list[Metric]:
     keys = dict.fromkeys(metrics)
     of_levels = [each for key in keys if key not in METRICS and (each := _named_by_level(key))]
     return [*(each for name, each in METRICS.items() if name in keys), *of_levels]
+
+
+def shown_in(metrics: Iterable[str]) -> list[Metric]:
+    """Return the metrics to show in a table: `numbers_in` without the loss before calibration if there is one after it.
+
+    Margins of a linear SVM are no log-odds, so that their loss before calibration says nothing beside that of others.
+
+    Args:
+        metrics: keys, of any label set.
+
+    Returns:
+        Metrics in the order of `numbers_in`.
+    """
+    numbers = numbers_in(metrics)
+    has_calibrated = any(each.name == "loss_calibrated" for each in numbers)
+    return [each for each in numbers if not (has_calibrated and each.name == "loss")]
 
 
 def metric(name: str, labels: LabelSet | None = None) -> Metric:

@@ -14,7 +14,7 @@ from typing import Any
 
 from slugline.core.hardware import choose_precision, choose_profile, detect
 from slugline.core.messages import visible_messages
-from slugline.evaluation.compare import Comparison, compare
+from slugline.evaluation.comparison.compare import Comparison, compare
 from slugline.inference.load import load
 from slugline.pipeline import train
 from slugline.recipe.recipe import Recipe, validate

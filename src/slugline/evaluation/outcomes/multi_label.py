@@ -5,7 +5,7 @@ A resample is a weight for each row, so that statistics that are sums over rows 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,6 +35,7 @@ class RowStatistics:
         predicted: (N, K), 1 for predicted labels.
         labels: (N, K), 1 for true labels.
         losses: (N,), mean negative log-likelihood of the labels, before calibration.
+        calibrated_losses: (N,), the same after calibration.
         calibration_gaps: (N, bins), sum of probability minus truth over the labels of each bin, divided by K.
         ranking_losses: (N,), share of the pairs of a label and another in the wrong order of scores.
     """
@@ -43,26 +44,24 @@ class RowStatistics:
     predicted: Floats
     labels: Floats
     losses: Floats
+    calibrated_losses: Floats
     calibration_gaps: Floats
     ranking_losses: Floats
 
     @classmethod
-    def of(cls, targets: Bools, predicted: Bools, probabilities: Floats, logits: NDArray[np.float32]) -> RowStatistics:
-        """Return the statistics of rows with true labels, predicted labels, probabilities and log-odds (N, K)."""
-        gaps = (probabilities - targets) / targets.shape[1]
+    def of(cls, predictions: Predictions) -> RowStatistics:
+        """Return the statistics of N predictions."""
+        targets, predicted = predictions.targets.astype(np.bool_), predictions.predicted.astype(np.bool_)
+        gaps = (predictions.probabilities - targets) / targets.shape[1]
         return cls(
             hits=(targets & predicted).astype(np.float64),
             predicted=predicted.astype(np.float64),
             labels=targets.astype(np.float64),
-            losses=binary_negative_log_likelihood(logits, targets),
-            calibration_gaps=grouped(bin_of(probabilities), CALIBRATION_BINS, gaps),
-            ranking_losses=_ranking_losses(targets, logits),
+            losses=binary_negative_log_likelihood(predictions.logits, targets),
+            calibrated_losses=binary_negative_log_likelihood(predictions.calibrated_logits, targets),
+            calibration_gaps=grouped(bin_of(predictions.probabilities), CALIBRATION_BINS, gaps),
+            ranking_losses=_ranking_losses(targets, predictions.logits),
         )
-
-    def followed_by(self, other: RowStatistics) -> RowStatistics:
-        """Concatenate with the statistics of other rows."""
-        pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
-        return RowStatistics(**{name: np.concatenate(pair) for name, pair in pairs.items()})
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class MultiLabelOutcomes:
             targets=targets,
             predicted=predicted,
             logits=predictions.logits,
-            of_rows=RowStatistics.of(targets, predicted, predictions.probabilities, predictions.logits),
+            of_rows=RowStatistics.of(predictions),
             row_weights=np.ones(len(predictions)),
             size=len(predictions),
         )
@@ -102,17 +101,6 @@ class MultiLabelOutcomes:
         """Select rows (..., M) with weights (..., M), for one resample or for many."""
         row_weights = np.asarray(grouped(rows, self.n_rows, weights), dtype=np.float64)
         return replace(self, row_weights=row_weights, size=rows.shape[-1])
-
-    def followed_by(self, other: MultiLabelOutcomes) -> MultiLabelOutcomes:
-        """Concatenate with the outcomes of other rows."""
-        return MultiLabelOutcomes(
-            targets=np.concatenate([self.targets, other.targets]),
-            predicted=np.concatenate([self.predicted, other.predicted]),
-            logits=np.concatenate([self.logits, other.logits]),
-            of_rows=self.of_rows.followed_by(other.of_rows),
-            row_weights=np.concatenate([self.row_weights, other.row_weights]),
-            size=self.size + other.size,
-        )
 
     @property
     def n_rows(self) -> int:
@@ -141,6 +129,11 @@ class MultiLabelOutcomes:
         """Counts (..., K) of each label."""
         rows, weights = self.of_rows, self.row_weights
         return ClassCounts(weights @ rows.hits, weights @ rows.predicted, weights @ rows.labels)
+
+    @property
+    def calibrated_loss(self) -> Floats:
+        """(...), mean loss of the labels after calibration."""
+        return self._mean(self.of_rows.calibrated_losses)
 
     @property
     def loss(self) -> Floats:

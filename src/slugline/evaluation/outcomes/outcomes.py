@@ -7,7 +7,7 @@ bootstrap samples. Only numpy is needed here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from slugline.core.errors import DataError
 from slugline.core.labels import Kind
@@ -54,6 +54,10 @@ class Outcomes(Protocol):
         """(...), mean negative log-likelihood before calibration."""
 
     @property
+    def calibrated_loss(self) -> Floats:
+        """(...), mean negative log-likelihood after calibration."""
+
+    @property
     def calibration_error(self) -> Floats:
         """(...), expected calibration error."""
 
@@ -67,9 +71,6 @@ class Outcomes(Protocol):
         Returns:
             Outcomes with the leading axes of ``rows``.
         """
-
-    def followed_by(self, other: Any) -> Self:
-        """Concatenate with the outcomes of other rows of the same classes."""
 
 
 #: Kind of a label set -> how its predictions become outcomes. The leaves of a hierarchy are classes like any others.

@@ -28,6 +28,7 @@ class SingleLabelOutcomes:
     Args:
         cells: (..., N) int64, index into the flattened confusion matrix: ``target * K + predicted``.
         losses: (..., N), negative log-likelihood of the true class, before calibration.
+        calibrated_losses: (..., N), the same after calibration.
         confidence: (..., N), probability of the predicted class, calibrated.
         labels: the K classes.
         weights: (..., N) weights of the rows, of sum N; None = each row counts once.
@@ -35,6 +36,7 @@ class SingleLabelOutcomes:
 
     cells: Ints
     losses: Floats
+    calibrated_losses: Floats
     confidence: Floats
     labels: LabelSet
     weights: Floats | None = None
@@ -46,6 +48,7 @@ class SingleLabelOutcomes:
         return cls(
             cells=targets * width + predictions.predicted,
             losses=negative_log_likelihood(predictions.logits, targets),
+            calibrated_losses=negative_log_likelihood(predictions.calibrated_logits, targets),
             confidence=predictions.confidence,
             labels=predictions.labels,
         )
@@ -56,17 +59,9 @@ class SingleLabelOutcomes:
             self,
             cells=self.cells[rows],
             losses=self.losses[rows],
+            calibrated_losses=self.calibrated_losses[rows],
             confidence=self.confidence[rows],
             weights=weights,
-        )
-
-    def followed_by(self, other: SingleLabelOutcomes) -> SingleLabelOutcomes:
-        """Concatenate with other outcomes along the last axis."""
-        return replace(
-            self,
-            cells=np.concatenate([self.cells, other.cells], axis=-1),
-            losses=np.concatenate([self.losses, other.losses], axis=-1),
-            confidence=np.concatenate([self.confidence, other.confidence], axis=-1),
         )
 
     @property
@@ -120,6 +115,11 @@ class SingleLabelOutcomes:
     def loss(self) -> Floats:
         """(...), mean loss."""
         return np.asarray(np.average(self.losses, axis=-1, weights=self.weights))
+
+    @property
+    def calibrated_loss(self) -> Floats:
+        """(...), mean loss after calibration."""
+        return np.asarray(np.average(self.calibrated_losses, axis=-1, weights=self.weights))
 
     @property
     def calibration_error(self) -> Floats:

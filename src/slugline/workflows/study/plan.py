@@ -20,7 +20,9 @@ from slugline.core.layouts import StudyLayout
 from slugline.evaluation.metrics import Metric, metric
 from slugline.recipe.recipe import Recipe, read
 from slugline.recipe.toml import to_toml
+from slugline.run.run import Run
 from slugline.training.fit import check
+from slugline.workflows.study.conditions import Condition
 from slugline.workflows.study.schema import Overrides, StepSection, StudyFile, read_file
 
 if TYPE_CHECKING:
@@ -98,13 +100,15 @@ class Step(Protocol):
 
 @dataclass(frozen=True)
 class GridStep:
-    """A step with fixed settings: the points of its grid.
+    """A step with fixed settings: the points of its grid; none if the step has a condition that is not met.
 
     Args:
         section: section of the study's file.
+        chosen_by: metric on validation by which members are chosen.
     """
 
     section: StepSection
+    chosen_by: Metric
 
     @property
     def name(self) -> str:
@@ -112,10 +116,37 @@ class GridStep:
         return self.section.name
 
     def propose(self, results: Sequence[SettingResult]) -> list[Setting]:
-        """Return all points of the grid, whatever the results."""
+        """Return all points of the grid, unless the results do not meet the condition.
+
+        Args:
+            results: results so far; without any, the condition is taken as met.
+
+        Returns:
+            Settings in the order of the grid.
+
+        Raises:
+            RecipeError: the condition is about a figure that the runs do not have.
+        """
+        if results and self.section.condition and not self._is_met(self.section.condition, results):
+            return []
         points = self.section.points
         names = _distinct_names(points)
         return [Setting(self.name, name, self.section.set | point) for point, name in zip(points, names, strict=True)]
+
+    def _is_met(self, condition: Condition, results: Sequence[SettingResult]) -> bool:
+        """True if the best member of the step of a condition meets it; False if no member is complete."""
+        name = self.chosen_by.name
+        scored = [
+            member
+            for result in results
+            if result.setting.step == condition.step
+            for member in result.members
+            if name in member.metrics
+        ]
+        if not scored:
+            return False
+        best = (max if self.chosen_by.greater_is_better else min)(scored, key=lambda member: member.metrics[name])
+        return condition.is_met(Run(best.member.path))
 
 
 @dataclass(frozen=True)
@@ -205,7 +236,7 @@ def read_study(path: Path) -> Study:
         recipe_path,
         metric(base.train.select_by),
         tuple(file.seeds or [base.seed]),
-        tuple(map(GridStep, file.step)),
+        tuple(GridStep(step, metric(base.train.select_by)) for step in file.step),
     )
     assert study.members, "every step has at least one setting, and its recipe is checked here"
     return study

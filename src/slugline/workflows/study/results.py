@@ -9,8 +9,8 @@ from itertools import groupby
 from typing import Any
 
 from slugline.core.errors import RunError
-from slugline.evaluation.alignment import rows_digest
-from slugline.evaluation.compare import Comparison
+from slugline.evaluation.comparison.alignment import rows_digest
+from slugline.evaluation.comparison.compare import Comparison
 from slugline.evaluation.metrics import numbers_in
 from slugline.run.run import Run, State
 from slugline.workflows.study.plan import Member, Setting, Study

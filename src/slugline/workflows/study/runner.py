@@ -19,7 +19,7 @@ from slugline.core.layouts import RunLayout
 from slugline.core.messages import visible_messages
 from slugline.core.storage import disk_errors, replacing, replacing_folder
 from slugline.data.identity import DataIdentity
-from slugline.evaluation.compare import Comparison, compare
+from slugline.evaluation.comparison.compare import Comparison, compare
 from slugline.evaluation.plots.curves import plot_learning_curves
 from slugline.pipeline import score_split, train, warn_of_sizes
 from slugline.pipeline.run_data import dataset_of
@@ -71,6 +71,7 @@ def run_study(path: str | Path, *, force: bool = False) -> StudyResult:
                     _write(StudyResult(study, tuple(results.values())))
                 if results[member.path].state == "complete" and not study.file.keep_checkpoints:
                     _delete_checkpoints(member.path)
+        _leave_out(study, step, results, trained)
     result = _score_chosen(StudyResult(study, tuple(results.values())))
     warn_of_sizes({setting.setting.title: Run(setting.members[0].member.path) for setting in result.ranking})
     _write(result)
@@ -84,6 +85,15 @@ def _untrained(
     """The members that a step proposes and that have not been trained."""
     known = StudyResult(study, tuple(result for path, result in results.items() if path in trained)).settings
     return [member for member in study.members_of(step.propose(known)) if member.path not in trained]
+
+
+def _leave_out(study: Study, step: Step, results: dict[Path, MemberResult], trained: Collection[Path]) -> None:
+    """Remove the members of a step that are not trained because its condition is not met."""
+    left_out = [member for member in study.members_of(step.propose(())) if member.path not in trained]
+    for member in left_out:
+        del results[member.path]
+    if left_out:
+        logger.info("step %s is left out: its condition is not met", step.name)
 
 
 def _outdated(members: Sequence[Member], *, force: bool) -> set[Path]:

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from slugline.core.errors import RecipeError
+from slugline.core.errors import RecipeError, nearest
 from slugline.recipe.messages import explain
 from slugline.recipe.recipe import sections
 from slugline.recipe.section import Section, tables_in
 from slugline.recipe.toml import read_toml, to_toml
+from slugline.workflows.study.conditions import Condition
 
 #: Keys that the study sets for every member -> reason why they cannot be overridden.
 RESERVED_KEYS = {"name": "the study names its members", "seed": "set the key seeds of the study instead"}
@@ -51,10 +52,30 @@ class StepSection(Section):
 
     # No dots: they would separate keys in paths into the results.
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="of the step, and of its folder")
+    when: str = Field(
+        "",
+        description="condition on an earlier step, without which the step is left out: its best member on validation, "
+        "a figure and a bound, such as baseline.validation.accuracy < 0.93",
+    )
     set: Overrides = Field({}, description="overrides of all members of the step, by dotted key")
     grid: list[Grid] = Field(
         [], description="lists of values by dotted key; every combination is a setting; or a list of such tables"
     )
+
+    @field_validator("when")
+    @classmethod
+    def _is_a_condition(cls, text: str) -> str:
+        if text:
+            try:
+                Condition.parse(text)
+            except RecipeError as error:
+                raise ValueError(f"{error.message} {error.hint}".rstrip()) from error
+        return text
+
+    @property
+    def condition(self) -> Condition | None:
+        """The condition of the step; None without one."""
+        return Condition.parse(self.when) if self.when else None
 
     @field_validator("set", mode="before")
     @classmethod
@@ -115,6 +136,19 @@ class StudyFile(Section):
             repeated = [value for value, count in Counter(str(each).lower() for each in values).items() if count > 1]
             if repeated:
                 raise ValueError(f"{key} has {repeated[0]} twice")
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_are_about_earlier_steps(self) -> Self:
+        earlier: list[str] = []
+        for step in self.step:
+            condition = step.condition
+            if condition and condition.step not in earlier:
+                raise ValueError(
+                    f"step {step.name!r}: when is about {condition.step!r}, which is no earlier step."
+                    f"{nearest(condition.step, earlier)}"
+                )
+            earlier.append(step.name)
         return self
 
 

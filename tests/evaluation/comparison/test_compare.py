@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from slugline.core.errors import DataError, RecipeError
 from slugline.core.labels import LabelSet
 from slugline.core.predictions import Predictions
-from slugline.evaluation.alignment import rows_digest
-from slugline.evaluation.compare import compare
+from slugline.evaluation.comparison.alignment import rows_digest
+from slugline.evaluation.comparison.compare import compare
+from slugline.evaluation.comparison.paired_tests import mcnemar
 from slugline.evaluation.metrics import METRICS, metrics_of
-from slugline.evaluation.paired_tests import mcnemar
 from slugline.evaluation.score import confidence_intervals, score
 
 LABELS = LabelSet(("business", "sport", "tech"))
@@ -64,28 +64,30 @@ def test_a_difference_of_a_few_rows_is_not_shown() -> None:
     comparison = compare({"a": run_with(range(10)), "b": run_with(range(7, 19))})
     (pair,) = comparison.pairs
     assert not pair.is_shown
-    assert pair.p_value == pytest.approx(mcnemar(np.arange(400) >= 10, ~np.isin(np.arange(400), range(7, 19))))
+    assert pair.p_value == pytest.approx(0.65, abs=0.1)
     assert pair.interval[0] < 0 < pair.interval[1]
     assert pair.verdict.startswith("no difference is shown between a and b: +0.5 points of accuracy [")
-    assert pair.verdict.endswith("], p = 0.804, 400 texts")
+    assert pair.verdict.endswith(f"], p = {pair.p_value:.3f}, 400 texts")
     assert comparison.summary == [pair.verdict]
 
 
-def test_an_interval_without_zero_is_not_enough() -> None:
-    # 5 errors against 0: no resample reverses the difference, but the p-value of the paired test is 2 / 2**5.
-    (pair,) = compare({"a": run_with([]), "b": run_with(range(5))}, resamples=500).pairs
-    assert pair.p_value == pytest.approx(2 / 2**5)
-    assert not pair.is_shown
-
-
-def test_p_values_are_corrected_for_the_number_of_pairs() -> None:
+def test_intervals_of_several_pairs_are_wider_than_those_of_one() -> None:
     runs = {"a": run_with(range(8)), "b": run_with(range(8, 30)), "c": run_with(range(30, 38))}
-    (alone,) = compare({"a": runs["a"], "b": runs["b"]}, resamples=100).pairs
-    comparison = compare(runs, resamples=100)
+    (alone,) = compare({"a": runs["a"], "b": runs["b"]}).pairs
+    comparison = compare(runs)
     among_three = next(pair for pair in comparison.pairs if {pair.a, pair.b} == {"a", "b"})
     assert alone.is_shown
-    assert among_three.p_value == pytest.approx(3 * alone.p_value)
-    assert "3 pairs by Holm's method" in comparison.method
+    assert alone.p_value < among_three.p_value < 5 * alone.p_value
+    assert among_three.interval[0] < alone.interval[0] < alone.interval[1] < among_three.interval[1]
+    assert "hold for all 3 pairs together" in comparison.method
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(30, 12), (25, 20), (60, 30), (14, 4)])
+def test_p_values_of_accuracy_are_close_to_those_of_mcnemar(only_a: int, only_b: int) -> None:
+    runs = {"a": run_with(range(only_a)), "b": run_with(range(only_a, only_a + only_b))}
+    (pair,) = compare(runs, resamples=20_000).pairs
+    correct = [~np.isin(np.arange(COUNT), wrong) for wrong in (range(only_a), range(only_a, only_a + only_b))]
+    assert pair.p_value == pytest.approx(mcnemar(*correct), rel=0.3, abs=0.01)
 
 
 def test_equal_runs_have_no_difference() -> None:
@@ -129,9 +131,8 @@ def test_runs_differ_by_any_metric(metric: str) -> None:
     (pair,) = comparison.pairs
     assert (pair.a, pair.is_shown) == ("good", True)
     assert (pair.difference > 0) == METRICS[metric].greater_is_better
-    assert pair.p_value == pytest.approx(1 / 401)
+    assert pair.p_value < 0.01
     assert METRICS[metric].title in pair.verdict
-    assert "permutation test" in comparison.method
 
 
 def test_small_differences_of_any_metric_are_not_shown() -> None:

@@ -1,4 +1,4 @@
-"""`slugline show`: the results of a run or a study again, read from its folder."""
+"""Commands about finished runs: `slugline show`, `compare` and `check`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from slugline.cli.layout import print_table, print_text, print_values
-from slugline.cli.output import Json, print_classes, print_json, print_scores, print_study
+from slugline.cli.output import Json, print_classes, print_comparison, print_json, print_scores, print_study
 
 if TYPE_CHECKING:
     from slugline.run.run import Run
 
 #: Pairs of confused classes that are shown.
 SHOWN_PAIRS = 10
+
+#: Exit code of `check` if the asked level is not met.
+NOT_MET = 3
 
 
 def show(
@@ -138,3 +141,59 @@ def _print_findings(run: Run) -> None:
             print_text(
                 f"  {'! ' if found['is_warning'] else ''}{found['message']} {found['advice']}".rstrip(), indent="    "
             )
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two or more runs that were evaluated on the same rows.")],
+    split: Annotated[str, typer.Option(help="Split whose predictions are compared.")] = "test",
+    metric: Annotated[str, typer.Option(help="Metric by which runs are compared: f1_macro, loss...")] = "accuracy",
+    slices: Annotated[bool, typer.Option("--slices", help="Also compare by class, length and confidence.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare runs: metrics with confidence intervals, costs, and differences whose intervals hold together.
+
+    Runs that differ only in their seed are compared as one setting, by the means of their metrics.
+    """
+    from slugline.pipeline import compare_runs
+
+    comparison = compare_runs(runs, split=split, metric=metric, with_slices=slices)
+    if as_json:
+        print_json(comparison.to_dict())
+        return
+    print_comparison(comparison)
+
+
+def check(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    criteria: Annotated[
+        Path, typer.Option(help="TOML file with a table of criteria for each level, or the name of a known one: news.")
+    ] = Path("news"),
+    level: Annotated[str, typer.Option(help="Level that is asked for; by default the lowest.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Check a run against acceptance criteria. Exit code 3 if the asked level, or one below it, is not met."""
+    from slugline.run.run import Run
+    from slugline.workflows.check_run import check_run, read_criteria
+
+    acceptance = check_run(Run(run), read_criteria(criteria), level=level)
+    if as_json:
+        print_json(acceptance.to_dict())
+    else:
+        rows = [
+            [name, each.path, each.bound, _figure(each.value, each.reason), "met" if each.is_met else "not met"]
+            for name, criteria_of_level in acceptance.levels.items()
+            for each in criteria_of_level
+        ]
+        print_table(["level", "figure", "criterion", "value", ""], rows)
+        asked = f"Level {acceptance.asked!r} is {'met' if acceptance.is_met else 'not met'}."
+        print_text(f"{asked} The highest level that is met: {acceptance.reached or 'none'}.")
+    if not acceptance.is_met:
+        raise typer.Exit(NOT_MET)
+
+
+def _figure(value: float | bool | str | None, reason: str) -> str:
+    if value is None:
+        return reason
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else f"{value}"

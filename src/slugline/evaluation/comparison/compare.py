@@ -1,9 +1,9 @@
 """Comparison of runs on the same rows: intervals, paired tests, and a verdict for every pair.
 
 `Predictions` of several runs go in, a `Comparison` comes out; nothing is read or printed here. A run is better than
-another only if two conditions hold: the confidence interval of the paired difference excludes 0, and the p-value of a
-paired test, corrected for the number of pairs, is below 0.05. Otherwise no difference is shown, which does not mean
-that the runs are equal.
+another if the interval of their paired difference excludes 0. The intervals of all pairs hold together, and their
+p-values are from the same resamples (`simultaneous`), so that an interval excludes 0 exactly if its p-value is below
+0.05. Otherwise no difference is shown, which does not mean that the runs are equal.
 
 Runs that differ only in their seed are compared as one setting, by the mean of their metrics. Its interval covers other
 rows and other seeds. The spread over the seeds enters as Student's t distribution: with two seeds, hardly any
@@ -13,8 +13,8 @@ seeds the spread is unknown, and intervals cover other rows only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -22,17 +22,18 @@ import numpy as np
 
 from slugline.core.errors import DataError
 from slugline.core.predictions import Predictions
-from slugline.evaluation.alignment import align
-from slugline.evaluation.intervals import Interval, Spread, bootstrap, interval_of_mean, percentile_interval
+from slugline.evaluation.comparison.alignment import align
+from slugline.evaluation.comparison.simultaneous import simultaneous
+from slugline.evaluation.comparison.slices import Slice
+from slugline.evaluation.intervals import Interval, Spread, bootstrap, interval_of_mean
 from slugline.evaluation.metrics import Metric, metrics_of, summary
 from slugline.evaluation.metrics import metric as find_metric
 from slugline.evaluation.outcomes.outcomes import Outcomes, outcomes_of
 from slugline.evaluation.outcomes.statistics import Floats, Ints
-from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test, sign_p_value
 from slugline.evaluation.score import confidence_intervals, interval_note
 
-#: A p-value below this level is significant.
-SIGNIFICANCE = 0.05
+#: Smallest number of resamples for intervals and p-values of differences.
+RESAMPLES = 2_000
 
 #: Predictions by name of the run or setting, one for each seed.
 Groups = dict[str, list[Predictions]]
@@ -47,12 +48,14 @@ class ComparedRun:
         metrics: values of all metrics of `metrics_of`; means over the seeds.
         confidence_intervals: 95% confidence interval of each metric.
         seeds: number of seeds.
+        costs: seconds, milliseconds, bytes and parameters by name; means over the seeds. Empty if they are not known.
     """
 
     name: str
     metrics: dict[str, float]
     confidence_intervals: dict[str, Interval]
     seeds: int = 1
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ class Pair:
         a: name of the run with the better value.
         b: name of the other run.
         difference: metric of ``a`` minus metric of ``b``, as a fraction and not in percentage points.
-        interval: 95% confidence interval of the difference.
-        p_value: p-value of a paired test, corrected for the number of pairs.
-        is_shown: True if the interval excludes 0 and the p-value is below `SIGNIFICANCE`.
+        interval: interval of the difference; the intervals of all pairs hold together with a confidence of 95%.
+        p_value: p-value of the difference, corrected for the number of pairs; below 0.05 if the interval excludes 0.
+        is_shown: True if the interval excludes 0.
         verdict: the result as a sentence.
     """
 
@@ -90,6 +93,7 @@ class Comparison:
         runs: runs in the given order.
         pairs: one pair for every two runs.
         method: the kind of intervals and tests, in sentences.
+        slices: rows with something in common, on which the runs may differ otherwise.
     """
 
     metric: str
@@ -99,6 +103,7 @@ class Comparison:
     runs: tuple[ComparedRun, ...]
     pairs: tuple[Pair, ...]
     method: str
+    slices: tuple[Slice, ...] = ()
 
     @property
     def summary(self) -> list[str]:
@@ -115,11 +120,13 @@ class Comparison:
                     "seeds": run.seeds,
                     **run.metrics,
                     "confidence_intervals": {k: list(v) for k, v in run.confidence_intervals.items()},
+                    "costs": run.costs,
                 }
                 for run in self.runs
             ],
             "pairs": [asdict(pair) | {"interval": list(pair.interval)} for pair in self.pairs],
             "summary": self.summary,
+            "slices": [asdict(each) for each in self.slices],
         }
 
 
@@ -136,13 +143,13 @@ def compare(
     Args:
         predictions: predictions of each run by its name, or unnamed; for a setting, predictions of each seed. Rows may
             have any order.
-        metric: name of the metric to compare by; it also names the paired test (`Metric.paired_test`).
+        metric: name of the metric to compare by.
         without_seed: names of runs whose training does not depend on a seed, so that they have no spread.
-        resamples: minimum number of bootstrap resamples and of permutations.
-        seed: seed of the resamples and permutations.
+        resamples: number of bootstrap resamples; differences have at least `RESAMPLES`.
+        seed: seed of the resamples.
 
     Returns:
-        Metrics of all runs, differences of all pairs, verdicts. P-values are corrected by Holm's method.
+        Metrics of all runs, differences of all pairs, verdicts.
 
     Raises:
         DataError: there are fewer than two runs, or their rows or labels differ.
@@ -154,17 +161,10 @@ def compare(
     values = [np.array([float(chosen.of(each)) for each in group]) for group in outcomes]
     means = [float(each.mean()) for each in values]
     pairs = [_better_first(pair, means, chosen) for pair in combinations(range(len(named)), 2)]
-    # Enough draws that the smallest possible p-value stays significant after correction.
-    draws = max(resamples, 2 * len(pairs) * round(1 / SIGNIFICANCE))
     spreads = _spreads(values, [name in without_seed for name in named])
-    samples = _samples(outcomes, spreads, chosen, draws, seed)
-
-    def p_value(i: int, j: int) -> float:
-        if not spreads[i].freedom and not spreads[j].freedom:
-            return PAIRED_TESTS[chosen.paired_test].p_value(outcomes[i][0], outcomes[j][0], chosen, draws, seed)
-        return sign_p_value(samples[:, i] - samples[:, j])
-
-    p_values = holm([p_value(i, j) for i, j in pairs])
+    differences = np.array([means[i] - means[j] for i, j in pairs])
+    deviations, errors = _deviations(outcomes, spreads, pairs, chosen, max(resamples, RESAMPLES), seed)
+    found = simultaneous(differences, deviations, errors)
     first, names = next(iter(named.values()))[0], list(named)
     return Comparison(
         metric=metric,
@@ -173,13 +173,13 @@ def compare(
         support=len(first),
         runs=_compared_runs(named, without_seed, resamples, seed),
         pairs=tuple(
-            _pair((names[i], names[j]), means[i] - means[j], samples[:, i] - samples[:, j], p_value, chosen, len(first))
-            for (i, j), p_value in zip(pairs, p_values, strict=True)
+            _pair((names[i], names[j]), means[i] - means[j], interval, p_value, chosen, len(first))
+            for (i, j), interval, p_value in zip(pairs, found.intervals, found.p_values, strict=True)
         ),
         method=" ".join(
             filter(
                 None,
-                [_method(chosen, len(pairs), spreads, set(named) - set(without_seed)), interval_note(summary(first))],
+                [_method(len(pairs), spreads, set(named) - set(without_seed)), interval_note(summary(first))],
             )
         ),
     )
@@ -194,24 +194,46 @@ def _spreads(values: Sequence[Floats], is_without_seed: Sequence[bool]) -> list[
     ]
 
 
-def _samples(
-    outcomes: Sequence[Sequence[Outcomes]], spreads: Sequence[Spread], chosen: Metric, draws: int, seed: int
-) -> Floats:
-    """Bootstrap samples (draws, runs) of a metric: means over the seeds, for other rows and other seeds.
+def _deviations(
+    outcomes: Sequence[Sequence[Outcomes]],
+    spreads: Sequence[Spread],
+    pairs: Sequence[tuple[int, int]],
+    chosen: Metric,
+    draws: int,
+    seed: int,
+) -> tuple[Floats, Floats]:
+    """Deviations (draws, pairs) of paired differences for other rows and other seeds, and their standard errors.
 
-    All runs are scored on the same rows and weights, so that differences are paired.
+    All runs are scored on the same rows and weights, so that differences are paired. The bootstrap knows only the rows
+    on which two runs differ: if these are few, say n, its standard error is too small. It is multiplied by the root of
+    (n + 1) / n, which for accuracy is the adjustment of Agresti & Min (2005) of half a row for either run.
     """
 
     def means_on(rows: Ints, weights: Floats) -> Floats:
         means = [np.mean([chosen.of(each.take(rows, weights)) for each in group], axis=0) for group in outcomes]
         return np.stack(means, axis=-1)
 
+    first, second = (np.array(side) for side in zip(*pairs, strict=True))
     samples = bootstrap(outcomes[0][0].strata, means_on, resamples=draws, seed=seed)
-    noise = [
-        spread.noise(len(group), draws=draws, seed=seed + number)
-        for number, (spread, group) in enumerate(zip(spreads, outcomes, strict=True), start=1)
-    ]
-    return samples + np.stack(noise, axis=-1)
+    samples = samples[:, first] - samples[:, second]
+    n_differing = np.array([_n_differing(outcomes[i], outcomes[j]) for i, j in pairs])
+    of_rows = (samples - samples.mean(axis=0)) * np.sqrt(1 + 1 / np.maximum(n_differing, 1))
+    noise = np.stack(
+        [
+            spread.noise(len(group), draws=draws, seed=seed + number)
+            for number, (spread, group) in enumerate(zip(spreads, outcomes, strict=True), start=1)
+        ],
+        axis=-1,
+    )
+    squares = np.array([spread.deviation**2 / len(group) for spread, group in zip(spreads, outcomes, strict=True)])
+    errors = np.sqrt(of_rows.var(axis=0) + squares[first] + squares[second])
+    return of_rows + noise[:, first] - noise[:, second], errors
+
+
+def _n_differing(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> int:
+    """Number of rows that two settings do not answer correctly equally often."""
+    shares = [np.mean([each.correct for each in group], axis=0) for group in (a, b)]
+    return int((shares[0] != shares[1]).sum())
 
 
 def _named(predictions: Mapping[str, Predictions | Sequence[Predictions]] | Sequence[Predictions]) -> Groups:
@@ -235,39 +257,6 @@ def _aligned(named: Groups) -> list[list[Outcomes]]:
 def _better_first(pair: tuple[int, int], values: list[float], chosen: Metric) -> tuple[int, int]:
     first, second = pair
     return (second, first) if chosen.is_better(values[second], values[first]) else (first, second)
-
-
-def _mcnemar(a: Outcomes, b: Outcomes, *_: Any) -> float:
-    return mcnemar(a.correct, b.correct)
-
-
-def _permutation(a: Outcomes, b: Outcomes, metric: Metric, permutations: int, seed: int) -> float:
-    both, n_rows = a.followed_by(b), a.n_rows
-
-    def difference(rows: Ints) -> Floats:
-        return metric.of(both.take(rows[:, :n_rows])) - metric.of(both.take(rows[:, n_rows:]))
-
-    return permutation_test(difference, n_rows, permutations=permutations, seed=seed)
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """A test of the difference between two runs on the same rows.
-
-    Args:
-        title: name in sentences.
-        p_value: function from two outcomes, metric, number of permutations and seed to the uncorrected p-value.
-    """
-
-    title: str
-    p_value: Callable[[Outcomes, Outcomes, Metric, int, int], float]
-
-
-#: `Metric.paired_test` -> the test.
-PAIRED_TESTS = {
-    "mcnemar": PairedTest("the exact McNemar test", _mcnemar),
-    "permutation": PairedTest("a permutation test on paired predictions", _permutation),
-}
 
 
 def _compared_runs(named: Groups, without_seed: Collection[str], resamples: int, seed: int) -> tuple[ComparedRun, ...]:
@@ -303,10 +292,10 @@ def _compared_runs(named: Groups, without_seed: Collection[str], resamples: int,
 
 
 def _pair(
-    names: tuple[str, str], difference: float, samples: Floats, p_value: float, chosen: Metric, support: int
+    names: tuple[str, str], difference: float, interval: Interval, p_value: float, chosen: Metric, support: int
 ) -> Pair:
-    low, high = percentile_interval(samples, difference)
-    is_shown = (low > 0 or high < 0) and p_value < SIGNIFICANCE
+    low, high = interval
+    is_shown = low > 0 or high < 0
     a, b = names
     p_text = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
     evidence = f"{_difference_text(difference, (low, high), chosen)}, {p_text}"
@@ -326,13 +315,11 @@ def _difference_text(difference: float, interval: Interval, chosen: Metric) -> s
     return f"{value:+.{digits}f} {unit} {chosen.title} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def _method(chosen: Metric, n_pairs: int, spreads: Sequence[Spread], with_seed: Collection[str]) -> str:
-    test, known = PAIRED_TESTS[chosen.paired_test].title, [bool(spread.freedom) for spread in spreads]
-    if any(known):
-        # Only pairs without any seed have a paired test.
-        test = f"the resamples, or {test} for pairs without seeds" if known.count(False) > 1 else "the resamples"
-    corrected = f", corrected for {n_pairs} pairs by Holm's method" if n_pairs > 1 else ""
-    method = f"Intervals are 95% bootstrap intervals of paired differences; p-values are from {test}{corrected}."
-    if any(known):
+def _method(n_pairs: int, spreads: Sequence[Spread], with_seed: Collection[str]) -> str:
+    together = f", and hold for all {n_pairs} pairs together" if n_pairs > 1 else ""
+    method = (
+        f"Intervals of paired differences are 95% bootstrap intervals{together}; p-values are from the same resamples."
+    )
+    if any(spread.freedom for spread in spreads):
         return f"{method} Metrics are means over the seeds; the intervals cover other rows and other seeds."
     return f"{method} They do not cover other seeds." if with_seed else method

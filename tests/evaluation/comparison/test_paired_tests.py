@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 
-from slugline.evaluation.paired_tests import holm, mcnemar, permutation_test
+from slugline.evaluation.comparison.paired_tests import holm, mcnemar
 
 
 @settings(deadline=None)
@@ -39,24 +38,3 @@ def test_holm_on_three_p_values() -> None:
 def test_holm_stays_between_raw_and_bonferroni(p_values: list[float]) -> None:
     for raw, adjusted in zip(p_values, holm(p_values), strict=True):
         assert raw <= adjusted <= min(1.0, len(p_values) * raw) + 1e-15
-
-
-def test_permutation_test_of_accuracy_agrees_with_mcnemar() -> None:
-    correct = np.array([1] * 14 + [0] * 4 + [1] * 30 + [0] * 4 + [0] * 10 + [1] * 4 + [1] * 30 + [0] * 8, dtype=float)
-    a, b = correct[:52], correct[52:]
-
-    def difference(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        values = correct[rows]
-        return np.asarray(values[:, :52].mean(axis=1) - values[:, 52:].mean(axis=1))
-
-    exact = mcnemar(a == 1, b == 1)
-    assert permutation_test(difference, 52, permutations=20_000) == pytest.approx(exact, abs=0.015)
-
-
-def test_the_p_value_of_a_permutation_test_is_never_0() -> None:
-    correct = np.repeat([1.0, 0.0], 50)
-
-    def difference(rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(correct[rows][:, :50].mean(axis=1) - correct[rows][:, 50:].mean(axis=1))
-
-    assert permutation_test(difference, 50, permutations=99) == pytest.approx(0.01)
