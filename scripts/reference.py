@@ -139,6 +139,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "compare",
+    "check",
     "doctor",
 )
 

@@ -179,7 +179,11 @@ def test_summary_is_plain_json_and_complete(reuters: Predictions) -> None:
 
 
 def test_directions_of_metrics() -> None:
-    assert [name for name, each in SINGLE.items() if not each.greater_is_better] == ["loss", "ece"]
+    assert [name for name, each in SINGLE.items() if not each.greater_is_better] == [
+        "loss",
+        "loss_calibrated",
+        "ece",
+    ]
     assert all(metric(name).name == name for name in METRICS)
 
 

@@ -134,7 +134,7 @@ def test_a_summary_is_plain_json_and_complete() -> None:
     assert json.loads(json.dumps(found)) == found
     assert found.keys() == MULTI.keys() | {"ece_uncalibrated", "support", "per_class"}
     losses = [each.name for each in MULTI.values() if not each.greater_is_better]
-    assert losses == ["hamming_loss", "ranking_loss", "loss", "ece"]
+    assert losses == ["hamming_loss", "ranking_loss", "loss", "loss_calibrated", "ece"]
 
 
 def drawn(count: int, *, noise: float = 1.0, seed: int = 0) -> Predictions:

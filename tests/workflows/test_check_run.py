@@ -21,7 +21,7 @@ from slugline.workflows.check_run import check_run, read_criteria
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, news_csv: Path) -> Run:
     """A complete run of the linear kind."""
-    recipe = linear({"data": {"path": str(news_csv)}, "model": {"kind": "linear"}})
+    recipe = linear({"name": "linear", "data": {"path": str(news_csv)}})
     return train(recipe, run_dir=tmp_path_factory.mktemp("runs") / "linear")
 
 
@@ -141,7 +141,7 @@ def test_a_level_needs_the_levels_below_it(finished: Run, tmp_path: Path) -> Non
     met = {level: check_run(finished, criteria, level=level).is_met for level in criteria}
     assert met == {"low": True, "middle": False, "high": False}
     acceptance = check_run(finished, criteria)
-    assert (acceptance.asked, acceptance.reached) == ("low", "low")
+    assert (acceptance.required, acceptance.reached) == ("low", "low")
     with pytest.raises(RecipeError, match="Did you mean 'middle'"):
         check_run(finished, criteria, level="midle")
 
@@ -175,6 +175,7 @@ def test_the_command_prints_figures_and_exits_with_3(
 
 def test_a_run_that_is_not_finished_is_refused(finished: Run, tmp_path: Path) -> None:
     unfinished = Run(tmp_path)
+    unfinished.write_text(unfinished.layout.recipe, finished.layout.recipe.read_text(encoding="utf-8"))
     unfinished.write_json(unfinished.layout.manifest, finished.manifest | {"state": "failed"})
     with pytest.raises(RunError, match="the run is failed"):
         check_run(unfinished, read_criteria(Path("news")))

@@ -70,7 +70,9 @@ def print_scores(columns: Mapping[str, Mapping[str, Any]], *, selects: str = "")
     """
     from slugline.evaluation.metrics import shown_in
 
-    names = [metric.name for metric in shown_in(key for metrics in columns.values() for key in metrics)]
+    names = [
+        metric.name for metric in shown_in((key for metrics in columns.values() for key in metrics), selects=selects)
+    ]
     heads = [*(["rows"] if any("support" in each for each in columns.values()) else []), *names]
     heads = [f"{name} *" if name == selects else name for name in heads]
     table = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 #: Pairs of confused classes that are shown.
 SHOWN_PAIRS = 10
 
-#: Exit code of `check` if the asked level is not met.
+#: Exit code of `check` if the required level is not met.
 NOT_MET = 3
 
 
@@ -168,10 +168,10 @@ def check(
     criteria: Annotated[
         Path, typer.Option(help="TOML file with a table of criteria for each level, or the name of a known one: news.")
     ] = Path("news"),
-    level: Annotated[str, typer.Option(help="Level that is asked for; by default the lowest.")] = "",
+    level: Annotated[str, typer.Option(help="Level that is required; by default the lowest.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Check a run against acceptance criteria. Exit code 3 if the asked level, or one below it, is not met."""
+    """Check a run against acceptance criteria. Exit code 3 if the required level, or one below it, is not met."""
     from slugline.run.run import Run
     from slugline.workflows.check_run import check_run, read_criteria
 
@@ -185,8 +185,8 @@ def check(
             for each in criteria_of_level
         ]
         print_table(["level", "figure", "criterion", "value", ""], rows)
-        asked = f"Level {acceptance.asked!r} is {'met' if acceptance.is_met else 'not met'}."
-        print_text(f"{asked} The highest level that is met: {acceptance.reached or 'none'}.")
+        required = f"Level {acceptance.required!r} is {'met' if acceptance.is_met else 'not met'}."
+        print_text(f"{required} The highest level that is met: {acceptance.reached or 'none'}.")
     if not acceptance.is_met:
         raise typer.Exit(NOT_MET)
 

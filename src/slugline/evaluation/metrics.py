@@ -55,6 +55,7 @@ class Metric:
             if it is too narrow, for averages of shares.
         unit: ``points`` for shares, which are shown in percentage points; empty for other numbers.
         by_class: the metric of each class, for unweighted means over classes.
+        weighs_classes_alike: True for unweighted means over classes, whose error a class of few rows dominates.
         decisions: function from outcomes to the number of decisions whose share the metric is, which limits its
             precision; None = that of `Outcomes.main_share`.
         kinds: kinds of label sets that have the metric.
@@ -68,6 +69,7 @@ class Metric:
     interval: Literal["share", "percentile", "reflected", "wilson"] = "share"
     unit: Literal["points", ""] = "points"
     by_class: ClassMetric | None = None
+    weighs_classes_alike: bool = False
     decisions: Callable[[Any], float] | None = None
     kinds: frozenset[Kind] = ONE_LABEL
 
@@ -125,7 +127,7 @@ _ACCURACY = Metric(
     kinds=ALL_KINDS,
 )
 _MACRO = [
-    replace(_average(f"{name}_macro", f"macro {title}", each, macro), by_class=each)
+    replace(_average(f"{name}_macro", f"macro {title}", each, macro), by_class=each, weighs_classes_alike=True)
     for name, title, each in CLASS_METRICS
 ]
 _MICRO = [_average(f"{name}_micro", f"micro {title}", each, micro) for name, title, each in CLASS_METRICS]
@@ -174,6 +176,7 @@ METRICS: dict[str, Metric] = {
             "mean_average_precision",
             "mean average precision",
             lambda outcomes: outcomes.mean_average_precision,
+            weighs_classes_alike=True,
             kinds=ANY_LABELS,
         ),
         Metric(
@@ -229,7 +232,13 @@ def _level_metrics(level: str) -> list[Metric]:
         return value
 
     return [
-        Metric(f"{name}_{level}", f"{title} of {level}", on_level(of_confusion), decisions=_n_rows)
+        Metric(
+            f"{name}_{level}",
+            f"{title} of {level}",
+            on_level(of_confusion),
+            weighs_classes_alike=name == "f1_macro",
+            decisions=_n_rows,
+        )
         for name, title, of_confusion in LEVEL_METRICS
     ]
 
@@ -274,20 +283,21 @@ def numbers_in(metrics: Iterable[str]) -> list[Metric]:
     return [*(each for name, each in METRICS.items() if name in keys), *of_levels]
 
 
-def shown_in(metrics: Iterable[str]) -> list[Metric]:
+def shown_in(metrics: Iterable[str], *, selects: str = "") -> list[Metric]:
     """Return the metrics to show in a table: `numbers_in` without the loss before calibration if there is one after it.
 
-    Margins of a linear SVM are no log-odds, so that their loss before calibration says nothing beside that of others.
+    Margins of a linear SVM are no log-odds, so that their loss is comparable only after calibration.
 
     Args:
         metrics: keys, of any label set.
+        selects: name of the metric that selects the model, which is always shown.
 
     Returns:
         Metrics in the order of `numbers_in`.
     """
     numbers = numbers_in(metrics)
-    has_calibrated = any(each.name == "loss_calibrated" for each in numbers)
-    return [each for each in numbers if not (has_calibrated and each.name == "loss")]
+    is_hidden = selects != "loss" and any(each.name == "loss_calibrated" for each in numbers)
+    return [each for each in numbers if not (is_hidden and each.name == "loss")]
 
 
 def metric(name: str, labels: LabelSet | None = None) -> Metric:

@@ -20,7 +20,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
 }
 
-_BOUND = re.compile(rf"\s*({'|'.join(OPERATORS)})\s*(.+?)\s*")
+_BOUND = re.compile(rf"\s*({'|'.join(OPERATORS)})\s*([^<>=!\s].*?)\s*")
 
 _WORDS = {"true": True, "false": False}
 

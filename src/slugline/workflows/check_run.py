@@ -14,7 +14,7 @@ from slugline.run.figures import MissingFigure, figure
 from slugline.run.run import Run
 
 #: Folder of the criteria that are part of the package.
-SHIPPED = Path(__file__).with_name("criteria")
+SHIPPED = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,19 @@ class Acceptance:
 
     Args:
         run: folder of the run.
-        asked: name of the level that was asked for.
+        required: name of the level that is required.
         levels: criteria by level.
     """
 
     run: str
-    asked: str
+    required: str
     levels: dict[str, tuple[Criterion, ...]]
 
     @property
     def is_met(self) -> bool:
-        """True if the asked level and all levels below it are met."""
+        """True if the required level and all levels below it are met."""
         names = list(self.levels)
-        return all(map(self.level_is_met, names[: names.index(self.asked) + 1]))
+        return all(map(self.level_is_met, names[: names.index(self.required) + 1]))
 
     @property
     def reached(self) -> str:
@@ -74,7 +74,7 @@ class Acceptance:
         """Return plain values for JSON."""
         return {
             "run": self.run,
-            "asked": self.asked,
+            "required": self.required,
             "is_met": self.is_met,
             "reached": self.reached,
             "levels": {name: [asdict(each) for each in criteria] for name, criteria in self.levels.items()},
@@ -137,7 +137,7 @@ def check_run(run: Run, criteria: Criteria, *, level: str = "") -> Acceptance:
     Args:
         run: a finished run.
         criteria: bounds by level and path, from `read_criteria`.
-        level: name of the level that is asked for; empty = the lowest.
+        level: name of the level that is required; empty = the lowest.
 
     Returns:
         All criteria of all levels with the figures of the run.

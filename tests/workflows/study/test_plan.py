@@ -160,7 +160,11 @@ STEP = '[[step]]\nname = "s"\n'
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (HEAD + STEP + 'when = "a < 1"\n', "step 's': when is not a key of a step. Known here: name, set, grid"),
+        (HEAD + STEP + 'whne = "a < 1"\n', "step 's': whne is not a key of a step. Did you mean 'when'?"),
+        (HEAD + STEP + 'when = "a < 1"\n', "'a < 1' is no condition"),
+        (HEAD + STEP + 'when = "a.validation.accuracy < low"\n', "< needs a number, not 'low'"),
+        (HEAD + STEP + 'when = "s.validation.accuracy < 1"\n', "when is about 's', which is no earlier step"),
+        (HEAD + STEP + 'when = "s.test.accuracy < 1"\n', "is about test, which chooses nothing"),
         (HEAD + STEP + "girds = {}\n", "step 's': girds is not a key of a step. Did you mean 'grid'?"),
         (HEAD + "seed = [1]\n" + STEP, "seed is not a key of a study. Did you mean 'seeds'?"),
         (HEAD + "seeds = []\n" + STEP, "seeds is []; list should have at least 1 item"),

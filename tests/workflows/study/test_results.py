@@ -30,7 +30,14 @@ def result_of(values: dict[str, list[float | None]], *, chosen_by: str) -> Study
         for seed, value in enumerate(of_step)
     )
     file = StudyFile.model_validate({"name": "s", "recipe": "r", "step": [{"name": step} for step in values]})
-    study = Study(Path("s"), file, Path("r"), METRICS[chosen_by], (13,), tuple(map(GridStep, file.step)))
+    study = Study(
+        Path("s"),
+        file,
+        Path("r"),
+        METRICS[chosen_by],
+        (13,),
+        tuple(GridStep(step, METRICS[chosen_by]) for step in file.step),
+    )
     return StudyResult(study, members)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import articles, start_cli, wait_for, write_csv
 from slugline.cli.app import run
-from slugline.core.errors import RunError, TrainingError
+from slugline.core.errors import RecipeError, RunError, TrainingError
 from slugline.pipeline import train
 from slugline.recipe.recipe import Recipe, read
 from slugline.recipe.toml import to_toml
@@ -389,3 +389,42 @@ def test_a_study_killed_in_its_second_member_does_not_repeat_the_first(folder: P
     assert second.history[-1]["step"] == 140
     assert [each["state"] for each in summary()["members"]] == ["complete", "complete"]
     assert summary()["chosen"]["test_by_seed"]["13"]["confidence_intervals"]
+
+
+CONDITIONAL = (
+    '[[step]]\nname = "first"\ngrid = {{ "data.max_train_examples" = [6, 60] }}\n'
+    '[[step]]\nname = "second"\nwhen = "first.validation.{figure}"\nset = {{ "data.max_train_examples" = 90 }}\n'
+    '[[step]]\nname = "third"\nwhen = "second.validation.accuracy >= 0"\nset = {{ "data.max_train_examples" = 80 }}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("figure", "is_met"), [("accuracy >= 0", True), ("accuracy < 0", False), ("support > 1", True)]
+)
+def test_a_step_whose_condition_is_not_met_is_left_out(
+    folder: Path, trained: list[str], figure: str, is_met: bool
+) -> None:
+    result = run_study(study(folder, CONDITIONAL.format(figure=figure)))
+    steps = [member.member.setting.step for member in result.members]
+    assert steps == ["first", "first", *(["second", "third"] if is_met else [])]
+    assert len(trained) == len(steps)
+    assert result.chosen is not None
+    assert [setting["step"] for setting in summary()["settings"]] == steps
+    assert run_study(study(folder, CONDITIONAL.format(figure=figure))).chosen is not None
+    assert len(trained) == len(steps)  # nothing is trained again
+
+
+def test_the_best_member_of_a_step_decides(folder: Path) -> None:
+    scores = {
+        member.member.setting.name: member.metrics["accuracy"]
+        for member in run_study(study(folder, CONDITIONAL.format(figure="accuracy < 0"))).members
+    }
+    best, worst = max(scores.values()), min(scores.values())
+    assert worst < best  # six rows are too few
+    bound = f"accuracy > {(best + worst) / 2}"
+    assert len(run_study(study(folder, CONDITIONAL.format(figure=bound))).members) == 4
+
+
+def test_a_condition_on_a_figure_that_no_run_has_is_an_error(folder: Path) -> None:
+    with pytest.raises(RecipeError, match="Did you mean 'accuracy'"):
+        run_study(study(folder, CONDITIONAL.format(figure="acuracy < 1")))

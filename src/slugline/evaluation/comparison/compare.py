@@ -204,9 +204,10 @@ def _deviations(
 ) -> tuple[Floats, Floats]:
     """Deviations (draws, pairs) of paired differences for other rows and other seeds, and their standard errors.
 
-    All runs are scored on the same rows and weights, so that differences are paired. The bootstrap knows only the rows
-    on which two runs differ: if these are few, say n, its standard error is too small. It is multiplied by the root of
-    (n + 1) / n, which for accuracy is the adjustment of Agresti & Min (2005) of half a row for either run.
+    All runs are scored on the same rows and weights, so that differences are paired. Two standard errors of the
+    bootstrap are too small, and are enlarged. If two runs differ in n rows, by the root of (n + 1) / n, which for
+    accuracy is the adjustment of Agresti & Min (2005) of half a row for either run. For unweighted means over classes,
+    see `_few_rows_factor`.
     """
 
     def means_on(rows: Ints, weights: Floats) -> Floats:
@@ -217,7 +218,10 @@ def _deviations(
     samples = bootstrap(outcomes[0][0].strata, means_on, resamples=draws, seed=seed)
     samples = samples[:, first] - samples[:, second]
     n_differing = np.array([_n_differing(outcomes[i], outcomes[j]) for i, j in pairs])
-    of_rows = (samples - samples.mean(axis=0)) * np.sqrt(1 + 1 / np.maximum(n_differing, 1))
+    enlarged = 1 + 1 / np.maximum(n_differing, 1)
+    if chosen.weighs_classes_alike:
+        enlarged *= _few_rows_factor(outcomes[0][0].class_counts.support)
+    of_rows = (samples - samples.mean(axis=0)) * np.sqrt(enlarged)
     noise = np.stack(
         [
             spread.noise(len(group), draws=draws, seed=seed + number)
@@ -228,6 +232,22 @@ def _deviations(
     squares = np.array([spread.deviation**2 / len(group) for spread, group in zip(spreads, outcomes, strict=True)])
     errors = np.sqrt(of_rows.var(axis=0) + squares[first] + squares[second])
     return of_rows + noise[:, first] - noise[:, second], errors
+
+
+def _few_rows_factor(support: Floats) -> float:
+    """Return the factor of the variance of an unweighted mean over classes.
+
+    Rows are drawn within each class, so that the variance of a class of n rows is (n - 1) / n times too small. The
+    variances of classes are taken as proportional to 1 / n.
+
+    Args:
+        support: (K,) rows of each class.
+
+    Returns:
+        The factor, at least 1.
+    """
+    present = support[support > 0].astype(np.float64)
+    return float((1 / np.maximum(present - 1, 0.5)).sum() / (1 / present).sum())
 
 
 def _n_differing(a: Sequence[Outcomes], b: Sequence[Outcomes]) -> int:

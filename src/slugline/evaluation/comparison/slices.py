@@ -89,7 +89,7 @@ def _of_classes(predictions: Predictions) -> dict[str, NDArray[np.bool_]]:
 
 
 def quarters(values: NDArray[np.float64], form: str) -> dict[str, NDArray[np.bool_]]:
-    """Divide rows into quarters by a value; equal values stay together.
+    """Divide rows into quarters by a value; equal values stay together, and so do ranges that are written alike.
 
     Args:
         values: (N,) value of each row.
@@ -100,9 +100,10 @@ def quarters(values: NDArray[np.float64], form: str) -> dict[str, NDArray[np.boo
     """
     borders = np.unique(np.quantile(values, np.linspace(0, 1, QUARTERS + 1)[1:-1]))
     parts = np.searchsorted(borders, values, side="left")
-    masks = {}
+    masks: dict[str, NDArray[np.bool_]] = {}
     for part in np.unique(parts):
         rows = parts == part
         low, high = form.format(values[rows].min()), form.format(values[rows].max())
-        masks[low if low == high else f"{low} to {high}"] = rows
+        name = low if low == high else f"{low} to {high}"
+        masks[name] = masks[name] | rows if name in masks else rows
     return masks

@@ -2,6 +2,7 @@
 
 ```text
 schema.py            StudyFile: the keys of a study file
+conditions.py        Condition: when a step is trained
 plan.py              read_study: the file; Step.propose: which settings a step trains; members
 runner.py            run_study: trains new members, chooses a setting, scores it on test
 results.py           StudyResult: members, settings over their seeds, ranking; study.json
