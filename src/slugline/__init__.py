@@ -36,18 +36,20 @@ if TYPE_CHECKING:
     from slugline.pipeline.evaluate_model import evaluate_on as evaluate
     from slugline.recipe.recipe import Recipe
     from slugline.run.run import Run
+    from slugline.workflows.text_classifier import TextClassifier
 
 #: Public name -> module, and name in it. Modules are imported on first use, so that `import slugline` is fast.
 _PUBLIC = {
     "Recipe": "slugline.recipe.recipe:Recipe",
     "Run": "slugline.run.run:Run",
+    "TextClassifier": "slugline.workflows.text_classifier:TextClassifier",
     "compare": "slugline.pipeline:compare_runs",
     "evaluate": "slugline.pipeline:evaluate_on",
     "load": "slugline.inference.load:load",
     "train": "slugline.pipeline:train",
 }
 
-__all__ = ["Recipe", "Run", "compare", "evaluate", "load", "train"]
+__all__ = ["Recipe", "Run", "TextClassifier", "compare", "evaluate", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ demo.py                run_demo: trains three classifiers, compares them, predic
 doctor.py              examine: hardware, versions and missing packages
 first_recipe.py        first_recipe: a recipe for a data set; inspect_data: its description; refuse_data
 propose_hierarchy.py   groups similar classes of a run into a tree
+text_classifier.py     TextClassifier: a recipe as an estimator of scikit-learn
 study/                 many runs from one recipe
 ```
 """
