@@ -24,6 +24,7 @@ from slugline.data.preparing.splits.groups import groups_of, joined_groups, repo
 from slugline.data.preparing.splits.rows_to_split import RowsToSplit
 from slugline.data.preparing.splits.split_rules import SPLIT_RULES, rule_name
 from slugline.data.reading.labels.class_names import plain_number
+from slugline.data.tables.table import release_unused
 from slugline.recipe.data_section import DataSection
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def load_dataset(section: DataSection, *, pooled: bool = False) -> TextDataset:
     findings += apply_splits.report_sources(splits, [raw.source.name for raw in joined.raw_data])
     _log(findings, joined.source.name)
     dataset = _assemble(splits, joined, findings=(*joined.findings, *findings), clean=tuple(section.clean))
+    release_unused()
     return replace(
         dataset,
         split_rule=rule,

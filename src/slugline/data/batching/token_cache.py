@@ -27,6 +27,7 @@ from slugline.core.storage import cache_dir, disk_errors, replacing
 from slugline.data.batching.token_arrays import TokenArrays
 from slugline.data.batching.token_ids import RULES, each_of, encode
 from slugline.data.batching.tokenizer_properties import tokenizer_fingerprint
+from slugline.data.tables.digests import order_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -116,8 +117,11 @@ def _keys(texts: Sequence[str]) -> Keys:
 
 def _distinct(keys: Keys, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The first row of each key, ascending."""
-    first = np.unique(keys[:, rows], axis=1, return_index=True)[1]
-    return np.sort(rows[first])
+    of_rows = keys[:, rows].T
+    order = order_of(of_rows)
+    is_new = np.ones(len(order), dtype=np.bool_)
+    is_new[1:] = (of_rows[order[1:]] != of_rows[order[:-1]]).any(axis=1)
+    return np.sort(rows[np.minimum.reduceat(order, np.flatnonzero(is_new))])
 
 
 def _find(folder: Path, keys: Keys) -> tuple[TokenArrays, NDArray[np.int64]]:

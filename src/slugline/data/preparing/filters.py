@@ -15,6 +15,7 @@ from slugline.data.findings import Finding
 from slugline.data.preparing import duplicates
 from slugline.data.preparing.examples import SPLIT_ORDER, SplitExamples, join_examples
 from slugline.data.preparing.similar.near_duplicates import near_duplicates
+from slugline.data.tables.table import release_unused
 
 
 def empty_texts(texts: Sequence[str]) -> list[int]:
@@ -172,6 +173,7 @@ def find_near_duplicates(splits: SplitExamples) -> tuple[list[list[int]], list[l
     names = [split for split in SPLIT_ORDER if split in splits]
     n_train = len(splits["train"])
     clusters = near_duplicates(chain.from_iterable(splits[split].key_texts for split in names))
+    release_unused()
     train_members = [[index for index in cluster if index < n_train] for cluster in clusters]
     train_clusters = [members for members in train_members if len(members) > 1]
     pool = join_examples([splits[split] for split in names if split != "test"])

@@ -102,6 +102,13 @@ class Table:
         """Return a column, without a copy of its values."""
         return self.to_arrow().column(name)
 
+    def copied(self, name: str) -> NDArray[Any]:
+        """Return a copy of a column of numbers; the pages of a file are released while it is read."""
+        values = np.empty(len(self), dtype=self.schema.field(name).type.to_pandas_dtype())
+        for end, batch in zip(self._ends.tolist(), self, strict=True):
+            values[end - batch.num_rows : end] = batch.column(name).to_numpy()
+        return values
+
     def take(self, indices: NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
         """Return rows in the given order.
 
@@ -140,6 +147,14 @@ def release_all() -> None:
     """Release the pages of the files of all tables, also of those that pyarrow or `datasets` holds."""
     for mapping in tuple(_mappings):
         _release(mapping)
+
+
+def release_unused() -> None:
+    """Release the memory that pyarrow keeps for later after arrays were deleted, and the pages of all files."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    release_all()
 
 
 def _release(mapping: mmap.mmap) -> None:
@@ -197,7 +212,13 @@ class TableWriter:
         _mappings.add(mapping)
         self._file.close()
         reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping)))
-        return Table(self.schema, [reader.get_batch(number) for number in range(reader.num_record_batches)], mapping)
+        batches = []
+        for number in range(reader.num_record_batches):
+            batches.append(reader.get_batch(number))  # reads the head of the batch, and maps the pages around it
+            if len(batches) % (RELEASE_BYTES // PAGES_BYTES) == 0:
+                _release(mapping)
+        _release(mapping)
+        return Table(self.schema, batches, mapping)
 
     @contextmanager
     def _closing_on_error(self) -> Iterator[None]:

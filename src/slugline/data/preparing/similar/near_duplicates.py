@@ -109,8 +109,8 @@ def _clusters(texts: Texts) -> list[list[int]]:
     """Return the connected components of all verified pairs."""
     parents = np.arange(len(texts))
     connect(texts, parents.copy(), parents, WordShingles(), MIN_SIMILARITY)
-    short = np.array([number for number, text in enumerate(texts) if _is_compared_by_characters(text)], dtype=np.int64)
-    connect(texts, short, parents, CharacterShingles(), MIN_CHARACTER_SIMILARITY)
+    is_short = np.fromiter(map(_is_compared_by_characters, texts), np.bool_, len(texts))
+    connect(texts, np.flatnonzero(is_short), parents, CharacterShingles(), MIN_CHARACTER_SIMILARITY)
     roots = roots_of(parents, np.arange(len(parents)))
     joined = np.flatnonzero(np.bincount(roots, minlength=len(roots))[roots] > 1)
     clusters: dict[int, list[int]] = defaultdict(list)

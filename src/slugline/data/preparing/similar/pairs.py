@@ -48,8 +48,7 @@ def connect(
     rejected = np.empty(0, dtype=np.int64)
     for band in range(plan.b):
         parents[:] = roots_of(parents, np.arange(len(parents)))
-        hashes = table.column(f"band_{band}").to_numpy()
-        table.release()
+        hashes = table.copied(f"band_{band}")
         candidates = [np.empty(0, dtype=np.int64)]
         for one, other in _candidates(hashes):
             is_open = roots_of(parents, members[one]) != roots_of(parents, members[other])

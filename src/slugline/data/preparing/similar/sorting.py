@@ -30,9 +30,9 @@ def sorted_texts(texts: Iterable[str]) -> tuple[Texts, NDArray[np.int64]]:
     Raises:
         RunError: the disk is full.
     """
-    table, digests, prefixes = _stored(texts)
-    numbers = group_numbers(digests)
-    _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    table, numbers, prefixes = _stored(texts)
+    first = np.empty(int(numbers.max(initial=-1)) + 1, dtype=np.int64)
+    first[numbers[::-1]] = np.arange(len(numbers))[::-1]
     order = np.lexsort((prefixes[first, 1], prefixes[first, 0]))
     _sort_ties(order, first, prefixes, table)
     is_empty = np.zeros(len(first), dtype=np.bool_)
@@ -40,11 +40,11 @@ def sorted_texts(texts: Iterable[str]) -> tuple[Texts, NDArray[np.int64]]:
         is_empty[order[0]] = True
     places = np.empty(len(first), dtype=np.int64)
     places[order] = np.arange(len(order)) - int(is_empty.any())
-    return Texts(table, "text", first[order[int(is_empty.any()) :]]), places[inverse]
+    return Texts(table, "text", first[order[int(is_empty.any()) :]]), places[numbers]
 
 
-def _stored(texts: Iterable[str]) -> tuple[Table, NDArray[np.uint64], NDArray[np.uint64]]:
-    """Write texts to a table; return it, their hashes, and their first bytes as numbers."""
+def _stored(texts: Iterable[str]) -> tuple[Table, NDArray[np.int64], NDArray[np.uint64]]:
+    """Write texts to a table; return it, numbers that are equal for equal texts, and their first bytes as numbers."""
     import pyarrow as pa
 
     writer = TableWriter(pa.schema([("text", pa.large_string())]))
@@ -57,7 +57,7 @@ def _stored(texts: Iterable[str]) -> tuple[Table, NDArray[np.uint64], NDArray[np
             [text[:PREFIX].encode("utf-8", "surrogatepass")[:PREFIX].ljust(PREFIX, b"\0") for text in batch]
         )
         prefixes.append(np.frombuffer(first, dtype=">u8").reshape(-1, 2).astype(np.uint64))
-    return writer.finish(), np.concatenate(digests), np.concatenate(prefixes)
+    return writer.finish(), group_numbers(np.concatenate(digests)), np.concatenate(prefixes)
 
 
 def _sort_ties(order: NDArray[np.int64], first: NDArray[np.int64], prefixes: NDArray[np.uint64], table: Table) -> None:
