@@ -212,11 +212,13 @@ class TableWriter:
         _mappings.add(mapping)
         self._file.close()
         reader = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping)))
-        batches = []
+        batches, n_mapped = [], 0
         for number in range(reader.num_record_batches):
-            batches.append(reader.get_batch(number))  # reads the head of the batch, and maps the pages around it
-            if len(batches) % (RELEASE_BYTES // PAGES_BYTES) == 0:
+            batches.append(reader.get_batch(number))
+            n_mapped += PAGES_BYTES  # reading the head of a batch maps the pages around it
+            if n_mapped > RELEASE_BYTES:
                 _release(mapping)
+                n_mapped = 0
         _release(mapping)
         return Table(self.schema, batches, mapping)
 
