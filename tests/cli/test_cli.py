@@ -164,6 +164,15 @@ def test_compare_prints_a_verdict(linear_run: Path, folder: Path, capsys: pytest
     code, out, _ = command(capsys, "compare", "runs/my", "runs/other")
     assert code == 0
     assert "no difference is shown" in out or "is better than" in out
+    assert "training, s" in out  # costs
+    assert "loss_calibrated" in out
+    code, out, _ = command(capsys, "compare", "runs/my", "runs/other", "--slices", "--json")
+    compared = json.loads(out)
+    assert {each["kind"] for each in compared["slices"]} == {"class", "length", "confidence"}
+    lengths = [each["support"] for each in compared["slices"] if each["kind"] == "length"]
+    assert sum(lengths) == compared["support"]
+    assert compared["runs"][0]["costs"]["train_seconds"] > 0
+    assert "McNemar" in command(capsys, "compare", "runs/my", "runs/other", "--slices")[1]
 
 
 def test_the_command_to_type_next_is_quoted(linear_run: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,7 +193,7 @@ def _print_slices(comparison: Comparison) -> None:
                 each.name,
                 f"{each.support:,}",
                 *(f"{100 * each.accuracy[run.name]:.1f}" for run in comparison.runs),
-                f"{each.p_value:.3f}",
+                f"{each.p_value:.3f}" if each.p_value >= 0.001 else "< 0.001",
             ]
             for each in comparison.slices
             if each.kind == kind
