@@ -16,7 +16,7 @@ import pytest
 from conftest import articles, start_cli, wait_for, write_csv
 from slugline import train
 from slugline.cli.app import run
-from slugline.cli.output import print_description
+from slugline.cli.printing.data import print_description
 from slugline.recipe.recipe import validate, write
 from slugline.run.run import Run
 from slugline.training.loop.checkpoints import checkpoints_in, is_sealed, step_of

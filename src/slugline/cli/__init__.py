@@ -11,10 +11,7 @@ results.py       show, compare, check
 recipes.py       recipe new, show, schema
 data.py          data list, inspect, check, prepare, hierarchy
 system.py        demo, doctor
-output.py        results in tables, or as JSON, on stdout
-show_checks.py   findings of data check, and what was fixed
-layout.py        tables and sentences that fit the terminal
-streams.py       stdout and stderr, whose readers may exit
+printing/        tables, sentences and JSON on stdout
 ```
 """
 

@@ -17,7 +17,7 @@ import typer
 
 from slugline import __version__
 from slugline.cli import data, models, recipes, results, studies, system, train
-from slugline.cli.streams import forgiving_streams
+from slugline.cli.printing.streams import forgiving_streams
 from slugline.core import messages, progress
 from slugline.core.errors import SluglineError
 from slugline.core.termination import raising_sigterm, received_signal, sigterm_was_received

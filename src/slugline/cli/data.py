@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.layout import print_table, print_text
-from slugline.cli.output import Json, print_description, print_json
-from slugline.cli.show_checks import print_fixes, print_report
+from slugline.cli.printing.checks import print_fixes, print_report
+from slugline.cli.printing.data import print_description
+from slugline.cli.printing.layout import print_table, print_text
+from slugline.cli.printing.output import Json, print_json
 
 app = typer.Typer(no_args_is_help=True, help="List, inspect, check and prepare data sets.", rich_markup_mode=None)
 

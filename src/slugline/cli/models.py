@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.layout import print_table
-from slugline.cli.output import Json, print_classes, print_json, print_metrics
+from slugline.cli.printing.layout import print_table
+from slugline.cli.printing.output import Json, print_json
+from slugline.cli.printing.scores import print_classes, print_metrics
 
 Model = Annotated[
     str,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from slugline.cli.output import print_json
+from slugline.cli.printing.output import print_json
 
 if TYPE_CHECKING:
     from slugline.recipe.recipe import Recipe

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from slugline.cli.layout import print_table, print_text, print_values
-from slugline.cli.output import Json, print_classes, print_comparison, print_json, print_scores, print_study
+from slugline.cli.printing.comparison import print_comparison
+from slugline.cli.printing.layout import print_table, print_text, print_values
+from slugline.cli.printing.output import Json, print_json
+from slugline.cli.printing.scores import print_classes, print_scores
+from slugline.cli.printing.studies import print_study
 
 if TYPE_CHECKING:
     from slugline.run.run import Run

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.output import Json, interruption_message, print_json, print_study
+from slugline.cli.printing.output import Json, interruption_message, print_json
+from slugline.cli.printing.studies import print_study
 
 
 def study(

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.layout import print_values
-from slugline.cli.output import Json, print_demo, print_json
+from slugline.cli.printing.demo import print_demo
+from slugline.cli.printing.layout import print_values
+from slugline.cli.printing.output import Json, print_json
 
 
 def demo(

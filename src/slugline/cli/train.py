@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from slugline.cli.layout import print_table, print_text
-from slugline.cli.output import Json, interruption_message, print_json, print_metrics
+from slugline.cli.printing.layout import print_table, print_text
+from slugline.cli.printing.output import Json, interruption_message, print_json
+from slugline.cli.printing.scores import print_metrics
 from slugline.cli.recipes import Overrides, RecipeFile, read_recipe
 
 RunDir = Annotated[Path | None, typer.Option(help="Folder of the run; by default runs/<name>.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from slugline.cli.layout import print_table, print_text
+from slugline.cli.printing.layout import print_table, print_text
 
 if TYPE_CHECKING:
     from slugline.data.findings import Finding
