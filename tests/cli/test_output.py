@@ -13,7 +13,8 @@ import pytest
 
 from conftest import articles, linear, write_csv
 from slugline import Run, train
-from slugline.cli import layout, output
+from slugline.cli.printing import layout
+from slugline.cli.printing.scores import print_scores
 from slugline.cli.app import run
 from slugline.evaluation import metrics
 from slugline.evaluation.metrics import METRICS, Metric
@@ -52,7 +53,7 @@ def test_scores_fit_the_screen_with_intervals_on_one_line(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, n_columns: int, columns: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    output.print_scores({f"run-{number}": scores(7_600) for number in range(n_columns)}, selects="loss")
+    print_scores({f"run-{number}": scores(7_600) for number in range(n_columns)}, selects="loss")
     out = capsys.readouterr().out
     assert all(len(line) <= columns for line in out.splitlines())
     assert len(re.findall(r"100\.0 \[90\.0, 100\.0\]", out)) == n_columns * (len(METRICS) - 2)  # not of the losses
