@@ -13,9 +13,9 @@ import pytest
 
 from conftest import articles, linear, write_csv
 from slugline import Run, train
+from slugline.cli.app import run
 from slugline.cli.printing import layout
 from slugline.cli.printing.scores import print_scores
-from slugline.cli.app import run
 from slugline.evaluation import metrics
 from slugline.evaluation.metrics import METRICS, Metric
 from slugline.recipe.recipe import Recipe, validate, write
